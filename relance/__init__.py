@@ -1,0 +1,1 @@
+"""Relance: what its services share and what customers import."""

@@ -1,0 +1,1 @@
+"""Facts: the types of events, the columnar batch, signals, and the map of topics."""

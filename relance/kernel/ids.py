@@ -1,0 +1,26 @@
+"""Deterministic ids: each is derived from what caused it, so that a replay says the same."""
+
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+__all__ = ["session_id", "signal_id", "visitor_uuid"]
+
+
+def visitor_uuid(shop: str, visitorid: str) -> UUID:
+    """The visitor's UUID: a UUID is kept, any other string is hashed within its shop."""
+    try:
+        if len(visitorid) == 36:
+            return UUID(visitorid)
+    except ValueError:
+        pass
+    return uuid5(uuid5(NAMESPACE_URL, f"/shops/{shop}"), visitorid)
+
+
+def session_id(visitor: UUID, shop: str, first_append_ms: int) -> UUID:
+    """Id of the session that began with a record appended at `first_append_ms`."""
+    return uuid5(visitor, f"{shop}/{first_append_ms}")
+
+
+def signal_id(session: UUID, kind: str, episode: int, window: str = "", deadline_ms: int | None = None) -> UUID:
+    """Id of a signal; `ended` and `converted` have neither window nor deadline."""
+    deadline = "" if deadline_ms is None else str(deadline_ms)
+    return uuid5(session, f"{kind}/{episode}/{window}/{deadline}")

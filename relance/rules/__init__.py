@@ -1,0 +1,1 @@
+"""Rules as data: typed, validated when loaded. Python gives them meaning elsewhere."""

@@ -1,0 +1,1 @@
+"""What runs: one package per service, with the same rooms in each."""
