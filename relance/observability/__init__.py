@@ -1,0 +1,1 @@
+"""How a service shows itself: JSON logs, metrics, health, and an orderly end."""
