@@ -1,0 +1,43 @@
+"""Refusals as `application/problem+json` (RFC 9457), and the plain writing of an ASGI response."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["Send", "problem", "respond", "retry_after"]
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON: Final = b"application/json"
+PROBLEM: Final = b"application/problem+json"
+_encoder = msgspec.json.Encoder()
+
+
+async def respond(
+    send: Send, status: int, body: bytes = b"", content_type: bytes = JSON, headers: Sequence[Header] = ()
+) -> None:
+    """Answer with `body`; without one there is no content type."""
+    shown: list[Header] = [*headers]
+    if body:
+        shown.append((b"content-type", content_type))
+    if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        shown.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": shown})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def problem(
+    send: Send, status: int, detail: str, headers: Sequence[Header] = (), extra: dict[str, Any] | None = None
+) -> None:
+    """Refuse. `detail` says in one sentence what is wrong; `extra` members stand beside it (RFC 9457, 3.2)."""
+    shown = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    await respond(send, status, _encoder.encode(shown | (extra or {})), PROBLEM, headers)
+
+
+def retry_after(seconds: float) -> Header:
+    """The `Retry-After` header: whole seconds, rounded up, at least 1."""
+    return (b"retry-after", b"%d" % max(1, math.ceil(seconds)))
