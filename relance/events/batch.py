@@ -36,20 +36,36 @@ SCHEMA: Final = pa.schema(
         _field("type", pa.uint8(), "code of relance.events.catalog"),
         _field("time", pa.int64(), "ms since 1970 UTC; int64 and not timestamp: kernels add and compare it"),
         _field("arrival", pa.int64(), "append time in the raw topic, ms; the smallest int64 where there is none"),
-        _field("event_hash", pa.uint64(), "of source and id: 64 bits keep 4 million ids apart (odds of a clash 1 in 2 million)"),
+        _field(
+            "event_hash",
+            pa.uint64(),
+            "of source and id: 64 bits keep 4 million ids apart (odds of a clash 1 in 2 million)",
+        ),
         _field("cart_hash", pa.uint64(), "of the cart id; 0 where there is none"),
         _field("total_minor", pa.int64(), "data.total_minor; the smallest int64 where there is none"),
-        _field("value_minor", pa.int64(), "sum of quantity x price_minor of the items; the smallest int64 if one has no price"),
-        _field("top_price_minor", pa.int64(), "highest price_minor of the items; the smallest int64 where there is none"),
+        _field(
+            "value_minor",
+            pa.int64(),
+            "sum of quantity x price_minor of the items; the smallest int64 if one has no price",
+        ),
+        _field(
+            "top_price_minor", pa.int64(), "highest price_minor of the items; the smallest int64 where there is none"
+        ),
         _field("items", pa.int32(), "sum of quantities; 0 for an empty list, -1 without data.items"),
-        _field("currency", pa.uint16(), "ISO 4217 letters, 5 bits each, A = 1, first letter highest; 0 where there is none"),
+        _field(
+            "currency", pa.uint16(), "ISO 4217 letters, 5 bits each, A = 1, first letter highest; 0 where there is none"
+        ),
         _field("device", pa.uint8(), "1 desktop, 2 mobile, 3 tablet, 0 unknown"),
         _field("flags", pa.uint8(), "1 personid given, 2 returning is true, 4 returning is given"),
         _field("consent_granted", pa.uint16(), "one bit a channel of relance.events.catalog.CHANNELS"),
         _field("consent_denied", pa.uint16(), "one bit a channel: said not granted"),
         _field("product", pa.utf8(), "product_id of a product event; empty where there is none"),
-        _field("page", pa.utf8(), "data.page, else the path of data.url, at most 200 characters; empty where there is none"),
-        _field("campaign", pa.utf8(), "data.campaign, else utm_campaign of data.url; at most 100 characters; empty: none"),
+        _field(
+            "page", pa.utf8(), "data.page, else the path of data.url, at most 200 characters; empty where there is none"
+        ),
+        _field(
+            "campaign", pa.utf8(), "data.campaign, else utm_campaign of data.url; at most 100 characters; empty: none"
+        ),
     ],
     metadata={"relance.batch.version": str(VERSION)},
 )

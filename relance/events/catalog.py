@@ -35,62 +35,61 @@ class EventType(msgspec.Struct, frozen=True):
     fact: bool = False
 
 
-def _types() -> tuple[EventType, ...]:
-    none, browse, product, cart, checkout, payment = Stage
-    rows: list[tuple[str, Stage, bool, bool]] = [
-        ("page.viewed", browse, False, False),
-        ("product.list_viewed", browse, False, False),
-        ("products.searched", browse, False, False),
-        ("promotion.viewed", browse, False, False),
-        ("promotion.clicked", browse, False, False),
-        ("product.viewed", product, False, False),
-        ("product.clicked", product, False, False),
-        ("wishlist.product_added", product, False, False),
-        ("wishlist.product_removed", product, False, False),
-        ("cart.product_added", cart, False, True),
-        ("cart.product_removed", cart, False, True),
-        ("cart.viewed", cart, False, True),
-        ("cart.updated", cart, False, True),
-        ("coupon.entered", cart, False, True),
-        ("coupon.applied", cart, False, True),
-        ("coupon.denied", cart, False, True),
-        ("coupon.removed", cart, False, True),
-        ("checkout.started", checkout, False, True),
-        ("checkout.step_viewed", checkout, False, True),
-        ("checkout.step_completed", checkout, False, True),
-        ("checkout.contact_captured", checkout, False, True),
-        ("payment.info_entered", payment, False, True),
-        ("payment.attempted", payment, False, True),
-        ("payment.action_required", payment, False, True),
-        ("payment.failed", payment, False, True),
-        ("payment.succeeded", payment, False, True),
-        ("order.completed", none, False, True),
-        ("order.placed", none, True, True),
-        ("order.paid", none, True, True),
-        ("order.updated", none, True, True),
-        ("order.cancelled", none, True, True),
-        ("order.refunded", none, True, True),
-        ("order.expired", none, True, True),
-        ("order.shipped", none, True, True),
-        ("order.delivered", none, True, True),
-        ("refund.succeeded", none, True, True),
-        ("withdrawal.requested", none, True, True),
-        ("consent.changed", none, True, True),
-        ("identity.linked", none, True, True),
-        ("product.stock_changed", none, True, True),
-        ("product.price_changed", none, True, True),
-        ("exit.intent", none, False, True),
-        ("page.engaged", none, False, False),
-        ("page.left", none, False, True),
-        ("support.requested", none, False, True),
-    ]
-    return tuple(
-        EventType(name=name, code=code, stage=stage, quiet=quiet, fact=fact)
-        for code, (name, stage, quiet, fact) in enumerate(rows, start=1)
-    )
+_NONE, _BROWSE, _PRODUCT, _CART, _CHECKOUT, _PAYMENT = Stage
 
+# name, stage, quiet, fact; a code is the place in this list, counted from 1
+_ROWS: Final = (
+    ("page.viewed", _BROWSE, False, False),
+    ("product.list_viewed", _BROWSE, False, False),
+    ("products.searched", _BROWSE, False, False),
+    ("promotion.viewed", _BROWSE, False, False),
+    ("promotion.clicked", _BROWSE, False, False),
+    ("product.viewed", _PRODUCT, False, False),
+    ("product.clicked", _PRODUCT, False, False),
+    ("wishlist.product_added", _PRODUCT, False, False),
+    ("wishlist.product_removed", _PRODUCT, False, False),
+    ("cart.product_added", _CART, False, True),
+    ("cart.product_removed", _CART, False, True),
+    ("cart.viewed", _CART, False, True),
+    ("cart.updated", _CART, False, True),
+    ("coupon.entered", _CART, False, True),
+    ("coupon.applied", _CART, False, True),
+    ("coupon.denied", _CART, False, True),
+    ("coupon.removed", _CART, False, True),
+    ("checkout.started", _CHECKOUT, False, True),
+    ("checkout.step_viewed", _CHECKOUT, False, True),
+    ("checkout.step_completed", _CHECKOUT, False, True),
+    ("checkout.contact_captured", _CHECKOUT, False, True),
+    ("payment.info_entered", _PAYMENT, False, True),
+    ("payment.attempted", _PAYMENT, False, True),
+    ("payment.action_required", _PAYMENT, False, True),
+    ("payment.failed", _PAYMENT, False, True),
+    ("payment.succeeded", _PAYMENT, False, True),
+    ("order.completed", _NONE, False, True),
+    ("order.placed", _NONE, True, True),
+    ("order.paid", _NONE, True, True),
+    ("order.updated", _NONE, True, True),
+    ("order.cancelled", _NONE, True, True),
+    ("order.refunded", _NONE, True, True),
+    ("order.expired", _NONE, True, True),
+    ("order.shipped", _NONE, True, True),
+    ("order.delivered", _NONE, True, True),
+    ("refund.succeeded", _NONE, True, True),
+    ("withdrawal.requested", _NONE, True, True),
+    ("consent.changed", _NONE, True, True),
+    ("identity.linked", _NONE, True, True),
+    ("product.stock_changed", _NONE, True, True),
+    ("product.price_changed", _NONE, True, True),
+    ("exit.intent", _NONE, False, True),
+    ("page.engaged", _NONE, False, False),
+    ("page.left", _NONE, False, True),
+    ("support.requested", _NONE, False, True),
+)
 
-EVENT_TYPES: Final = _types()
+EVENT_TYPES: Final = tuple(
+    EventType(name=name, code=code, stage=stage, quiet=quiet, fact=fact)
+    for code, (name, stage, quiet, fact) in enumerate(_ROWS, start=1)
+)
 CODE: Final = {event_type.name: event_type.code for event_type in EVENT_TYPES}
 BY_CODE: Final = {event_type.code: event_type for event_type in EVENT_TYPES}
 
