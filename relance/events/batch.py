@@ -6,8 +6,9 @@ A record of `tracking.batches.v1` is one of
 - a JSON object `{"kind": "tick"}`: moves the clock, nothing else;
 - a JSON object `{"kind": "definitions", ...}`: see `relance.rules.windows.ControlRecord`.
 
-No column is nullable: a kernel then reads the buffers without a look at validity bitmaps; what is absent has the sentinel
-that the field's metadata names. Fields may be added with a greater `VERSION`; a reader refuses a version that it does not know.
+No column is nullable: a kernel then reads the buffers without a look at validity bitmaps; what is absent has the
+sentinel that the field's metadata names. Fields may be added with a greater `VERSION`; a reader refuses a version that
+it does not know.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the session service says: signals as JSON on `session.signals.v1`, endings as Arrow batches on `session.ended.v1`."""
+"""What the session service says: signals as JSON on `session.signals.v1`, endings in Arrow on `session.ended.v1`."""
 
 from typing import Final, Literal
 from uuid import UUID

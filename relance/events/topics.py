@@ -7,8 +7,19 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["ALL", "BATCHES", "ENDED", "FACTS", "RAW", "SESSION_CHANGELOG", "SESSION_DEAD_LETTERS", "SHOPS", "SIGNALS",
-           "TRACKING_DEAD_LETTERS", "Topic"]  # fmt: skip
+__all__ = [
+    "ALL",
+    "BATCHES",
+    "ENDED",
+    "FACTS",
+    "RAW",
+    "SESSION_CHANGELOG",
+    "SESSION_DEAD_LETTERS",
+    "SHOPS",
+    "SIGNALS",
+    "TRACKING_DEAD_LETTERS",
+    "Topic",
+]
 
 DAY_MS: Final = 86_400_000
 
@@ -31,43 +42,96 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RAW: Final = Topic(
-    name="shop-events", key="visitor or nothing", value="CloudEvent, JSON (structured) or binary mode with ce_* headers",
-    says=("shops", "checkout"), hears=("tracking",), partitions=4,
-)  # fmt: skip
+    name="shop-events",
+    key="visitor or nothing",
+    value="CloudEvent, JSON (structured) or binary mode with ce_* headers",
+    says=("shops", "checkout"),
+    hears=("tracking",),
+    partitions=4,
+)
 BATCHES: Final = Topic(
-    name="tracking.batches.v1", key="none; partition = murmur2(visitor, 16 bytes)", value="Arrow batch, tick or definitions",
-    says=("tracking", "session"), hears=("session",), partitions=4, max_message_bytes=4_194_304,
-)  # fmt: skip
+    name="tracking.batches.v1",
+    key="none; partition = murmur2(visitor, 16 bytes)",
+    value="Arrow batch, tick or definitions",
+    says=("tracking", "session"),
+    hears=("session",),
+    partitions=4,
+    max_message_bytes=4_194_304,
+)
 FACTS: Final = Topic(
-    name="tracking.facts.v1", key="visitor (36 characters), or person, or product", value="CloudEvent, JSON structured",
-    says=("tracking",), hears=("trigger", "audience", "notification"), partitions=4,
-)  # fmt: skip
+    name="tracking.facts.v1",
+    key="visitor (36 characters), or person, or product",
+    value="CloudEvent, JSON structured",
+    says=("tracking",),
+    hears=("trigger", "audience", "notification"),
+    partitions=4,
+)
 SHOPS: Final = Topic(
-    name="tracking.shops.v1", key="shop, or * for the default set", value="relance.events.shops.Shop, JSON",
-    says=("cli",), hears=("tracking", "session"), partitions=1, compact=True,
-)  # fmt: skip
+    name="tracking.shops.v1",
+    key="shop, or * for the default set",
+    value="relance.events.shops.Shop, JSON",
+    says=("cli",),
+    hears=("tracking", "session"),
+    partitions=1,
+    compact=True,
+)
 TRACKING_DEAD_LETTERS: Final = Topic(
-    name="tracking.dead-letters.v1", key="source topic/partition/offset", value="original bytes; headers say why and whence",
-    says=("tracking",), hears=("cli",), partitions=1, retention_ms=30 * DAY_MS,
-)  # fmt: skip
+    name="tracking.dead-letters.v1",
+    key="source topic/partition/offset",
+    value="original bytes; headers say why and whence",
+    says=("tracking",),
+    hears=("cli",),
+    partitions=1,
+    retention_ms=30 * DAY_MS,
+)
 SESSION_DEAD_LETTERS: Final = Topic(
-    name="session.dead-letters.v1", key="source topic/partition/offset", value="original bytes; headers say why and whence",
-    says=("session",), hears=("cli",), partitions=1, retention_ms=30 * DAY_MS, max_message_bytes=4_194_304,
-)  # fmt: skip
+    name="session.dead-letters.v1",
+    key="source topic/partition/offset",
+    value="original bytes; headers say why and whence",
+    says=("session",),
+    hears=("cli",),
+    partitions=1,
+    retention_ms=30 * DAY_MS,
+    max_message_bytes=4_194_304,
+)
 SIGNALS: Final = Topic(
-    name="session.signals.v1", key="visitor (36 characters)", value="relance.events.signals.Signal, JSON",
-    says=("session",), hears=("trigger", "audience", "cli"), partitions=4,
-)  # fmt: skip
+    name="session.signals.v1",
+    key="visitor (36 characters)",
+    value="relance.events.signals.Signal, JSON",
+    says=("session",),
+    hears=("trigger", "audience", "cli"),
+    partitions=4,
+)
 ENDED: Final = Topic(
-    name="session.ended.v1", key="none", value="Arrow batch of relance.events.signals.ENDED_SCHEMA",
-    says=("session",), hears=("audience", "cli"), partitions=4, max_message_bytes=4_194_304,
-)  # fmt: skip
+    name="session.ended.v1",
+    key="none",
+    value="Arrow batch of relance.events.signals.ENDED_SCHEMA",
+    says=("session",),
+    hears=("audience", "cli"),
+    partitions=4,
+    max_message_bytes=4_194_304,
+)
 SESSION_CHANGELOG: Final = Topic(
-    name="session-sessions-changelog", key="checkpoint key", value="checkpoint bucket, filter segment or definitions",
-    says=("session",), hears=("session",), partitions=4, compact=True, append_time=False, segment_bytes=67_108_864,
+    name="session-sessions-changelog",
+    key="checkpoint key",
+    value="checkpoint bucket, filter segment or definitions",
+    says=("session",),
+    hears=("session",),
+    partitions=4,
+    compact=True,
+    append_time=False,
+    segment_bytes=67_108_864,
     extra={"min.cleanable.dirty.ratio": "0.1"},
-)  # fmt: skip
+)
 
 ALL: Final = (
-    RAW, BATCHES, FACTS, SHOPS, TRACKING_DEAD_LETTERS, SESSION_DEAD_LETTERS, SIGNALS, ENDED, SESSION_CHANGELOG,
-)  # fmt: skip
+    RAW,
+    BATCHES,
+    FACTS,
+    SHOPS,
+    TRACKING_DEAD_LETTERS,
+    SESSION_DEAD_LETTERS,
+    SIGNALS,
+    ENDED,
+    SESSION_CHANGELOG,
+)
