@@ -1,0 +1,120 @@
+"""Rows: what an event says to the session service, as one line of 64-bit integers, and rows turned into Arrow columns.
+
+Rows are written event by event and read column by column. One array of whole lines makes both cheap: many small arrays
+(one a request) join with a single copy, and a column is a strided read. Strings stand apart, in row order.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from relance.events.batch import SCHEMA
+
+__all__ = ["WIDTH", "Rows", "gather_strings", "join", "record_bytes", "to_batch"]
+
+Rows = npt.NDArray[np.int64]
+"""Shape (events, WIDTH)."""
+
+VISITOR_A: Final = 0  # the visitor's 16 bytes in network order, as two words
+VISITOR_B: Final = 1
+SHOP: Final = 2  # code of `shops.ShopTable`
+TYPE: Final = 3
+TIME: Final = 4
+ARRIVAL: Final = 5
+EVENT_HASH: Final = 6
+CART_HASH: Final = 7
+TOTAL: Final = 8
+VALUE: Final = 9
+TOP_PRICE: Final = 10
+ITEMS: Final = 11
+CURRENCY: Final = 12
+DEVICE: Final = 13
+FLAGS: Final = 14
+GRANTED: Final = 15
+DENIED: Final = 16
+PARTITION_HASH: Final = 17  # murmur2 of the visitor, 31 bits
+STRINGS_AT: Final = 18  # where this row's strings begin: product, page, campaign, without gaps
+PRODUCT_BYTES: Final = 19
+PAGE_BYTES: Final = 20
+CAMPAIGN_BYTES: Final = 21
+WIDTH: Final = 22
+
+_PLAIN: Final = (
+    ("type", TYPE, np.uint8),
+    ("time", TIME, np.int64),
+    ("arrival", ARRIVAL, np.int64),
+    ("event_hash", EVENT_HASH, np.uint64),
+    ("cart_hash", CART_HASH, np.uint64),
+    ("total_minor", TOTAL, np.int64),
+    ("value_minor", VALUE, np.int64),
+    ("top_price_minor", TOP_PRICE, np.int64),
+    ("items", ITEMS, np.int32),
+    ("currency", CURRENCY, np.uint16),
+    ("device", DEVICE, np.uint8),
+    ("flags", FLAGS, np.uint8),
+    ("consent_granted", GRANTED, np.uint16),
+    ("consent_denied", DENIED, np.uint16),
+)
+_BARE_SCHEMA: Final = pa.schema(
+    [pa.field(f.name, f.type, nullable=False) for f in SCHEMA], metadata=SCHEMA.metadata
+)  # the reasons of the columns are for readers of the code: they would double a small record
+
+
+@njit(nogil=True, cache=True)
+def gather_strings(rows: Any, strings: Any, field: int) -> Any:
+    """Offsets and bytes of the strings counted in column `field` (product, page or campaign bytes)."""
+    count = rows.shape[0]
+    offsets = np.empty(count + 1, np.int32)
+    offsets[0] = 0
+    for row in range(count):
+        offsets[row + 1] = offsets[row] + rows[row, field]
+    data = np.empty(offsets[count], np.uint8)
+    for row in range(count):
+        size = rows[row, field]
+        if size:
+            source = rows[row, STRINGS_AT]
+            for before in range(PRODUCT_BYTES, field):
+                source += rows[row, before]
+            target = offsets[row]
+            for place in range(size):
+                data[target + place] = strings[source + place]
+    return offsets, data
+
+
+def join(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:
+    """Rows and strings of several encodings as one, in order; the given arrays stay as they are."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.concatenate([part[0] for part in parts])
+    sizes = np.array([len(part[1]) for part in parts], np.int64)
+    counts = [len(part[0]) for part in parts]
+    rows[:, STRINGS_AT] += np.repeat(np.cumsum(sizes) - sizes, counts)
+    return rows, b"".join([part[1] for part in parts])
+
+
+def to_batch(rows: Rows, strings: bytes, shops: Sequence[str]) -> pa.RecordBatch:
+    """One Arrow batch of the rows; `shops` maps a row's shop code to its name."""
+    columns: dict[str, pa.Array] = {name: pa.array(rows[:, column].astype(kind)) for name, column, kind in _PLAIN}
+    count = len(rows)
+    visitors = pa.py_buffer(np.ascontiguousarray(rows[:, :2]))
+    columns["visitor"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, visitors])
+    codes, places = np.unique(rows[:, SHOP], return_inverse=True)
+    names = pa.array([shops[code] for code in codes.tolist()], pa.utf8())
+    columns["shop"] = pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), names)
+    text = np.frombuffer(strings, np.uint8)
+    for name, column in (("product", PRODUCT_BYTES), ("page", PAGE_BYTES), ("campaign", CAMPAIGN_BYTES)):
+        offsets, data = gather_strings(rows, text, column)
+        columns[name] = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data))
+    return pa.RecordBatch.from_arrays([columns[name] for name in _BARE_SCHEMA.names], schema=_BARE_SCHEMA)
+
+
+def record_bytes(batch: pa.RecordBatch) -> bytes:
+    """The batch as the Arrow IPC stream that one record of `tracking.batches.v1` is."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue().to_pybytes())

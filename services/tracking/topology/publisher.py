@@ -1,0 +1,238 @@
+"""Groups of encoded events become records and facts in Kafka, and learn what became of them.
+
+A group is what is flushed together. Its members (one a request, or one chunk of the raw topic) are told when all
+messages of the group are acknowledged; a message that fails, fails exactly the members with a row or fact in it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from relance.events.topics import BATCHES, FACTS
+from relance.kernel.errors import Defect, NotNow
+from services.tracking.domain.columnar import Encoded
+from services.tracking.domain.rows import PARTITION_HASH, Rows, join, record_bytes, to_batch
+from services.tracking.metrics import Metrics
+
+__all__ = ["Done", "Limits", "Member", "Publisher", "producer_config"]
+
+Done = Callable[[Exception | None], None]
+_RETRY_AFTER_S: Final = 1.0
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the way to Kafka."""
+
+    linger_ms: int = 20
+    batch_events_max: int = 5_000  # of one record
+    batch_bytes_max: int = 1_000_000  # of one record, before Kafka's compression
+    queue_bytes_max: int = 134_217_728  # waiting for Kafka; beyond it NotNow
+
+
+def producer_config(bootstrap: str, queue_bytes_max: int) -> dict[str, Any]:
+    """Settings of the producer: every acknowledgement is of all in-sync replicas, nothing twice, order kept."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": 1,  # the batcher has waited already
+        "batch.size": 1_000_000,
+        "compression.type": "none",  # see docs/benchmarks.md: it costs more CPU than the loopback and disks give back
+        "message.max.bytes": BATCHES.max_message_bytes,
+        "delivery.timeout.ms": 30_000,
+        "partitioner": "murmur2_random",
+        "queue.buffering.max.kbytes": max(2 * queue_bytes_max // 1024, 65_536),
+        "queue.buffering.max.messages": 2_000_000,
+        "statistics.interval.ms": 0,
+        "socket.nagle.disable": True,
+    }
+
+
+class Member:
+    """One submission of a group."""
+
+    __slots__ = ("done", "encoded", "error", "size_bytes")
+
+    def __init__(self, encoded: Encoded, done: Done) -> None:
+        self.encoded = encoded
+        self.done = done
+        self.error: Exception | None = None
+        self.size_bytes = encoded.size_bytes
+
+
+class _Group:
+    """Members that are flushed together, and how many of their messages Kafka has not yet answered."""
+
+    __slots__ = ("began_s", "members", "pending")
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+        self.pending = 1  # the flush itself, so that no early report completes the group
+        self.began_s = time.monotonic()
+
+
+class Publisher:
+    """Writes groups; call `poll` often, from the same thread."""
+
+    def __init__(self, producer: Producer, limits: Limits, metrics: Metrics, *, partitions: int = BATCHES.partitions,
+                 batches: str = BATCHES.name, facts: str = FACTS.name) -> None:  # fmt: skip
+        self._producer = producer
+        self._limits = limits
+        self._metrics = metrics
+        self._partitions = partitions
+        self._batches = batches
+        self._facts = facts
+        self.in_flight_bytes = 0
+        self.in_flight_groups = 0
+        self.fatal: Defect | None = None
+
+    def poll(self, timeout_s: float = 0.0) -> int:
+        """Serve delivery reports: members are told from within. Raises Defect when the producer is beyond repair."""
+        served: int = self._producer.poll(timeout_s)
+        if self.fatal:
+            raise self.fatal
+        return served
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait for everything that is in flight; False when time ran out first."""
+        end_s = time.monotonic() + timeout_s
+        while self.in_flight_groups and time.monotonic() < end_s:
+            self.poll(min(0.1, timeout_s))
+        return not self.in_flight_groups
+
+    def publish(self, members: Sequence[Member]) -> None:
+        """Write all rows and facts of `members`; each member's `done` is called once, from `poll` or from here."""
+        group = _Group(members)
+        size = sum(member.size_bytes for member in members)
+        self.in_flight_bytes += size
+        self.in_flight_groups += 1
+        self._metrics.in_flight.set(self.in_flight_bytes)
+        self._write_rows(group)
+        for member in members:
+            if member.encoded.fact_values:
+                self._write_facts(group, member)
+        self._answered(group)
+
+    def _write_rows(self, group: _Group) -> None:
+        with_rows = [member for member in group.members if len(member.encoded.rows)]
+        if not with_rows:
+            return
+        rows, strings = join([(member.encoded.rows, member.encoded.strings) for member in with_rows])
+        ends = np.cumsum([len(member.encoded.rows) for member in with_rows])
+        for partition, order in self._by_partition(rows):
+            for places in self._slices(len(rows), len(strings), order):
+                chosen = rows if places is None else rows[places]
+                record = record_bytes(to_batch(chosen, strings, with_rows[0].encoded.shops))
+                touched = partial(_owners, with_rows, ends, places)
+                report = partial(self._record_reported, group, touched, len(chosen), len(record))
+                group.pending += 1
+                self._write_record(record, partition, report)
+
+    def _write_record(self, record: bytes, partition: int, report: Callable[[Any, Any], None]) -> None:
+        try:
+            self._producer.produce(self._batches, record, partition=partition, on_delivery=report)
+        except (BufferError, KafkaException) as error:
+            report(error, None)
+
+    def _by_partition(self, rows: Rows) -> list[tuple[int, npt.NDArray[np.int64] | None]]:
+        """Row numbers of each partition that has any, in order; None: all rows."""
+        if self._partitions == 1:
+            return [(0, None)]
+        partitions = rows[:, PARTITION_HASH] % self._partitions
+        order = np.argsort(partitions.astype(np.uint16), kind="stable")
+        bounds = np.searchsorted(partitions[order], np.arange(self._partitions + 1))
+        return [
+            (partition, order[bounds[partition] : bounds[partition + 1]])
+            for partition in range(self._partitions)
+            if bounds[partition] < bounds[partition + 1]
+        ]
+
+    def _slices(
+        self, rows: int, string_bytes: int, order: npt.NDArray[np.int64] | None
+    ) -> list[npt.NDArray[np.int64] | None]:
+        """`order` cut so that no record has too many rows or bytes."""
+        count = rows if order is None else len(order)
+        mean_bytes = 110 + 2 * string_bytes // rows  # an estimate on the safe side; the hard bound is the topic's 4 MB
+        most = max(1, min(self._limits.batch_events_max, self._limits.batch_bytes_max // mean_bytes))
+        if count <= most:
+            return [order]
+        whole = np.arange(rows) if order is None else order
+        return [*np.array_split(whole, math.ceil(count / most))]
+
+    def _record_reported(
+        self,
+        group: _Group,
+        touched: Callable[[], Sequence[Member]],
+        rows: int,
+        size_bytes: int,
+        error: Any,
+        _message: Any,
+    ) -> None:
+        if error is None:
+            self._metrics.rows.inc(rows)
+            self._metrics.records.inc()
+            self._metrics.record_bytes.inc(size_bytes)
+        else:
+            for member in touched():
+                self._fail(member, self._batches, error)
+        self._answered(group)
+
+    def _write_facts(self, group: _Group, member: Member) -> None:
+        encoded = member.encoded
+        messages = [
+            {"value": value, "key": key} for key, value in zip(encoded.fact_keys, encoded.fact_values, strict=True)
+        ]
+        group.pending += len(messages)
+        report = partial(self._fact_reported, group, member)
+        try:
+            queued = self._producer.produce_batch(self._facts, messages, on_delivery=report)
+        except (BufferError, KafkaException) as error:
+            queued = sum(1 for message in messages if "_error" not in message) if isinstance(error, BufferError) else 0
+        if queued < len(messages):
+            self._fail(member, self._facts, "the producer's queue is full")
+            group.pending -= len(messages) - queued
+
+    def _fact_reported(self, group: _Group, member: Member, error: Any, _message: Any) -> None:
+        if error is not None:
+            self._fail(member, self._facts, error)
+        group.pending -= 1
+        if not group.pending:
+            group.pending = 1
+            self._answered(group)
+
+    def _fail(self, member: Member, topic: str, error: Any) -> None:
+        self._metrics.failures.labels(topic).inc()
+        if isinstance(error, KafkaError) and error.fatal():
+            self.fatal = Defect(f"the producer cannot go on: {error}")
+        member.error = NotNow(f"Kafka did not acknowledge: {error}", _RETRY_AFTER_S)
+
+    def _answered(self, group: _Group) -> None:
+        group.pending -= 1
+        if group.pending:
+            return
+        self.in_flight_groups -= 1
+        self._metrics.acknowledged.observe(time.monotonic() - group.began_s)
+        for member in group.members:
+            self.in_flight_bytes -= member.size_bytes
+            if member.error is None:
+                self._metrics.facts.inc(len(member.encoded.fact_values))
+            elif member.encoded.undone:
+                member.encoded.undone()
+            member.done(member.error)
+        self._metrics.in_flight.set(self.in_flight_bytes)
+
+
+def _owners(
+    members: Sequence[Member], ends: npt.NDArray[np.int64], places: npt.NDArray[np.int64] | None
+) -> Sequence[Member]:
+    """The members whose rows (member i: up to row ends[i]) are among `places`; None: all."""
+    if places is None:
+        return members
+    return [members[owner] for owner in np.unique(np.searchsorted(ends, places, side="right")).tolist()]
