@@ -50,11 +50,10 @@ format: setup ## rewrite what the formatter and the linter can
 	@$(PYTHON_BIN)/ruff format .
 
 .PHONY: lint
-lint: setup ## ruff, spelling, dead code
+lint: setup ## ruff and spelling
 	@$(PYTHON_BIN)/ruff check .
 	@$(PYTHON_BIN)/ruff format --check .
 	@$(PYTHON_BIN)/codespell
-	@$(PYTHON_BIN)/vulture
 
 .PHONY: types
 types: setup ## mypy, strict

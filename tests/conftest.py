@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with `chaos_seed` runs once a seed: its name shows which, and -p randomly_seed=N draws it again."""
+    """A test with `chaos_seed` runs once a seed: its name shows which, and --randomly-seed=N draws it again."""
     if "chaos_seed" in metafunc.fixturenames:
         draw = random.Random(f"{metafunc.config.getoption('randomly_seed')}/{metafunc.function.__name__}")
         seeds = [draw.randrange(10**6) for _ in range(metafunc.config.getoption("--seeds"))]

@@ -159,6 +159,32 @@ def test_pure_code_reads_no_clock_and_no_file() -> None:
     assert not calls
 
 
+def _imports(name: str) -> Iterator[str]:
+    package = Path(name).parent.parts
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def test_every_module_is_imported_by_another() -> None:
+    imported = {name: set(_imports(name)) for name in PYTHON}
+    modules = {
+        name: name.removesuffix(".py").replace("/", ".")
+        for name in PYTHON
+        if name.startswith(("services/", "relance/")) and Path(name).stem not in {"__init__", "__main__"}
+    }
+    assert not [
+        name
+        for name, module in modules.items()
+        if not any(module in targets for other, targets in imported.items() if other != name)
+    ]
+
+
 def test_nothing_is_left_unfinished_without_an_issue() -> None:
     sources = [name for name in OURS if Path(name).suffix in CODE or name == "Makefile" or name.startswith(".ci/")]
     assert not [line for name in sources for line in _lines_matching(UNFINISHED, name)]
