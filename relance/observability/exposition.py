@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from typing_extensions import override
 
 from relance.observability.health import Health
 
@@ -73,7 +74,8 @@ class _Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+    @override
+    def log_message(self, format: str, *args: object) -> None:
         """Probes come every few seconds; their lines would drown the others."""
 
 
@@ -87,18 +89,21 @@ class _Server(ThreadingHTTPServer):
         self._free = threading.BoundedSemaphore(_CLIENTS_MAX)
         super().__init__(address, answer)
 
+    @override
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
+    @override
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
+    @override
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
         """A client that went away is no news."""
 

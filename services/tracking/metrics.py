@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = ["Metrics"]
+__all__ = ["EdgeMetrics", "Metrics"]
 
 _DELAYS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -36,3 +36,19 @@ class Metrics:
             "relance_tracking_acknowledgement_seconds", "From a flush to Kafka's last acknowledgement of it",
             buckets=_DELAYS_S, registry=registry,
         )  # fmt: skip
+
+
+class EdgeMetrics:
+    """What is asked over HTTP and gRPC, and how it was answered."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "relance_tracking_requests_total", "Requests by edge and status: HTTP's number or gRPC's name",
+            ("edge", "status"), registry=registry,
+        )  # fmt: skip
+        self.request_seconds = Histogram(
+            "relance_tracking_request_seconds", "From a request's head to its answer, Kafka's acknowledgement included",
+            ("edge",), buckets=_DELAYS_S, registry=registry,
+        )  # fmt: skip
+        self.connections = Gauge("relance_tracking_connections", "Open HTTP connections", registry=registry)
+        self.waiting = Gauge("relance_tracking_waiting_requests", "Requests that wait for Kafka", registry=registry)

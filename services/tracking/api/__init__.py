@@ -1,1 +1,1 @@
-"""The edges of the tracking service: HTTP for servers and browsers, gRPC. They translate and refuse; they decide nothing else."""
+"""The edges: HTTP for servers and browsers, gRPC. They translate and refuse, and decide nothing else."""

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from relance.kernel.errors import InputError
+from services.tracking.api.problems import Refused
 
-__all__ = ["BATCH", "JSON_KINDS", "NDJSON", "SINGLE", "Gone", "Malformed", "TooLarge", "inflate", "read", "split"]
+__all__ = ["BATCH", "JSON_KINDS", "NDJSON", "SINGLE", "Gone", "Slice", "inflate", "read", "split"]
 
 SINGLE: Final = b"application/cloudevents+json"
 BATCH: Final = b"application/cloudevents-batch+json"
@@ -22,20 +22,14 @@ _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _GZIP: Final = 31  # zlib's word for a gzip frame with the largest window
 
 
-class Malformed(InputError):
-    """The body is not what its content type says."""
-
-
-class TooLarge(InputError):
-    """The body, or what it inflates to, is beyond the limit."""
-
-
-class Gone(InputError):
+class Gone(Exception):  # noqa: N818 - nobody is there to be told
     """The client left before its body was complete."""
 
 
 async def read(receive: Receive, bytes_max: int) -> bytes:
-    """The whole body of a request. Raises TooLarge as soon as it is beyond `bytes_max`, Gone when the client left."""
+    """The whole body of a request. Raises Refused (413) as soon as it is beyond `bytes_max`, Gone when
+    the client left.
+    """
     message = await receive()
     if message["type"] != "http.request":
         raise Gone("the client left")
@@ -50,14 +44,14 @@ async def read(receive: Receive, bytes_max: int) -> bytes:
             size += len(message["body"])
         body = b"".join(chunks)
     if len(body) > bytes_max:
-        raise TooLarge(f"the body is larger than {bytes_max} bytes")
+        raise Refused(413, f"the body is larger than {bytes_max} bytes")
     return body
 
 
 def inflate(body: bytes, bytes_max: int) -> bytes:
     """The content of a gzip body, of one member or several; never holds more than `bytes_max` + 1 bytes of it.
 
-    Raises TooLarge beyond `bytes_max`, Malformed when it is no gzip or cut short.
+    Raises Refused: 413 beyond `bytes_max`, 400 when it is no gzip or cut short.
     """
     parts: list[bytes] = []
     left, rest = bytes_max + 1, body
@@ -66,24 +60,24 @@ def inflate(body: bytes, bytes_max: int) -> bytes:
         try:
             part = member.decompress(rest, left)
         except zlib.error as error:
-            raise Malformed(f"the body is not gzip: {error}") from None
+            raise Refused(400, f"the body is not gzip: {error}") from None
         parts.append(part)
         left -= len(part)
         if left <= 0:
-            raise TooLarge(f"the body inflates to more than {bytes_max} bytes")
+            raise Refused(413, f"the body inflates to more than {bytes_max} bytes")
         if not member.eof:
-            raise Malformed("the gzip body is cut short")
+            raise Refused(400, "the gzip body is cut short")
         rest = member.unused_data
     if not parts:
-        raise Malformed("the gzip body is empty")
+        raise Refused(400, "the gzip body is empty")
     return b"".join(parts)
 
 
 def split(kind: bytes, body: bytes, events_max: int) -> Sequence[Slice]:
     """The bytes of each event; slices of a batch share the body's memory.
 
-    Raises Malformed when the body is no JSON array (BATCH) or empty, TooLarge beyond `events_max`. What is inside an event
-    is not looked at: each may still turn out to be bad JSON by itself (NDJSON, SINGLE) or a bad event.
+    Raises Refused: 400 when the body is no JSON array (BATCH), 413 beyond `events_max`. What is inside an event is not
+    looked at: each may still turn out to be bad JSON by itself (NDJSON, SINGLE) or a bad event.
     """
     values: Sequence[Slice]
     if kind == SINGLE:
@@ -94,7 +88,7 @@ def split(kind: bytes, body: bytes, events_max: int) -> Sequence[Slice]:
         try:
             values = _ARRAY.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Malformed(f"the body is not a JSON array of events: {error}") from None
+            raise Refused(400, f"the body is not a JSON array of events: {error}") from None
     if len(values) > events_max:
-        raise TooLarge(f"the body holds {len(values)} events, at most {events_max} are taken")
+        raise Refused(413, f"the body holds {len(values)} events, at most {events_max} are taken")
     return values

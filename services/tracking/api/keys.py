@@ -38,13 +38,15 @@ class Grant(msgspec.Struct, frozen=True):
 class KeyRing:
     """Finds the grant of a key. Keys that were seen are remembered, so that the hot path hashes nothing.
 
-    Both memos are bounded, and forgotten whenever a shop changes: a revoked key stops, a new key works, with the next request.
+    Both memos are bounded, and forgotten whenever a shop changes: a revoked key stops, a new key works, with the next
+    request.
     """
 
     def __init__(self, shops: Shops) -> None:
         self._shops = shops
         self._version = -1
         self._grants: dict[str, list[Grant]] = {}
+        self._origins: set[str] = set()
         self._known: dict[bytes, Grant] = {}
         self._unknown: set[bytes] = set()
 
@@ -62,6 +64,12 @@ class KeyRing:
         if grant.expires_at_ms is not None and grant.expires_at_ms <= now_ms:
             return None
         return grant
+
+    def origin_known(self, origin: bytes) -> bool:
+        """Whether any shop has this origin: all that can be asked where a preflight shows no key."""
+        if self._shops.version != self._version:
+            self._rebuild()
+        return origin.decode("latin-1") in self._origins
 
     def _look_up(self, key: bytes) -> Grant | None:
         digest = hashlib.sha256(key).hexdigest()
@@ -81,6 +89,7 @@ class KeyRing:
         self._known.clear()
         self._unknown.clear()
         self._grants = {}
+        self._origins = {origin for shop in self._shops.all() for origin in shop.origins}
         for shop in self._shops.all():
             for key in shop.keys:
                 grant = Grant(shop, key.kind, key.sha256, key.expires_at_ms)

@@ -3,27 +3,36 @@
 from collections import OrderedDict
 from typing import Final
 
-__all__ = ["Buckets"]
+from relance.kernel.errors import NotNow
+
+__all__ = ["Buckets", "OverRate"]
 
 _KEYS_MAX: Final = 100_000
+
+
+class OverRate(NotNow):
+    """More events than the sender's rate allows."""
 
 
 class Buckets:
     """One bucket a key; at most `keys_max` of them, the one used longest ago makes room.
 
-    A bucket holds one second's worth. It is asked before work is done: while anything is left a whole request passes, also one
-    of more events than are left, and the debt is paid off before the next one passes. So the mean never exceeds the rate, and a
-    shop with a small rate can still send a full batch.
+    A bucket holds one second's worth. It is asked before work is done: while anything is left a whole request passes,
+    also one of more events than are left, and the debt is paid off before the next one passes. So the mean never
+    exceeds the rate, and a shop with a small rate can still send a full batch.
     """
 
     def __init__(self, keys_max: int = _KEYS_MAX) -> None:
         self._keys_max = keys_max
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # level, and the second at which it held
 
-    def wait_s(self, key: str, per_second: float, now_s: float) -> float:
-        """0 when a request may pass now, otherwise after how many seconds; takes nothing. `per_second` 0: no limit."""
+    def admit(self, key: str, per_second: float, now_s: float) -> None:
+        """Raise OverRate, with the seconds to wait, unless a request may pass now; takes nothing. 0 a second: no
+        limit.
+        """
         level = self._level(key, per_second, now_s) if per_second else 1.0
-        return 0.0 if level > 0 else (1.0 - level) / per_second
+        if level <= 0:
+            raise OverRate(f"more than {per_second:g} events a second", (1.0 - level) / per_second)
 
     def take(self, key: str, events: int, per_second: float, now_s: float) -> None:
         """Take `events` from the bucket, into debt if need be."""

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["Send", "problem", "respond", "retry_after"]
+from relance.kernel.errors import InputError
+
+__all__ = ["Header", "Refused", "Send", "problem", "respond", "retry_after"]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -15,6 +17,19 @@ Header = tuple[bytes, bytes]
 JSON: Final = b"application/json"
 PROBLEM: Final = b"application/problem+json"
 _encoder = msgspec.json.Encoder()
+
+
+class Refused(InputError):  # noqa: N818 - as its kin in relance.kernel.errors
+    """The request cannot be taken as it is; becomes a problem of `status`."""
+
+    def __init__(
+        self, status: int, detail: str, headers: Sequence[Header] = (), extra: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+        self.extra = extra
 
 
 async def respond(

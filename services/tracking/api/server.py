@@ -1,6 +1,6 @@
 """The HTTP server: uvicorn with httptools on uvloop, hardened against slow, broken and greedy clients.
 
-uvicorn alone waits for ever for a request's head or body, keeps a head of any length and any number of idle connections.
+uvicorn alone waits for ever for a request's head or body, and keeps a head of any length and any number of connections.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from collections.abc import Generator
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from relance.kernel.errors import InputError
 from services.tracking.settings import Settings
@@ -25,7 +26,9 @@ _SWEEP_S: Final = 0.5
 _ANSWER_SLACK_S: Final = 5.0
 
 _IDLE, _HEAD, _BODY, _ANSWER = range(4)
-_HEAD_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_HEAD_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
 _TIMED_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -56,6 +59,7 @@ class _Connection(HttpToolsProtocol):
     discarded_bytes = 0
     counted = False
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
@@ -71,6 +75,7 @@ class _Connection(HttpToolsProtocol):
         state.addresses[address] += 1
         self.counted = True
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         if self.counted:
             self.counted = False
@@ -80,6 +85,7 @@ class _Connection(HttpToolsProtocol):
                 del addresses[address]
         super().connection_lost(exc)
 
+    @override
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
@@ -91,11 +97,13 @@ class _Connection(HttpToolsProtocol):
         if not self.reading and self.head_bytes > _HEAD_BYTES_MAX:
             self.refuse(_HEAD_TOO_LARGE)
 
+    @override
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
         if len(self.headers) > _HEADERS_MAX or len(value) > _HEAD_BYTES_MAX:
             self.refuse(_HEAD_TOO_LARGE)
 
+    @override
     def on_headers_complete(self) -> None:
         self.head_bytes = self.discarded_bytes = 0
         if self.transport.is_closing():
@@ -104,6 +112,7 @@ class _Connection(HttpToolsProtocol):
         self.enter(_BODY)
         super().on_headers_complete()
 
+    @override
     def on_body(self, body: bytes) -> None:
         if not self.reading:
             return
@@ -115,6 +124,7 @@ class _Connection(HttpToolsProtocol):
         else:
             super().on_body(body)
 
+    @override
     def on_message_complete(self) -> None:
         if not self.reading:
             return
@@ -122,8 +132,9 @@ class _Connection(HttpToolsProtocol):
         self.enter(_IDLE if self.cycle.response_complete else _ANSWER)
         super().on_message_complete()
 
+    @override
     def on_response_complete(self) -> None:
-        """Note the phase. An answer given before the body was read leaves the rest to be thrown away, not the connection."""
+        """Note the phase. What is left of a body that was answered early is thrown away, and the connection kept."""
         super().on_response_complete()
         self._unset_keepalive_if_required()  # the sweep does its work, at no cost to each request
         if not self.reading:
@@ -139,12 +150,16 @@ class _Connection(HttpToolsProtocol):
         self.transport.write(answer)
         self.transport.close()
 
+    def answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.response_started and not cycle.response_complete
+
     def sweep(self, now_s: float) -> None:
         """End the connection if its phase has lasted too long."""
         overtime_s = now_s - self.since_s - self.server_state.limits_s[self.phase]
         if overtime_s <= 0:
             return
-        unanswered = self.cycle is None or not self.cycle.response_started
+        unanswered = not self.answering()
         if self.phase in (_HEAD, _BODY) and unanswered and not self.transport.is_closing():
             self.refuse(_TIMED_OUT)
         elif self.phase == _IDLE and not self.transport.is_closing():
@@ -172,13 +187,15 @@ class HttpServer(uvicorn.Server):
         )
         self.server_state: _State = _State(settings)
 
+    @override
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave signals alone."""
         yield
 
+    @override
     async def on_tick(self, counter: int) -> bool:
-        """uvicorn's own clock, ten times a second; every fifth time the connections are looked through."""
+        """The clock of uvicorn, ten times a second; every fifth time the connections are looked through."""
         if counter % int(_SWEEP_S * 10) == 0:
             now_s = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
@@ -197,5 +214,5 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise InputError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    bound.setblocking(False)
+    bound.setblocking(False)  # noqa: FBT003 - the socket's own signature
     return bound

@@ -1,0 +1,156 @@
+"""`POST /v1/collect`: events from browsers, as `navigator.sendBeacon` or `fetch` sends them."""
+
+import ipaddress
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+from urllib.parse import parse_qs
+
+from typing_extensions import override
+
+from services.tracking.api.bodies import Slice
+from services.tracking.api.browser import allowed, open_page
+from services.tracking.api.http import Endpoint, Headers, Receive, Scope, answer_each, kind_of, now_ms, read_body
+from services.tracking.api.intake import Intake, Rejected
+from services.tracking.api.keys import Grant, KeyRing
+from services.tracking.api.limits import Buckets
+from services.tracking.api.problems import Header, Refused, Send, respond
+from services.tracking.metrics import EdgeMetrics
+from services.tracking.settings import Settings
+
+__all__ = ["Collect", "client_address"]
+
+_SHOWN: Final = (b"text/plain", b"application/json", b"application/cloudevents+json")
+_KINDS: Final = dict.fromkeys(
+    (*_SHOWN, b"application/cloudevents-batch+json", b"text/plain;charset=UTF-8"), b"application/json"
+)
+_PREFLIGHT: Final[Sequence[Header]] = (
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"content-type, content-encoding"),
+    (b"access-control-max-age", b"86400"),
+)
+
+
+class Collect(Endpoint):
+    """Answers 204, or what `/v1/events` answers when events are rejected.
+
+    The key is publishable, in `?key=` or in the body. The page's origin must be one of the shop's; since a browser
+    cannot lie about it, no other site's page can speak for the shop. Rates hold per client address and per key,
+    besides the shop's own.
+    """
+
+    entry = "collect"
+
+    def __init__(self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics) -> None:
+        super().__init__(intake, keys, settings, metrics)
+        self._addresses = Buckets()
+        self._publishable = Buckets()
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the question of a browser whether it may send one."""
+        if scope["method"] == "OPTIONS":
+            headers = dict(scope["headers"])
+            shown = self.error_headers(scope, headers)
+            await respond(send, 204 if shown else 403, headers=[*shown, *_PREFLIGHT] if shown else ())
+        else:
+            await super().__call__(scope, receive, send)
+
+    @override
+    def error_headers(self, scope: Scope, headers: Headers) -> Sequence[Header]:
+        """CORS: for an origin of the key's shop; where the key is in the body, for an origin of any shop."""
+        origin = headers.get(b"origin")
+        key = _key_in_query(scope["query_string"])
+        if origin is None:
+            return ()
+        if key is None:
+            known = self.keys.origin_known(origin)
+        else:
+            grant = self.keys.find(key, now_ms())
+            known = grant is not None and origin.decode("latin-1") in grant.shop.origins
+        return _cors(origin) if known else ()
+
+    @override
+    async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
+        """204: all taken. 207: some. 422: none."""
+        kind_of(headers, _KINDS, _SHOWN)
+        address = client_address(scope, headers, self.settings.trusted_proxies)
+        now_s = time.monotonic()
+        self._addresses.admit(address, self.settings.browser_events_per_second, now_s)
+        key = _key_in_query(scope["query_string"])
+        grant = None if key is None else self._grant(key, headers)
+        body = await read_body(headers, receive, self.settings.body_bytes_max)
+        key_inside, values = open_page(body, self.settings.events_max)
+        if grant is None:
+            grant = self._grant((key_inside or "").encode(), headers)
+        self._addresses.take(address, len(values), self.settings.browser_events_per_second, now_s)
+        self._publishable.take(grant.sha256, len(values), self.settings.browser_key_events_per_second, now_s)
+        rejected = await self._take(grant, values)
+        cors = _cors(headers[b"origin"])
+        if rejected:
+            return await answer_each(send, len(values), rejected, cors)
+        await respond(send, 204, headers=cors)
+        return 204
+
+    def _grant(self, key: bytes, headers: Headers) -> Grant:
+        """The shop of a publishable key, for a page of one of its origins, within its rates."""
+        grant = self.keys.find(key, now_ms())
+        if grant is None:
+            raise Refused(401, "a publishable key is needed: ?key=<key>")
+        if grant.kind != "publishable":
+            raise Refused(403, "a secret key must never be in a page: rotate it, and use the publishable key")
+        if headers.get(b"origin", b"").decode("latin-1") not in grant.shop.origins:
+            raise Refused(403, "this page's origin is none of the shop's")
+        self._publishable.admit(grant.sha256, self.settings.browser_key_events_per_second, time.monotonic())
+        self.intake.admit(grant)
+        return grant
+
+    async def _take(self, grant: Grant, values: Sequence[Slice]) -> Sequence[Rejected]:
+        return await take_from_browser(self.intake, grant, values, self.entry)
+
+
+async def take_from_browser(intake: Intake, grant: Grant, values: Sequence[Slice], entry: str) -> Sequence[Rejected]:
+    """As `Intake.take`, with what only servers may say rejected."""
+    sifted = [allowed(value) for value in values]
+    barred = {place: problem for place, (_, problem) in enumerate(sifted) if problem is not None}
+    return await intake.take(grant, [value for value, _ in sifted], entry, barred)
+
+
+def client_address(scope: Scope, headers: Headers, trusted_proxies: int) -> str:
+    """The client's address as the outermost of our own proxies saw it; of IPv6 its /64, which one client has to itself.
+
+    Only the last `trusted_proxies` hops are believed: what stands further left was written by the client.
+    """
+    client = scope["client"]
+    seen = client[0] if client else ""
+    if trusted_proxies:
+        hops = [hop.strip() for hop in headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",") if hop.strip()]
+        if len(hops) >= trusted_proxies:
+            seen = hops[-trusted_proxies]
+    return _network(seen)
+
+
+@lru_cache(maxsize=16_384)
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+@lru_cache(maxsize=4_096)
+def _key_in_query(query: bytes) -> bytes | None:
+    keys = parse_qs(query.decode("latin-1")).get("key")
+    return keys[0].encode() if keys else None
+
+
+def _cors(origin: bytes) -> Sequence[Header]:
+    return (
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),  # beacons are sent with credentials; none is read here
+        (b"vary", b"origin"),
+    )

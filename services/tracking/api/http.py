@@ -1,0 +1,175 @@
+"""`POST /v1/events`, and what all plain ASGI endpoints share.
+
+Plain, because a FastAPI route costs more than the whole rest of a request; `openapi` documents them all the same.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from typing_extensions import override
+
+from relance.kernel.errors import NotNow
+from services.tracking.api.bodies import JSON_KINDS, NDJSON, SINGLE, Gone, Slice, inflate, read, split
+from services.tracking.api.intake import Intake, Rejected
+from services.tracking.api.keys import Grant, KeyRing
+from services.tracking.api.limits import OverRate
+from services.tracking.api.problems import Header, Refused, Send, problem, respond, retry_after
+from services.tracking.metrics import EdgeMetrics
+from services.tracking.settings import Settings
+
+__all__ = [
+    "Endpoint", "Events", "Headers", "Receive", "Scope", "answer_each", "bearer", "encode_results", "kind_of", "now_ms",
+    "read_body",
+]  # fmt: skip
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Headers = dict[bytes, bytes]
+
+_WHO: Final[Header] = (b"www-authenticate", b'Bearer realm="relance"')
+_results = msgspec.json.Encoder()
+
+
+class Endpoint:
+    """An ASGI endpoint for POST that tells errors as problems. Subclasses answer in `post`."""
+
+    entry = ""
+
+    def __init__(self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics) -> None:
+        self.intake = intake
+        self.keys = keys
+        self.settings = settings
+        self._requests = metrics.requests
+        self._seconds = metrics.request_seconds.labels(self.entry)
+
+    async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
+        """Answer and return the status. May raise Refused, NotNow or Gone instead."""
+        raise NotImplementedError
+
+    def error_headers(self, scope: Scope, headers: Headers) -> Sequence[Header]:
+        """Headers that also a refusal has."""
+        return ()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["method"] != "POST":
+            await problem(send, 405, "only POST is answered here", [(b"allow", b"POST")])
+            return
+        began_s = time.perf_counter()
+        headers: Headers = dict(scope["headers"])
+        try:
+            status = await self.post(scope, headers, receive, send)
+        except Refused as refused:
+            status = refused.status
+            shown = [*refused.headers, *self.error_headers(scope, headers)]
+            await problem(send, status, refused.detail, shown, refused.extra)
+        except NotNow as not_now:
+            status = 429 if isinstance(not_now, OverRate) else 503
+            shown = [retry_after(not_now.retry_after_s), *self.error_headers(scope, headers)]
+            await problem(send, status, str(not_now), shown)
+        except Gone:
+            status = 499
+        self._requests.labels(self.entry, str(status)).inc()
+        self._seconds.observe(time.perf_counter() - began_s)
+
+
+class Events(Endpoint):
+    """Events of a shop's servers: one, an array, or one a line."""
+
+    entry = "http"
+
+    @override
+    async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
+        """202: all taken. 207: some. 422: none. See the OpenAPI document."""
+        grant = bearer(headers, self.keys)
+        self.intake.admit(grant)
+        kind = kind_of(headers, _KINDS, JSON_KINDS)
+        body = await read_body(headers, receive, self.settings.body_bytes_max)
+        values = split(kind, body, self.settings.events_max)
+        rejected = await self.intake.take(grant, values, self.entry)
+        if not rejected:
+            await respond(send, 202, b'{"accepted":%d,"rejected":[]}' % len(values))
+            return 202
+        if kind == SINGLE:
+            raise _single_refused(rejected[0], values[0], self.settings.event_bytes_max)
+        return await answer_each(send, len(values), rejected)
+
+
+_KINDS: Final[dict[bytes, bytes]] = {kind: kind for kind in JSON_KINDS} | {
+    b"application/ndjson": NDJSON,
+    b"application/jsonl": NDJSON,
+}
+
+
+async def answer_each(send: Send, count: int, rejected: Sequence[Rejected], headers: Sequence[Header] = ()) -> int:
+    """The answer to several events of which some were rejected: 207, or 422 when none was accepted."""
+    if len(rejected) == count:
+        shown = [one.shown() for one in rejected]
+        raise Refused(422, "no event of this request can be taken", headers, {"accepted": 0, "rejected": shown})
+    await respond(send, 207, encode_results(count - len(rejected), rejected), headers=headers)
+    return 207
+
+
+def encode_results(accepted: int, rejected: Sequence[Rejected]) -> bytes:
+    """The per-event answer as JSON."""
+    return _results.encode({"accepted": accepted, "rejected": [one.shown() for one in rejected]})
+
+
+def bearer(headers: Headers, keys: KeyRing) -> Grant:
+    """The grant of the secret key in `Authorization: Bearer`. Raises Refused: 401 without one, 403 for a publishable
+    key.
+    """
+    shown = headers.get(b"authorization", b"")
+    if shown[:7].lower() != b"bearer ":
+        raise Refused(401, "a secret key is needed: Authorization: Bearer <key>", [_WHO])
+    grant = keys.find(shown[7:].strip(), now_ms())
+    if grant is None:
+        raise Refused(401, "this key is not known, or no longer", [_WHO])
+    if grant.kind != "secret":
+        raise Refused(403, "a publishable key opens /v1/collect only; this needs a secret key")
+    return grant
+
+
+def now_ms() -> int:
+    """The wall clock, ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def kind_of(headers: Headers, kinds: dict[bytes, bytes], shown: Sequence[bytes]) -> bytes:
+    """What the content type stands for in `kinds`. Raises Refused (415) for another, with `shown` as those accepted."""
+    content_type = headers.get(b"content-type", b"")
+    kind = kinds.get(content_type)
+    if kind is None:
+        kind = kinds.get(content_type.partition(b";")[0].strip().lower())
+    if kind is None:
+        accepted = b", ".join(shown)
+        raise Refused(415, f"the content type must be one of {accepted.decode()}", [(b"accept", accepted)])
+    return kind
+
+
+async def read_body(headers: Headers, receive: Receive, bytes_max: int) -> bytes:
+    """The body, inflated. Raises Refused: 413 when it is too large (before reading it, where its length is told),
+    415.
+    """
+    length = headers.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length) > bytes_max):
+        raise Refused(413, f"the body is larger than {bytes_max} bytes")
+    coding = headers.get(b"content-encoding")
+    body = await read(receive, bytes_max)
+    if coding is None or coding == b"identity":
+        return body
+    if coding.strip().lower() not in (b"gzip", b"x-gzip"):
+        raise Refused(415, "the content encoding must be gzip or none", [(b"accept-encoding", b"gzip")])
+    return inflate(body, bytes_max)
+
+
+def _single_refused(rejected: Rejected, value: Slice, bytes_max: int) -> Refused:
+    if memoryview(value).nbytes > bytes_max:
+        return Refused(413, f"the event is larger than {bytes_max} bytes")
+    detail = "the event cannot be taken: " + "; ".join(f"{one.path}: {one.reason}" for one in rejected.problems)
+    extra = {"id": rejected.id, "problems": rejected.problems}
+    if rejected.foreign:
+        return Refused(403, "the key speaks for another shop than the event's", extra=extra)
+    return Refused(422, detail, extra=extra)
