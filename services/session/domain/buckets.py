@@ -1,0 +1,198 @@
+"""Checkpoint buckets: the rows of a range of hashes, out of the tables and back into them.
+
+A value stands alone: zstd over a JSON head (shops, window ids and origins as text) and the columns of rows and nodes, bytes
+transposed so that the high bytes of times compress away.
+"""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numba import njit
+from numpy.typing import NDArray
+
+from relance.kernel.errors import Defect
+from services.session.domain.firing import next_due, take_node
+from services.session.domain.index import home_of, insert, key_hash, take_row
+from services.session.domain.interning import Interned
+from services.session.domain.layout import NODE, ROW, SCHEDULED, Tables
+from services.session.domain.wheel import schedule
+
+__all__ = ["FORMAT", "Bucket", "decode", "encode", "enter", "gather"]
+
+FORMAT: Final = 1
+_CODEC: Final = pa.Codec("zstd", compression_level=1)
+_FIELDS: Final = tuple(name for name in ROW.names or () if name not in ("sched", "nodes"))
+_NODE_FIELDS: Final = ("t", "name", "kind")
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """A decoded bucket: rows and nodes with numbers that point into its own lists of words; `counts`: nodes of each row."""
+
+    rows: NDArray[np.void]
+    nodes: NDArray[np.void]
+    counts: NDArray[np.int32]
+    shops: list[str]
+    names: list[str]
+    origins: list[tuple[str, str]]
+
+
+@njit(cache=True)
+def _find_rows(t: Tables, bucket: int, buckets: int, found: NDArray[np.int64]) -> int:
+    """Rows whose hash lies in the bucket, in the order of their slots; returns how many there are (at most `len(found)` are written)."""
+    size = len(t.tags)
+    per_bucket = size // buckets
+    slot = bucket * per_bucket
+    last = slot + per_bucket - 1
+    n = 0
+    walked = 0
+    while walked < size and (walked < per_bucket or t.tags[slot] != 0):
+        if t.tags[slot] != 0:
+            r = np.int64(t.slots[slot])
+            row = t.rows[r]
+            h = key_hash(row.hi, row.lo, t.shop_key[row.shop])
+            if home_of(h, buckets) == bucket:
+                if n < len(found):
+                    found[n] = r
+                n += 1
+        walked += 1
+        slot = slot + 1 if slot + 1 < size else 0
+    return n if last >= 0 else 0
+
+
+@njit(cache=True)
+def _count_nodes(t: Tables, found: NDArray[np.int64], counts: NDArray[np.int32]) -> int:
+    total = 0
+    for k in range(len(found)):
+        count = 0
+        n = np.int64(t.rows[found[k]].nodes)
+        while n >= 0:
+            count += 1
+            n = np.int64(t.nodes[n].next)
+        counts[k] = count
+        total += count
+    return total
+
+
+@njit(cache=True)
+def _copy_nodes(t: Tables, found: NDArray[np.int64], out: NDArray[np.void]) -> None:
+    at = 0
+    for k in range(len(found)):
+        n = np.int64(t.rows[found[k]].nodes)
+        while n >= 0:
+            out[at].t = t.nodes[n].t
+            out[at].name = t.nodes[n].name
+            out[at].kind = t.nodes[n].kind
+            at += 1
+            n = np.int64(t.nodes[n].next)
+
+
+def gather(t: Tables, bucket: int, buckets: int) -> tuple[NDArray[np.void], NDArray[np.void], NDArray[np.int32]]:
+    """(rows, nodes, node counts) of a bucket, as copies; the numbers in them are still the tables' own."""
+    found = np.empty(1024, np.int64)
+    n = _find_rows(t, bucket, buckets, found)
+    if n > len(found):
+        found = np.empty(n, np.int64)
+        _find_rows(t, bucket, buckets, found)
+    found = found[:n]
+    counts = np.zeros(n, np.int32)
+    total = _count_nodes(t, found, counts)
+    nodes = np.zeros(total, NODE)
+    if total:
+        _copy_nodes(t, found, nodes)
+    return t.rows[found], nodes, counts
+
+
+def _renumber(column: NDArray[Any], words: list[Any]) -> tuple[NDArray[Any], list[Any]]:
+    """The column with numbers into the list of only those words that occur; negative numbers stay."""
+    present = np.unique(column[column >= 0])
+    fresh = np.searchsorted(present, column).astype(column.dtype)
+    return np.where(column >= 0, fresh, column).astype(column.dtype), [words[p] for p in present]
+
+
+def encode(
+    gathered: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.int32]],
+    shops: list[str],
+    names: list[str],
+    origins: list[tuple[str, str]],
+) -> bytes:
+    """The value of a bucket; the lists say what the numbers in rows and nodes mean."""
+    rows, nodes, counts = gathered
+    rows["state"] &= np.uint16(0xFFFF ^ SCHEDULED)
+    shop_column, shop_words = _renumber(rows["shop"].astype(np.int64), shops)
+    origin_column, origin_words = _renumber(rows["origin"], origins)
+    name_column, name_words = _renumber(nodes["name"], names)
+    rows["shop"] = shop_column
+    rows["origin"] = origin_column
+    nodes["name"] = name_column
+    head = msgspec.json.encode(
+        {"rows": len(rows), "nodes": len(nodes), "shops": shop_words, "names": name_words, "origins": origin_words}
+    )
+    parts = [_transposed(rows[name]) for name in _FIELDS]
+    parts += [_transposed(counts)] + [_transposed(nodes[name]) for name in _NODE_FIELDS]
+    body = b"".join([len(head).to_bytes(4, "big"), head, *parts])
+    return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
+
+
+def _transposed(column: NDArray[Any]) -> bytes:
+    flat = np.ascontiguousarray(column)
+    return flat.view(np.uint8).reshape(len(flat), flat.itemsize).T.tobytes()
+
+
+def _restored(data: memoryview, at: int, n: int, kind: np.dtype[Any]) -> tuple[NDArray[Any], int]:
+    end = at + n * kind.itemsize
+    columns = np.frombuffer(data[at:end], np.uint8).reshape(kind.itemsize, n)
+    return np.ascontiguousarray(columns.T).reshape(-1).view(kind), end
+
+
+def decode(value: bytes) -> Bucket:
+    """The inverse of `encode`. Raises Defect for a format that this version does not know or bytes that make no sense."""
+    if value[:1] != bytes([FORMAT]):
+        message = f"bucket of format {value[:1].hex() or 'nothing'}, this version reads {FORMAT}"
+        raise Defect(message)
+    try:
+        size = int.from_bytes(value[1:5], "big")
+        body = memoryview(_CODEC.decompress(value[5:], decompressed_size=size, asbytes=True))
+        head_size = int.from_bytes(body[:4], "big")
+        head = msgspec.json.decode(body[4 : 4 + head_size])
+        at = 4 + head_size
+        rows = np.zeros(head["rows"], ROW)
+        for name in _FIELDS:
+            rows[name], at = _restored(body, at, len(rows), ROW[name])
+        counts, at = _restored(body, at, len(rows), np.dtype("i4"))
+        nodes = np.zeros(head["nodes"], NODE)
+        for name in _NODE_FIELDS:
+            nodes[name], at = _restored(body, at, len(nodes), NODE[name])
+    except (msgspec.DecodeError, pa.ArrowException, OSError, ValueError, KeyError) as error:
+        message = f"bucket cannot be read: {error}"
+        raise Defect(message) from error
+    origins = [(page, campaign) for page, campaign in head["origins"]]
+    return Bucket(rows=rows, nodes=nodes, counts=counts, shops=head["shops"], names=head["names"], origins=origins)
+
+
+@njit(cache=True)
+def _enter_rows(t: Tables, rows: NDArray[np.void], nodes: NDArray[np.void], counts: NDArray[np.int32]) -> None:
+    at = 0
+    for k in range(len(rows)):
+        r = take_row(t)
+        t.rows[r] = rows[k]
+        t.rows[r].nodes = np.int32(-1)
+        for n in range(at + counts[k] - 1, at - 1, -1):
+            take_node(t, r, nodes[n].kind, nodes[n].name, nodes[n].t)
+        at += counts[k]
+        row = t.rows[r]
+        insert(t, key_hash(row.hi, row.lo, t.shop_key[row.shop]), r)
+        schedule(t, r, next_due(t, r))
+
+
+def enter(t: Tables, bucket: Bucket, shops: Interned, names: Interned, origins: "list[int]") -> None:
+    """Put a decoded bucket's rows into the tables, which must have room; `origins` are the engine's numbers of its origins."""
+    rows, nodes = bucket.rows, bucket.nodes
+    shop_numbers = np.array([shops.intern(word) for word in bucket.shops] or [0], np.uint32)
+    name_numbers = np.array([names.intern(word) for word in bucket.names] or [0], np.int32)
+    origin_numbers = np.array(origins or [0], np.int32)
+    rows["shop"] = shop_numbers[rows["shop"]]
+    rows["origin"] = np.where(rows["origin"] >= 0, origin_numbers[np.maximum(rows["origin"], 0)], -1)
+    nodes["name"] = np.where(nodes["name"] >= 0, name_numbers[np.maximum(nodes["name"], 0)], -1)
+    _enter_rows(t, rows, nodes, bucket.counts)

@@ -1,0 +1,228 @@
+"""The detection engine of one partition: events and time in, signals out. A pure function of what it was given.
+
+The same engine runs in the session service, in `relance simulate` and in the tests. Meaning: docs/detection.md.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from relance.rules.windows import Definitions
+from services.session.domain import buckets
+from services.session.domain.columns import to_columns
+from services.session.domain.compiled import DefinitionBook
+from services.session.domain.interning import Interned
+from services.session.domain.layout import ABSENT, HAS_CAMPAIGN, HAS_LANDING, OUT, PENDING, Columns, Register, Tables
+from services.session.domain.running import DONE, advance, earliest, recheck, run
+from services.session.domain.signals import Signals, sort_out
+from services.session.domain.tables import fresh, make_room, reserve_rows, state_bytes
+
+__all__ = ["COUNTS", "Engine"]
+
+DEFAULT_BUCKETS: Final = 1024
+COUNTS: Final = {
+    "applied": Register.APPLIED,
+    "duplicate": Register.DUPLICATE,
+    "late": Register.LATE,
+    "quiet": Register.QUIET,
+    "skipped": Register.SKIPPED,
+    "fired": Register.FIRED,
+    "evicted": Register.SEEN_EVICTED,
+}
+
+
+class Engine:
+    """Live sessions of one partition.
+
+    `buckets` is the number of checkpoint buckets. Calls are not thread-safe.
+    """
+
+    def __init__(self, buckets: int = DEFAULT_BUCKETS) -> None:
+        self._t = fresh(buckets)
+        self.shops = Interned()
+        self.names = Interned()
+        self.origins: list[tuple[str, str]] = []
+        self._origin_places: dict[tuple[str, str], int] = {}
+        self.book = DefinitionBook(self.shops, self.names)
+        self._parts: list[NDArray[np.void]] = []
+        self._compile()
+
+    @property
+    def stream_ms(self) -> int:
+        """Stream time, -1 before the first record."""
+        stream = int(self._t.reg[Register.STREAM])
+        return -1 if stream == ABSENT else stream
+
+    @property
+    def live(self) -> int:
+        """How many sessions are live."""
+        return int(self._t.reg[Register.LIVE])
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What became of the events so far, by fate, and how many signals there were."""
+        return {name: int(self._t.reg[place]) for name, place in COUNTS.items()}
+
+    @property
+    def state_bytes(self) -> tuple[int, int]:
+        """(bytes of session state in use, bytes of the duplicate filter)."""
+        return state_bytes(self._t)
+
+    @property
+    def tables(self) -> Tables:
+        """The tables as they are now, for those who read them (queries, checkpoints)."""
+        return self._t
+
+    def advance(self, append_ms: int) -> Signals:
+        """Move the clock; returns what became due."""
+        while advance(self._t, append_ms) != DONE:
+            self._make_room()
+        return self._taken()
+
+    def apply(self, batch: pa.RecordBatch, append_ms: int | NDArray[np.int64], offset: int = 0) -> Signals:
+        """Apply a batch of one record, or of many with one append time a row; the clock moves first.
+
+        `offset` is the record's: events of buckets that already contain it are only noted as seen.
+        Raises InputError, and changes nothing, when the batch has another schema.
+        """
+        if batch.num_rows == 0:
+            return self.advance(append_ms) if isinstance(append_ms, int) else self._taken()
+        known = len(self.shops)
+        columns = to_columns(batch, self.shops, append_ms)
+        if len(self.shops) != known:
+            self._compile()
+        if len(self._t.pending) < batch.num_rows:
+            self._t = self._t._replace(pending=np.empty(batch.num_rows, PENDING))
+        reg = self._t.reg
+        reg[Register.OFFSET] = offset
+        reg[Register.NEXT_ROW] = 0
+        while run(self._t, columns) != DONE:
+            self._make_room()
+        self._settle_origins(batch, columns)
+        return self._taken()
+
+    def define(self, append_ms: int, shop: str, version: int, definitions: Definitions | None) -> Signals:
+        """A control record: moves the clock, then puts definitions in force for a shop (`*`: the default set)."""
+        said = self.advance(append_ms)
+        before = self.book.default if shop == "*" else self.book.of(shop)
+        if not self.book.define(shop, version, definitions):
+            return said
+        now = self.book.default if shop == "*" else self.book.of(shop)
+        number = -1 if shop == "*" else self.shops.intern(shop)
+        kept = self.book.kept(before, now)
+        self._compile()
+        place = 0 if shop == "*" else int(self._t.shop_definition[number])
+        self._t.reg[Register.SEQUENCE] = self.book.sequence
+        self._t.reg[Register.NEXT_ROW] = 0
+        while recheck(self._t, place, number, kept) != DONE:
+            self._make_room()
+        return said
+
+    def next_deadline(self) -> int | None:
+        """The earliest stream time at which something is due; None when nothing is waited for."""
+        if self._t.reg[Register.STREAM] == ABSENT:
+            return None
+        due = int(earliest(self._t))
+        return None if due == ABSENT else due
+
+    def snapshot(self, bucket: int) -> bytes:
+        """The rows of one bucket as they are now."""
+        gathered = buckets.gather(self._t, bucket, len(self._t.joined))
+        return buckets.encode(gathered, self.shops.words, self.names.words, self.origins)
+
+    def await_bucket(self, bucket: int, offset: int) -> None:
+        """Leave a bucket alone until it joins: events of records up to `offset` are not applied to it."""
+        self._t.joined[bucket] = offset
+
+    def join(self, value: bytes) -> None:
+        """Put a bucket's rows in; they are as they were at the present offset and stream time."""
+        bucket = buckets.decode(value)
+        origins = [self._origin(pair) for pair in bucket.origins]
+        for word in bucket.shops:
+            self.shops.intern(word)
+        self._t = reserve_rows(self._t, self.live + len(bucket.rows) + 1)
+        self._compile()
+        reg = self._t.reg
+        while reg[Register.NODE_LEFT] < len(bucket.nodes) + 256 or reg[Register.CHUNK_LEFT] < len(bucket.rows) + 256:
+            self._grow_lists(len(bucket.nodes) + 256, len(bucket.rows) + 256)
+        buckets.enter(self._t, bucket, self.shops, self.names, origins)
+
+    def start_at(self, stream_ms: int) -> None:
+        """Set the clock of a fresh engine, as it was at the checkpoint."""
+        self._t.reg[Register.STREAM] = stream_ms
+        self._t.reg[Register.CUR] = stream_ms >> 6
+
+    def restore_book(self, book: DefinitionBook) -> None:
+        """Put restored definitions in force; the book must use this engine's `shops` and `names`."""
+        self.book = book
+        self._t.reg[Register.SEQUENCE] = book.sequence
+        self._compile()
+
+    def _grow_lists(self, nodes: int, chunks: int) -> None:
+        reg = self._t.reg
+        short = reg[Register.NODE_LEFT] < nodes
+        left = int(reg[Register.NODE_LEFT if short else Register.CHUNK_LEFT])
+        reg[Register.NODE_LEFT if short else Register.CHUNK_LEFT] = 0
+        self._t = make_room(self._t)
+        reg[Register.NODE_LEFT if short else Register.CHUNK_LEFT] += left
+
+    def _compile(self) -> None:
+        definitions, windows, shop_definition = self.book.compile()
+        keys = [int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big") for word in self.shops.words]
+        self._t = self._t._replace(
+            definitions=definitions,
+            windows=windows,
+            shop_definition=shop_definition,
+            shop_key=np.array(keys or [0], np.uint64),
+        )
+
+    def _make_room(self) -> None:
+        """Take signals out and enlarge what is full."""
+        self._take_out()
+        self._t = make_room(self._t)
+
+    def _take_out(self) -> None:
+        reg = self._t.reg
+        n = int(reg[Register.OUT_N])
+        if n:
+            self._parts.append(self._t.out[:n].copy())
+            reg[Register.OUT_N] = 0
+
+    def _taken(self) -> Signals:
+        """The signals of this call, in order."""
+        self._take_out()
+        out = np.concatenate(self._parts) if len(self._parts) > 1 else self._parts[0] if self._parts else np.empty(0, OUT)
+        self._parts.clear()
+        names = int(self._t.reg[Register.AUX_N])
+        aux = self._t.aux[:names].copy()
+        self._t.reg[Register.AUX_N] = 0
+        words = self.shops.words
+        return Signals(sort_out(out, words, self.names.words), aux, words, self.names.words, self.origins)
+
+    def _origin(self, pair: tuple[str, str]) -> int:
+        place = self._origin_places.get(pair)
+        if place is None:
+            place = self._origin_places[pair] = len(self.origins)
+            self.origins.append(pair)
+        return place
+
+    def _settle_origins(self, batch: pa.RecordBatch, columns: Columns) -> None:
+        """Keep the landing page and campaign of the sessions whose first ones came with this batch."""
+        reg = self._t.reg
+        pending = self._t.pending[: int(reg[Register.PENDING_N])]
+        reg[Register.PENDING_N] = 0
+        if not len(pending):
+            return
+        events = pa.array(pending["event"])
+        pages = batch.column(17).take(events).to_pylist()
+        campaigns = batch.column(18).take(events).to_pylist()
+        rows = self._t.rows
+        for (row, event), page, campaign in zip(pending.tolist(), pages, campaigns, strict=True):
+            if rows[row]["hi"] != columns.hi[event] or rows[row]["lo"] != columns.lo[event]:
+                continue  # the session ended within this call, and the row is another's
+            had = self.origins[rows[row]["origin"]] if rows[row]["origin"] >= 0 else ("", "")
+            rows["origin"][row] = self._origin((had[0] or page, had[1] or campaign))

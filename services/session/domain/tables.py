@@ -1,0 +1,121 @@
+"""The tables of one partition: made small, made larger when a kernel says that it lacks room."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.session.domain.index import reindex
+from services.session.domain.layout import ABSENT, DEFINITION, NODE, OUT, PENDING, ROW, WINDOW, Register, Tables
+from services.session.domain.running import OUT_ROOM, ROOM
+from services.session.domain.seen import rebuild
+from services.session.domain.wheel import CHUNK, SLOTS
+
+__all__ = ["fresh", "make_room", "reserve_rows", "state_bytes"]
+
+_START_ROWS: Final = 1024
+_START_NODES: Final = 1024
+_START_CHUNKS: Final = 1024
+_START_SEEN: Final = 1 << 14
+_MAX_SEEN: Final = 1 << 22
+
+
+def fresh(buckets: int) -> Tables:
+    """Empty tables; the index has a multiple of `buckets` slots, so that a bucket is a range of slots."""
+    reg = np.zeros(Register.SIZE, np.int64)
+    reg[[Register.STREAM]] = ABSENT
+    reg[[Register.ROW_FREE, Register.NODE_FREE, Register.CHUNK_FREE, Register.CHUNK]] = -1
+    reg[Register.NODE_LEFT] = _START_NODES
+    reg[Register.CHUNK_LEFT] = _START_CHUNKS
+    slots = -(-2 * _START_ROWS // buckets) * buckets
+    return Tables(
+        reg=reg,
+        rows=np.empty(_START_ROWS, ROW),
+        tags=np.zeros(slots, np.uint8),
+        slots=np.empty(slots, np.uint32),
+        heads=np.full(SLOTS, -1, np.int32),
+        chunk_items=np.empty((_START_CHUNKS, CHUNK), np.int32),
+        chunk_next=np.empty(_START_CHUNKS, np.int32),
+        chunk_n=np.empty(_START_CHUNKS, np.int32),
+        nodes=np.empty(_START_NODES, NODE),
+        definitions=np.zeros(1, DEFINITION),
+        windows=np.zeros(1, WINDOW),
+        shop_definition=np.zeros(1, np.int32),
+        shop_key=np.zeros(1, np.uint64),
+        joined=np.full(buckets, -1, np.int64),
+        seen_hash=np.empty(_START_SEEN, np.uint64),
+        seen_shop=np.empty(_START_SEEN, np.uint32),
+        seen_at=np.empty(_START_SEEN, np.int64),
+        seen_tags=np.zeros(2 * _START_SEEN, np.uint8),
+        seen_slots=np.empty(2 * _START_SEEN, np.uint32),
+        out=np.empty(2 * OUT_ROOM, OUT),
+        aux=np.empty(2 * OUT_ROOM, np.int32),
+        pending=np.empty(1, PENDING),
+    )
+
+
+def _grown(array: NDArray[Any], size: int) -> NDArray[Any]:
+    larger = np.empty((size, *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def _with_larger_seen(t: Tables) -> Tables:
+    """A ring of twice the size; positions stay, so the entries move to their places in it."""
+    size = min(2 * len(t.seen_hash), _MAX_SEEN)
+    positions = np.arange(t.reg[Register.SEEN_HEAD], t.reg[Register.SEEN_TAIL])
+    old, new = positions & (len(t.seen_hash) - 1), positions & (size - 1)
+    ring: dict[str, NDArray[Any]] = {}
+    for name in ("seen_hash", "seen_shop", "seen_at"):
+        column = getattr(t, name)
+        ring[name] = np.empty(size, column.dtype)
+        ring[name][new] = column[old]
+    t = t._replace(**ring, seen_tags=np.zeros(2 * size, np.uint8), seen_slots=np.empty(2 * size, np.uint32))
+    rebuild(t)
+    return t
+
+
+def reserve_rows(t: Tables, wanted: int) -> Tables:
+    """Room for `wanted` live sessions in rows and index."""
+    if wanted > len(t.rows):
+        t = t._replace(rows=_grown(t.rows, max(wanted, len(t.rows) * 3 // 2)))
+    if wanted * 8 > len(t.tags) * 7:
+        buckets = len(t.joined)
+        slots = -(-max(wanted * 3 // 2, len(t.tags) * 3 // 2) // buckets) * buckets
+        t = t._replace(tags=np.zeros(slots, np.uint8), slots=np.empty(slots, np.uint32))
+        reindex(t)
+    return t
+
+
+def make_room(t: Tables) -> Tables:
+    """Enlarge what lacks room for the next step; signals and pending origins must have been taken out before."""
+    reg = t.reg
+    if reg[Register.NODE_LEFT] < ROOM:
+        reg[Register.NODE_LEFT] += len(t.nodes)
+        t = t._replace(nodes=_grown(t.nodes, 2 * len(t.nodes)))
+    if reg[Register.CHUNK_LEFT] < ROOM:
+        size = len(t.chunk_n) * 3 // 2
+        reg[Register.CHUNK_LEFT] += size - len(t.chunk_n)
+        t = t._replace(
+            chunk_items=_grown(t.chunk_items, size),
+            chunk_next=_grown(t.chunk_next, size),
+            chunk_n=_grown(t.chunk_n, size),
+        )
+    if len(t.aux) - reg[Register.AUX_N] < OUT_ROOM:
+        t = t._replace(aux=_grown(t.aux, 2 * len(t.aux)))
+    if reg[Register.SEEN_TAIL] - reg[Register.SEEN_HEAD] >= len(t.seen_hash):
+        t = _with_larger_seen(t)
+    free = reg[Register.ROW_FREE] >= 0 or reg[Register.ROW_TOP] < len(t.rows)
+    if not free or reg[Register.LIVE] * 8 >= len(t.tags) * 7:
+        t = reserve_rows(t, int(reg[Register.LIVE]) + 1)
+    return t
+
+
+def state_bytes(t: Tables) -> tuple[int, int]:
+    """(bytes of session state in use, bytes of the duplicate filter)."""
+    reg = t.reg
+    rows = int(reg[Register.ROW_TOP]) * ROW.itemsize + t.tags.nbytes + t.slots.nbytes
+    chunks = int(reg[Register.CHUNK_TOP]) * (4 * CHUNK + 8) + t.heads.nbytes
+    nodes = int(reg[Register.NODE_TOP]) * NODE.itemsize
+    seen = t.seen_hash.nbytes + t.seen_shop.nbytes + t.seen_at.nbytes + t.seen_tags.nbytes + t.seen_slots.nbytes
+    return rows + chunks + nodes, seen
