@@ -69,11 +69,11 @@ tidy: setup ## lengths, names, links, languages of the repository itself
 
 .PHONY: contracts
 contracts: setup ## write schemas/ and relance/rpc/ again from code and protos/
-	@.ci/contracts
+	@$(PYTHON_BIN)/python -m relance.cli.contracts write
 
 .PHONY: contracts-check
 contracts-check: setup ## fail if schemas/ or relance/rpc/ differ from what code and protos/ say
-	@.ci/contracts --check
+	@$(PYTHON_BIN)/python -m relance.cli.contracts check
 
 .PHONY: protos-check
 protos-check: ## buf: lint the protos, and no breaking change against protos/baseline.binpb
