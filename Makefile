@@ -92,4 +92,4 @@ lock: setup ## pin and hash the libraries anew from pyproject.toml
 clean: ## remove what setup, tests and the local broker left here
 	@if [ -x $(PYTHON_BIN)/relance ]; then $(PYTHON_BIN)/relance kafka stop || true; fi
 	@rm -rf .venv .relance build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@find relance services tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+	@find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
