@@ -40,7 +40,7 @@ def _struct_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """The schema of a Struct, itself at the top and the Structs in it under `$defs`."""
     schema = _plain(msgspec.json.schema(kind))
     definitions = schema["$defs"]
-    top = definitions.pop(kind.__name__)
+    top: dict[str, Any] = definitions.pop(kind.__name__)
     return top | ({"$defs": definitions} if definitions else {})
 
 
