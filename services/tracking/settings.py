@@ -31,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     event_bytes_max: Positive = 65_536
     events_max: Positive = 1_000  # in one request
     grpc_message_bytes_max: Positive = 1_048_576
+    grpc_calls_max: Positive = 1_024  # open at a time, streams included
     grpc_stream_in_flight_max: Positive = 64  # requests of one stream that wait for Kafka
     connections_max: Positive = 4_096
     requests_max: Positive = 2_048  # being answered at a time

@@ -20,9 +20,13 @@ from services.tracking.domain.columnar import Encoded, Refusal
 from services.tracking.metrics import Metrics
 from services.tracking.settings import Settings
 
-__all__ = ["Encoder", "Intake", "Rejected", "Submits"]
+__all__ = ["Encoder", "Intake", "Rejected", "Submits", "Unacknowledged", "event_id"]
 
 _NONE: Final[Mapping[int, Problem]] = MappingProxyType({})
+
+
+class Unacknowledged(NotNow):
+    """Kafka did not say that it has the events; some of them may be there."""
 
 
 class Encoder(Protocol):
@@ -100,12 +104,15 @@ class Intake:
         return [_rejected(refusal, values[refusal.index], shop.shop) for refusal in refusals]
 
     async def _acknowledged(self, encoded: Encoded) -> None:
+        waiting = self._batcher.submit(encoded)
         self._in_flight += 1
         try:
             async with asyncio.timeout(self._settings.request_deadline_s):
-                await self._batcher.submit(encoded)
+                await waiting
         except TimeoutError:
-            raise NotNow("Kafka has not acknowledged in time", 2.0) from None
+            raise Unacknowledged("Kafka has not acknowledged in time", 2.0) from None
+        except NotNow as not_now:
+            raise Unacknowledged(str(not_now), not_now.retry_after_s) from None
         finally:
             self._in_flight -= 1
 
@@ -143,13 +150,23 @@ _HEAD = msgspec.json.Decoder(_Head)
 
 def _rejected(refusal: Refusal, value: Slice, shop: str) -> Rejected:
     """With the event's own id, if it has one that can be read."""
-    try:
-        head = _HEAD.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        head = _Head()
+    head = _head(value)
     try:
         foreign = isinstance(head.source, str) and shop_of(head.source) != shop
     except ValueError:
         foreign = False
     shown = head.id if isinstance(head.id, str) else None
     return Rejected(refusal.index, shown, refusal.problems, foreign)
+
+
+def event_id(value: Slice) -> str:
+    """The id of an event; empty where it has none that can be read."""
+    found = _head(value).id
+    return found if isinstance(found, str) else ""
+
+
+def _head(value: Slice) -> _Head:
+    try:
+        return _HEAD.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Head()
