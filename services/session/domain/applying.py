@@ -72,7 +72,7 @@ _QUIET_N = Register.QUIET
 _SKIPPED = Register.SKIPPED
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _begin(t: Tables, c: Columns, i: int, h: np.uint64) -> np.int64:
     r = take_row(t)
     row = t.rows[r]
@@ -99,7 +99,7 @@ def _begin(t: Tables, c: Columns, i: int, h: np.uint64) -> np.int64:
     return r
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _time_of(t: Tables, r: int, kind: int) -> np.int64:
     """Time of the last order or payment, or ABSENT."""
     n = np.int64(t.rows[r].nodes)
@@ -110,7 +110,7 @@ def _time_of(t: Tables, r: int, kind: int) -> np.int64:
     return np.int64(ABSENT)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _keep_time(t: Tables, r: int, kind: int, at: int) -> None:
     n = np.int64(t.rows[r].nodes)
     while n >= 0:
@@ -121,7 +121,7 @@ def _keep_time(t: Tables, r: int, kind: int, at: int) -> None:
     take_node(t, r, kind, -1, at)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _note_facts(row: np.void, c: Columns, i: int) -> None:
     state = row.state
     if c.flags[i] & FLAG_PERSON or c.type[i] == _LINKED:
@@ -134,7 +134,7 @@ def _note_facts(row: np.void, c: Columns, i: int) -> None:
     row.consent = np.uint16((row.consent & ~c.denied[i]) | c.granted[i])
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _empty_cart(row: np.void) -> None:
     row.items = np.int32(0)
     row.total = 0
@@ -143,18 +143,18 @@ def _empty_cart(row: np.void) -> None:
     row.state = np.uint16(row.state | TOTAL_KNOWN)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _set_stage(row: np.void, stage: int) -> None:
     row.state = np.uint16((row.state & ~STAGE_MASK) | stage)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _fall_back(row: np.void) -> None:
     """The stage of a session whose cart is empty."""
     _set_stage(row, _PRODUCT if row.state & PRODUCT_SEEN else 1)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _move_items(row: np.void, c: Columns, i: int, sign: int) -> None:
     """Add (1) or take (-1) the event's items."""
     quantity = np.int64(c.items[i])
@@ -179,7 +179,7 @@ def _move_items(row: np.void, c: Columns, i: int, sign: int) -> None:
         row.top_price = max(row.top_price, top)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _set_cart(row: np.void, c: Columns, i: int) -> None:
     row.items = c.items[i]
     row.top_price = c.top_price[i]
@@ -192,7 +192,7 @@ def _set_cart(row: np.void, c: Columns, i: int) -> None:
         row.state = np.uint16(row.state & ~TOTAL_KNOWN)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _apply_cart(row: np.void, c: Columns, i: int) -> bool:
     """Let a `cart.*` or `checkout.*` event change the cart; True if it emptied it."""
     code = c.type[i]
@@ -215,7 +215,7 @@ def _apply_cart(row: np.void, c: Columns, i: int) -> bool:
     return emptied
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _apply_stage(row: np.void, code: int, blocked: int) -> None:
     """Raise the stage to the event's, unless an order or payment keeps stages 3 to 5 shut."""
     stage = np.int64(_STAGE[code])
@@ -227,7 +227,7 @@ def _apply_stage(row: np.void, code: int, blocked: int) -> None:
         _set_stage(row, stage)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _disarm(t: Tables, r: int, at: int) -> None:
     """Disarm what is armed at or before `at`."""
     before = np.int64(-1)
@@ -240,7 +240,7 @@ def _disarm(t: Tables, r: int, at: int) -> None:
             n = np.int64(t.nodes[n].next)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _arm(t: Tables, c: Columns, i: int, r: int) -> None:
     """Arm the shop's windows on this event, and look at the session when the first of them is due."""
     d = t.shop_definition[c.shop[i]]
@@ -260,7 +260,7 @@ def _arm(t: Tables, c: Columns, i: int, r: int) -> None:
         reschedule(t, r, armed_at + window.inactivity + definition.grace)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _retract(t: Tables, r: int, at: int) -> None:
     """Say for each firing with a deadline at or after `at` that it never was, and forget it."""
     d = t.shop_definition[t.rows[r].shop]
@@ -278,7 +278,7 @@ def _retract(t: Tables, r: int, at: int) -> None:
         n = free_node(t, r, n, before)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _convert(t: Tables, r: int, at: int) -> None:
     """An order: retractions, the conversion, and a new episode."""
     t.reg[_GROUP] += 1
@@ -309,7 +309,7 @@ def _convert(t: Tables, r: int, at: int) -> None:
     _keep_time(t, r, ORDER, at)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _note_origin(t: Tables, c: Columns, i: int, r: int) -> None:
     """Ask for the landing page and campaign to be kept: the first that the session's events name."""
     row = t.rows[r]
@@ -327,7 +327,7 @@ def _note_origin(t: Tables, c: Columns, i: int, r: int) -> None:
         t.reg[_PENDING_N] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _change(t: Tables, c: Columns, i: int, r: int) -> None:
     """All that an event changes beyond activity and count."""
     row = t.rows[r]
@@ -365,7 +365,7 @@ def _change(t: Tables, c: Columns, i: int, r: int) -> None:
         _arm(t, c, i, r)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def apply_event(t: Tables, c: Columns, i: int) -> None:
     """Apply event `i` at the present stream time. There must be room for one session, its nodes, signals and timers."""
     shop = np.uint32(c.shop[i])

@@ -38,7 +38,7 @@ _FIRED = Register.FIRED
 _FAR: Final = 1 << 62
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def take_node(t: Tables, r: int, kind: int, name: int, at: int) -> None:
     """Put a node in front of the row's list. There must be room."""
     n = t.reg[_NODE_FREE]
@@ -56,7 +56,7 @@ def take_node(t: Tables, r: int, kind: int, name: int, at: int) -> None:
     t.rows[r].nodes = np.int32(n)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def free_node(t: Tables, r: int, n: int, before: int) -> np.int64:
     """Unlink node `n`, which follows `before` (-1: it is the head); returns the one that followed."""
     after = np.int64(t.nodes[n].next)
@@ -70,7 +70,7 @@ def free_node(t: Tables, r: int, n: int, before: int) -> np.int64:
     return after
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def window_at(t: Tables, d: int, name: int) -> np.int64:
     """Place in `t.windows` of the window with this id in definition `d`, or -1."""
     for w in range(t.definitions[d].begin, t.definitions[d].end):
@@ -79,7 +79,7 @@ def window_at(t: Tables, d: int, name: int) -> np.int64:
     return np.int64(-1)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def shown_total(row: np.void) -> np.int64:
     """The total as signals and predicates see it."""
     if row.items > 0 and row.state & TOTAL_KNOWN:
@@ -87,7 +87,7 @@ def shown_total(row: np.void) -> np.int64:
     return np.int64(ABSENT)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def holds(row: np.void, window: np.void) -> bool:
     """Whether all predicates of the window's `when` hold for the session."""
     if window.total_at_least >= 0 or window.total_below >= 0:
@@ -113,7 +113,7 @@ def holds(row: np.void, window: np.void) -> bool:
     return window.consent == 0 or row.consent & window.consent != 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def has_fired(t: Tables, r: int, name: int) -> bool:
     """Whether the window fired in this episode."""
     n = np.int64(t.rows[r].nodes)
@@ -125,7 +125,7 @@ def has_fired(t: Tables, r: int, name: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def end_due(t: Tables, r: int) -> np.int64:
     """When the session ends, as things stand."""
     row = t.rows[r]
@@ -142,7 +142,7 @@ def end_due(t: Tables, r: int) -> np.int64:
     return due
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def next_due(t: Tables, r: int) -> np.int64:
     """The earliest instant at which something of the session is due, as things stand."""
     row = t.rows[r]
@@ -166,7 +166,7 @@ def next_due(t: Tables, r: int) -> np.int64:
     return due
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def emit(t: Tables, r: int, kind: int, place: int, name: int, deadline: int, due: int) -> None:
     """Write one signal that shows the session as it is. There must be room."""
     at = t.reg[_OUT_N]
@@ -197,7 +197,7 @@ def emit(t: Tables, r: int, kind: int, place: int, name: int, deadline: int, due
     out.stage = np.uint8(row.state & STAGE_MASK)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _fire_stage_windows(t: Tables, r: int, to: int) -> None:
     row = t.rows[r]
     definition = t.definitions[t.shop_definition[row.shop]]
@@ -212,7 +212,7 @@ def _fire_stage_windows(t: Tables, r: int, to: int) -> None:
             take_node(t, r, FIRED, window.name, deadline)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _note_firing(t: Tables, r: int, name: int, deadline: int) -> None:
     """Keep a firing of an event window; the oldest gives way when there are too many."""
     count = 0
@@ -231,7 +231,7 @@ def _note_firing(t: Tables, r: int, name: int, deadline: int) -> None:
         t.nodes[oldest].t = deadline
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _fired_with(t: Tables, r: int, name: int, deadline: int) -> bool:
     n = np.int64(t.rows[r].nodes)
     while n >= 0:
@@ -242,7 +242,7 @@ def _fired_with(t: Tables, r: int, name: int, deadline: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _fire_armed(t: Tables, r: int, to: int) -> None:
     row = t.rows[r]
     d = t.shop_definition[row.shop]
@@ -267,7 +267,7 @@ def _fire_armed(t: Tables, r: int, to: int) -> None:
                 before = np.int64(row.nodes)  # the new node now stands before `n`
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def forget(t: Tables, r: int) -> None:
     """Take a session out."""
     n = np.int64(t.rows[r].nodes)
@@ -278,7 +278,7 @@ def forget(t: Tables, r: int) -> None:
     free_row(t, r)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def check(t: Tables, r: int, to: int) -> None:
     """Fire all of the session that is due by `to`, then end it or look at it again when the next thing is due."""
     end = end_due(t, r)

@@ -18,7 +18,7 @@ _ROW_TOP = Register.ROW_TOP
 _LIVE = Register.LIVE
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def key_hash(hi: np.uint64, lo: np.uint64, shop_key: np.uint64) -> np.uint64:
     """64 well-mixed bits of a visitor; the top bits choose bucket and slot, so that a bucket is a range of slots."""
     h = (hi ^ shop_key) * _K1
@@ -29,19 +29,19 @@ def key_hash(hi: np.uint64, lo: np.uint64, shop_key: np.uint64) -> np.uint64:
     return h ^ (h >> _S31)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def tag_of(h: np.uint64) -> np.uint8:
     """One byte of the hash that is never 0."""
     return np.uint8((h & np.uint64(0x7F)) | np.uint64(0x80))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def home_of(h: np.uint64, size: int) -> np.int64:
     """First slot to look at in a table of `size` slots, a power of two."""
     return np.int64(((h >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def find(t: Tables, h: np.uint64, hi: np.uint64, lo: np.uint64, shop: np.uint32) -> np.int64:
     """The visitor's row, or -1."""
     size = len(t.tags)
@@ -61,7 +61,7 @@ def find(t: Tables, h: np.uint64, hi: np.uint64, lo: np.uint64, shop: np.uint32)
             slot = 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def insert(t: Tables, h: np.uint64, r: int) -> None:
     """Enter a row that is not in the index. The table must have room."""
     size = len(t.tags)
@@ -74,7 +74,7 @@ def insert(t: Tables, h: np.uint64, r: int) -> None:
     t.slots[slot] = np.uint32(r)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def remove(t: Tables, h: np.uint64, r: int) -> None:
     """Take a row out and close the gap, so that no tombstones gather."""
     size = len(t.tags)
@@ -101,7 +101,7 @@ def remove(t: Tables, h: np.uint64, r: int) -> None:
     t.tags[hole] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def take_row(t: Tables) -> np.int64:
     """A row for a new session. There must be room."""
     r = t.reg[_ROW_FREE]
@@ -114,7 +114,7 @@ def take_row(t: Tables) -> np.int64:
     return r
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def free_row(t: Tables, r: int) -> None:
     """Give a row back."""
     row = t.rows[r]
@@ -124,7 +124,7 @@ def free_row(t: Tables, r: int) -> None:
     t.reg[_LIVE] -= 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def reindex(t: Tables) -> None:
     """Enter all live rows into a fresh index."""
     for r in range(t.reg[_ROW_TOP]):

@@ -164,7 +164,8 @@ class Register:
     SKIPPED = 29  # events of buckets that have not joined yet
     FIRED = 30
     SEEN_EVICTED = 31  # ids dropped from the filter because it was full
-    SIZE = 32
+    SCRATCH = 32
+    SIZE = 33
 
 
 CONTROL: Final = Register
@@ -195,6 +196,7 @@ class Tables(NamedTuple):
     out: NDArray[np.void]
     aux: NDArray[np.int32]
     pending: NDArray[np.void]
+    ahead: NDArray[np.uint32]  # rows of the next events, as far as the index tells at a glance
 
 
 class Columns(NamedTuple):

@@ -21,18 +21,18 @@ _EVICTED = Register.SEEN_EVICTED
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
-@njit(cache=True)
-def _spread(event_hash: np.uint64, shop: np.uint32) -> np.uint64:
+@njit(cache=True, _nrt=False, forceinline=True)
+def spread(event_hash: np.uint64, shop: np.uint32) -> np.uint64:
     h = (event_hash ^ (np.uint64(shop) << np.uint64(40))) * _MIX
     return h ^ (h >> np.uint64(32))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def was_seen(t: Tables, event_hash: np.uint64, shop: np.uint32) -> bool:
     """True if the id is in the filter (what has expired must have been taken out)."""
     size = len(t.seen_tags)
     mask = len(t.seen_hash) - 1
-    h = _spread(event_hash, shop)
+    h = spread(event_hash, shop)
     tag = tag_of(h)
     slot = home_of(h, size)
     while True:
@@ -48,11 +48,11 @@ def was_seen(t: Tables, event_hash: np.uint64, shop: np.uint32) -> bool:
             slot = 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _enter(t: Tables, position: int) -> None:
     size = len(t.seen_tags)
     at = position & (len(t.seen_hash) - 1)
-    h = _spread(t.seen_hash[at], t.seen_shop[at])
+    h = spread(t.seen_hash[at], t.seen_shop[at])
     slot = home_of(h, size)
     while t.seen_tags[slot] != 0:
         slot += 1
@@ -62,13 +62,13 @@ def _enter(t: Tables, position: int) -> None:
     t.seen_slots[slot] = np.uint32(position & 0xFFFFFFFF)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def _drop(t: Tables, position: int) -> None:
     """Take one id out of the table and close the gap."""
     size = len(t.seen_tags)
     mask = len(t.seen_hash) - 1
     at = position & mask
-    slot = home_of(_spread(t.seen_hash[at], t.seen_shop[at]), size)
+    slot = home_of(spread(t.seen_hash[at], t.seen_shop[at]), size)
     wanted = np.uint32(position & 0xFFFFFFFF)
     while t.seen_tags[slot] == 0 or t.seen_slots[slot] != wanted:
         slot += 1
@@ -82,7 +82,7 @@ def _drop(t: Tables, position: int) -> None:
         if t.seen_tags[slot] == 0:
             break
         other = np.int64(t.seen_slots[slot]) & mask
-        home = home_of(_spread(t.seen_hash[other], t.seen_shop[other]), size)
+        home = home_of(spread(t.seen_hash[other], t.seen_shop[other]), size)
         if (hole < home <= slot) or (slot < hole < home) or (home <= slot < hole):
             continue
         t.seen_tags[hole] = t.seen_tags[slot]
@@ -91,7 +91,7 @@ def _drop(t: Tables, position: int) -> None:
     t.seen_tags[hole] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def expire(t: Tables, now: int) -> None:
     """Take out what was first seen more than 10 minutes before `now`."""
     mask = len(t.seen_hash) - 1
@@ -103,7 +103,7 @@ def expire(t: Tables, now: int) -> None:
     t.reg[_HEAD] = head
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def note(t: Tables, event_hash: np.uint64, shop: np.uint32, now: int) -> None:
     """Enter an id that is not in the filter; the oldest makes room when it is full. The ring must have room otherwise."""
     head = t.reg[_HEAD]
@@ -120,7 +120,7 @@ def note(t: Tables, event_hash: np.uint64, shop: np.uint32, now: int) -> None:
     t.reg[_TAIL] = tail + 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def rebuild(t: Tables) -> None:
     """Enter all ids of the ring into a fresh table."""
     for position in range(t.reg[_HEAD], t.reg[_TAIL]):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.session.domain.index import reindex
 from services.session.domain.layout import ABSENT, DEFINITION, NODE, OUT, PENDING, ROW, WINDOW, Register, Tables
-from services.session.domain.running import OUT_ROOM, ROOM
+from services.session.domain.running import AHEAD, OUT_ROOM, ROOM
 from services.session.domain.seen import rebuild
 from services.session.domain.wheel import CHUNK, SLOTS
 
@@ -51,6 +51,7 @@ def fresh(buckets: int) -> Tables:
         out=np.empty(2 * OUT_ROOM, OUT),
         aux=np.empty(2 * OUT_ROOM, np.int32),
         pending=np.empty(1, PENDING),
+        ahead=np.empty(AHEAD, np.uint32),
     )
 
 

@@ -23,7 +23,7 @@ _TOP = Register.CHUNK_TOP
 _LEFT = Register.CHUNK_LEFT
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def take_chunk(t: Tables) -> np.int64:
     """An empty chunk. There must be room."""
     c = t.reg[_FREE]
@@ -37,7 +37,7 @@ def take_chunk(t: Tables) -> np.int64:
     return c
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def give_chunk(t: Tables, c: int) -> None:
     """Give a chunk back."""
     t.chunk_next[c] = t.reg[_FREE]
@@ -45,7 +45,7 @@ def give_chunk(t: Tables, c: int) -> None:
     t.reg[_LEFT] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def schedule(t: Tables, r: int, due: int) -> None:
     """Look at row `r` again at `due` (ms), or at the horizon, or at once if it is overdue."""
     cur = t.reg[_CUR]
@@ -64,7 +64,7 @@ def schedule(t: Tables, r: int, due: int) -> None:
     t.chunk_n[c] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def reschedule(t: Tables, r: int, due: int) -> None:
     """Make sure that row `r` is looked at no later than `due`."""
     row = t.rows[r]
