@@ -37,12 +37,13 @@ def _ms(duration: object) -> int:
     return round(duration.total_seconds() * 1000)  # type: ignore[attr-defined]
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, frozen=True):
     """The definitions of one shop, or the default set, as they are in force."""
 
     version: int
     definitions: Definitions
-    since: dict[str, int]  # window id -> definition sequence at which it became what it is
+    since: dict[str, int]  # window id -> definition sequence at which it became what it is, for this shop
+    follows: bool = False  # a shop that had a set of its own and fell back to the default set
 
 
 class DefinitionBook:
@@ -57,31 +58,32 @@ class DefinitionBook:
         self.sequence = 0
         self.default = Entry(version=-1, definitions=Definitions(), since={})
         self.own: dict[str, Entry] = {}
-        self.left: dict[str, int] = {}  # shops that fell back to the default set -> version of that word
 
     def version(self, shop: str) -> int:
         """Version of the last word on a shop (`*`: the default set), -1 before the first."""
-        if shop == "*":
-            return self.default.version
-        entry = self.own.get(shop)
-        return entry.version if entry else self.left.get(shop, -1)
+        entry = self.default if shop == "*" else self.own.get(shop)
+        return entry.version if entry else -1
 
-    def define(self, shop: str, version: int, definitions: Definitions | None) -> bool:
-        """Put definitions in force; False (and no change) if the version is not greater than the one in force."""
+    def define(self, shop: str, version: int, definitions: Definitions | None) -> dict[str, tuple[Entry, Entry]]:
+        """Put definitions in force; returns what changed by shop, as (before, now). Nothing if the version is not greater."""
         if version <= self.version(shop):
-            return False
+            return {}
         self.sequence += 1
-        if shop == "*":
-            fresh = definitions or Definitions()
-            self.default = Entry(version=version, definitions=fresh, since=self._since(self.default, fresh))
-        elif definitions is None:
-            self.own.pop(shop, None)
-            self.left[shop] = version
-        else:
-            before = self.own.get(shop, self.default)
-            self.own[shop] = Entry(version=version, definitions=definitions, since=self._since(before, definitions))
-            self.left.pop(shop, None)
-        return True
+        if shop != "*":
+            before = self.of(shop)
+            fresh = definitions or self.default.definitions
+            now = Entry(version, fresh, self._since(before, fresh), follows=definitions is None)
+            self.own[shop] = now
+            return {shop: (before, now)}
+        fresh = definitions or Definitions()
+        before = self.default
+        self.default = Entry(version, fresh, self._since(before, fresh))
+        changed = {"*": (before, self.default)}
+        for other, entry in self.own.items():
+            if entry.follows:
+                self.own[other] = Entry(entry.version, fresh, self._since(entry, fresh), follows=True)
+                changed[other] = (entry, self.own[other])
+        return changed
 
     def _since(self, before: Entry, fresh: Definitions) -> dict[str, int]:
         old = {window.id: window for window in before.definitions.windows}

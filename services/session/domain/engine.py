@@ -108,19 +108,22 @@ class Engine:
     def define(self, append_ms: int, shop: str, version: int, definitions: Definitions | None) -> Signals:
         """A control record: moves the clock, then puts definitions in force for a shop (`*`: the default set)."""
         said = self.advance(append_ms)
-        before = self.book.default if shop == "*" else self.book.of(shop)
-        if not self.book.define(shop, version, definitions):
+        changed = self.book.define(shop, version, definitions)
+        if not changed:
             return said
-        now = self.book.default if shop == "*" else self.book.of(shop)
-        number = -1 if shop == "*" else self.shops.intern(shop)
-        kept = self.book.kept(before, now)
+        numbers = {name: -1 if name == "*" else self.shops.intern(name) for name in changed}
         self._compile()
-        place = 0 if shop == "*" else int(self._t.shop_definition[number])
         self._t.reg[Register.SEQUENCE] = self.book.sequence
-        self._t.reg[Register.NEXT_ROW] = 0
-        while recheck(self._t, place, number, kept) != DONE:
-            self._make_room()
+        for name, (before, now) in changed.items():
+            self._recheck(numbers[name], self.book.kept(before, now))
         return said
+
+    def _recheck(self, shop: int, kept: NDArray[np.bool_]) -> None:
+        """Look again at the sessions of a shop, or (-1) of all shops without a set of their own."""
+        place = 0 if shop < 0 else int(self._t.shop_definition[shop])
+        self._t.reg[Register.NEXT_ROW] = 0
+        while recheck(self._t, place, shop, kept) != DONE:
+            self._make_room()
 
     def next_deadline(self) -> int | None:
         """The earliest stream time at which something is due; None when nothing is waited for."""

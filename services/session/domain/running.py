@@ -10,7 +10,7 @@ from services.session.domain.firing import check, free_node, next_due
 from services.session.domain.index import home_of, key_hash
 from services.session.domain.layout import ABSENT, ALIVE, ARMED, MAX_FIRINGS, SCHEDULED, Columns, Register, Tables
 from services.session.domain.seen import expire, spread
-from services.session.domain.wheel import SLOTS, TICK_SHIFT, give_chunk, schedule
+from services.session.domain.wheel import SLOTS, TICK_SHIFT, give_chunk, push, schedule
 
 __all__ = ["DONE", "OUT_ROOM", "ROOM", "advance", "earliest", "recheck", "run"]
 
@@ -74,6 +74,15 @@ def _due_now(t: Tables, r: int) -> bool:
     return waits >= SLOTS or waits == 0
 
 
+@njit(cache=True, _nrt=False, forceinline=True)
+def _waits_here(t: Tables, r: int) -> bool:
+    """Whether an entry that is not due is the row's present one: it was put a whole turn ahead, into a slot still to be walked."""
+    row = t.rows[r]
+    if not (row.state & ALIVE and row.state & SCHEDULED):
+        return False
+    return (np.int64(row.sched) ^ (t.reg[_SLOT] - 1)) & (SLOTS - 1) == 0
+
+
 @njit(cache=True, _nrt=False)
 def _begin_advance(t: Tables, to: int) -> None:
     reg = t.reg
@@ -116,6 +125,8 @@ def _go_on_advancing(t: Tables) -> int:
             reg[_POS] += 1
             if _due_now(t, r):
                 check(t, r, to)
+            elif _waits_here(t, r):
+                push(t, (reg[_SLOT] - 1) & (SLOTS - 1), r)
         reg[_CHUNK] = np.int64(t.chunk_next[c])
         reg[_POS] = 0
         give_chunk(t, c)

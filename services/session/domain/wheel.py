@@ -12,7 +12,7 @@ from numba import njit
 
 from services.session.domain.layout import SCHEDULED, Register, Tables
 
-__all__ = ["CHUNK", "SLOTS", "TICK_SHIFT", "give_chunk", "reschedule", "schedule"]
+__all__ = ["CHUNK", "SLOTS", "TICK_SHIFT", "give_chunk", "push", "reschedule", "schedule"]
 
 TICK_SHIFT: Final = 6
 SLOTS: Final = 1 << 15
@@ -46,14 +46,8 @@ def give_chunk(t: Tables, c: int) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def schedule(t: Tables, r: int, due: int) -> None:
-    """Look at row `r` again at `due` (ms), or at the horizon, or at once if it is overdue."""
-    cur = t.reg[_CUR]
-    tick = min(max(due >> TICK_SHIFT, cur), cur + SLOTS - 1)
-    row = t.rows[r]
-    row.sched = np.uint32(tick & 0xFFFFFFFF)
-    row.state = np.uint16(row.state | SCHEDULED)
-    slot = tick & (SLOTS - 1)
+def push(t: Tables, slot: int, r: int) -> None:
+    """Put an entry into a slot. There must be room for a chunk."""
     c = np.int64(t.heads[slot])
     if c < 0 or t.chunk_n[c] == CHUNK:
         fresh = take_chunk(t)
@@ -62,6 +56,17 @@ def schedule(t: Tables, r: int, due: int) -> None:
         c = fresh
     t.chunk_items[c, t.chunk_n[c]] = np.int32(r)
     t.chunk_n[c] += 1
+
+
+@njit(cache=True, _nrt=False, forceinline=True)
+def schedule(t: Tables, r: int, due: int) -> None:
+    """Look at row `r` again at `due` (ms), or at the horizon, or at once if it is overdue."""
+    cur = t.reg[_CUR]
+    tick = min(max(due >> TICK_SHIFT, cur), cur + SLOTS - 1)
+    row = t.rows[r]
+    row.sched = np.uint32(tick & 0xFFFFFFFF)
+    row.state = np.uint16(row.state | SCHEDULED)
+    push(t, tick & (SLOTS - 1), r)
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
