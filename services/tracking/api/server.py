@@ -24,8 +24,9 @@ _HEADERS_MAX: Final = 64
 _DISCARDED_BYTES_MAX: Final = 8_388_608  # of a body that was refused; sooner closed, its sender would miss the answer
 _SWEEP_S: Final = 0.5
 _ANSWER_SLACK_S: Final = 5.0
+_LINGER_S: Final = 1.0  # for a refused client to fetch the answer
 
-_IDLE, _HEAD, _BODY, _ANSWER = range(4)
+_IDLE, _HEAD, _BODY, _ANSWER, _REFUSED = range(5)
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
@@ -45,6 +46,7 @@ class _State(uvicorn.server.ServerState):
             _HEAD: settings.header_timeout_s,
             _BODY: settings.body_timeout_s,
             _ANSWER: settings.request_deadline_s + _ANSWER_SLACK_S,
+            _REFUSED: _LINGER_S,
         }
 
 
@@ -70,7 +72,8 @@ class _Connection(HttpToolsProtocol):
             len(self.connections) > state.settings.connections_max
             or state.addresses[address] >= state.settings.connections_per_address_max
         ):
-            self.refuse(_FULL)
+            transport.write(_FULL)
+            transport.close()
             return
         state.addresses[address] += 1
         self.counted = True
@@ -87,7 +90,9 @@ class _Connection(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.phase == _REFUSED:
+            self.discard(len(data))
+        if self.phase == _REFUSED or self.transport.is_closing():
             return
         if not self.reading:
             self.head_bytes += len(data)
@@ -105,9 +110,9 @@ class _Connection(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
-        self.head_bytes = self.discarded_bytes = 0
-        if self.transport.is_closing():
+        if self.phase == _REFUSED or self.transport.is_closing():
             return
+        self.head_bytes = self.discarded_bytes = 0
         self.reading = True
         self.enter(_BODY)
         super().on_headers_complete()
@@ -117,10 +122,7 @@ class _Connection(HttpToolsProtocol):
         if not self.reading:
             return
         if self.cycle.response_complete:
-            self.discarded_bytes += len(body)
-            if self.discarded_bytes > _DISCARDED_BYTES_MAX:
-                self.transport.abort()
-                self.reading = False
+            self.discard(len(body))
         else:
             super().on_body(body)
 
@@ -147,8 +149,26 @@ class _Connection(HttpToolsProtocol):
         self.since_s = self.loop.time()
 
     def refuse(self, answer: bytes) -> None:
+        """Answer and listen no more; the connection stays until the client has gone, or had time to read the answer."""
+        if self.phase == _REFUSED or self.transport.is_closing():
+            return
+        if self.pipeline:  # answers of requests before this one are still to come: there is no place for another
+            self.transport.abort()
+            return
         self.transport.write(answer)
-        self.transport.close()
+        self.reading = False
+        self.enter(_REFUSED)
+        if self.cycle is not None:  # a running request is told that its client has left
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def discard(self, size_bytes: int) -> None:
+        self.discarded_bytes += size_bytes
+        if self.discarded_bytes > _DISCARDED_BYTES_MAX:
+            self.reading = False
+            self.transport.abort()
 
     def answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
@@ -159,12 +179,11 @@ class _Connection(HttpToolsProtocol):
         overtime_s = now_s - self.since_s - self.server_state.limits_s[self.phase]
         if overtime_s <= 0:
             return
-        unanswered = not self.answering()
-        if self.phase in (_HEAD, _BODY) and unanswered and not self.transport.is_closing():
+        if self.phase in (_HEAD, _BODY) and not self.answering() and not self.transport.is_closing():
             self.refuse(_TIMED_OUT)
         elif self.phase == _IDLE and not self.transport.is_closing():
             self.transport.close()
-        elif overtime_s > _ANSWER_SLACK_S or self.phase == _ANSWER:
+        elif overtime_s > _ANSWER_SLACK_S or self.phase in (_ANSWER, _REFUSED):
             self.transport.abort()  # it neither goes on nor reads what it was told
 
 
