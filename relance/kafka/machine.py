@@ -1,20 +1,21 @@
 """What a state machine owes the harness (`relance.kafka.harness`), and what the harness owes it.
 
 A machine holds the state of one partition and is a pure function of that partition's records: no I/O, no clock, no
-randomness. Two machines that were given the same records are in the same state, whoever runs them and whenever. The harness
-stands on that: a saved bucket is true at its offset whoever wrote it, so the newest one is always the right one to restore.
+randomness. Two machines that were given the same records are in the same state, whoever runs them and whenever. The
+harness stands on that: a saved bucket is true at its offset whoever wrote it, so the newest one is always the right one
+to restore.
 
 **Saved state** is of two kinds.
 
-- *Buckets*: a fixed number; each holds the rows of some of the keys, as they were after one offset. They are saved in turn,
-  so they have different offsets.
-- *Pieces*: what belongs to the partition as a whole (definitions, the filter of duplicates). The resume offset is not known
-  when they are saved, and lies before some of them, so each piece tells by offset what came with which record.
+- *Buckets*: a fixed number; each holds the rows of some of the keys, as they were after one offset. They are saved in
+  turn, so they have different offsets.
+- *Pieces*: what belongs to the partition as a whole (definitions, the filter of duplicates). The resume offset is not
+  known when they are saved, and lies before some of them, so each piece tells by offset what came with which record.
 
-**Restore**: the resume offset is the smallest among the restored buckets. Records are applied from the one after it. A bucket
-*joins* with the first record whose offset is greater than the bucket's own; until then neither events nor time nor definitions
-touch it. The harness saves nothing until all have joined, and drops outputs up to the greatest bucket offset: outputs were
-acknowledged before that bucket was saved.
+**Restore**: the resume offset is the smallest among the restored buckets. Records are applied from the one after it. A
+bucket *joins* with the first record whose offset is greater than the bucket's own; until then neither events nor time
+nor definitions touch it. The harness saves nothing until all have joined, and drops outputs up to the greatest bucket
+offset: outputs were acknowledged before that bucket was saved.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ class BadRecord(RelanceError):  # noqa: N818 - it names the record, and what is 
 
 
 class Record(NamedTuple):
-    """One record of the input topic; `append_ms` is the broker's append time, ms since 1970 UTC, as read (it may go back)."""
+    """One record of the input topic; `append_ms` is the broker's append time, ms since 1970 UTC (it may go back)."""
 
     offset: int
     append_ms: int
@@ -47,9 +48,9 @@ class Message(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """One saved bucket: `value` as `Machine.snapshot(index)` gave it after the record at `offset`, at stream time `stream_ms`."""
+    """One saved bucket: what `Machine.snapshot(number)` gave after the record at `offset`, when it was `stream_ms`."""
 
-    index: int
+    number: int
     offset: int
     stream_ms: int
     value: bytes
@@ -58,9 +59,10 @@ class Bucket(NamedTuple):
 class Piece(NamedTuple):
     """What came with the records `first` to `last` (offsets, inclusive) of one kind of partition-wide state.
 
-    `stream_ms` is the stream time after the record at `last`. A `whole` piece replaces all earlier ones of its `kind`: it is the
-    whole state of that kind after the record at `last` (so one for each record that changed it, or whose change matters). Other
-    pieces add up: pieces of one machine do not overlap and leave no gap in which something came. At most 512 KB each.
+    `stream_ms` is the stream time after the record at `last`. A `whole` piece replaces all earlier ones of its `kind`:
+    it is the whole state of that kind after the record at `last` (so one for each record that changed it, or whose
+    change matters). Other pieces add up: pieces of one machine do not overlap and leave no gap in which something came.
+    At most 512 KB each.
     """
 
     kind: str
@@ -74,11 +76,11 @@ class Piece(NamedTuple):
 class Checkpoint(NamedTuple):
     """What a machine is restored from.
 
-    `offset` and `stream_ms` are those after the last record that need not be applied again, -1 when nothing was saved yet (then
-    there are no buckets and no pieces). `buckets` has one of each index, in order. `pieces` are ordered by `last`:
-    of a whole kind the newest with `last` <= `offset`; of the others all that are not expired and begin at or before `offset`;
-    several may cover an offset (they agree), and the last may reach past `offset`: the machine takes each offset once, and none
-    past `offset`.
+    `offset` and `stream_ms` are those after the last record that need not be applied again, -1 when nothing was saved
+    yet (then there are no buckets and no pieces). `buckets` has one of each index, in order. `pieces` are ordered by
+    `last`: of a whole kind the newest with `last` <= `offset`; of the others all that are not expired and begin at or
+    before `offset`; several may cover an offset (they agree), and the last may reach past `offset`: the machine takes
+    each offset once, and none past `offset`.
     """
 
     offset: int
@@ -103,15 +105,15 @@ class Machine(Protocol):
         ...
 
     def next_deadline(self) -> int | None:
-        """Stream time in ms at which something is due next, None when nothing is: when to ask the broker for the time."""
+        """Stream time (ms) at which something is due next, for then the broker is asked; None when nothing is."""
         ...
 
     def snapshot(self, bucket: int) -> bytes:
-        """The rows of a bucket as they are now: compressed, format version first, at most 512 KB, an empty bucket's too."""
+        """The rows of a bucket as they are now, also when empty: format version first, compressed, at most 512 KB."""
         ...
 
     def cut(self) -> Sequence[Piece]:
-        """Partition-wide state that came since the last cut (or the restore), as pieces; asked before buckets are saved.
+        """Partition-wide state that came since the last cut, or the restore; asked before buckets are saved.
 
         After a restore, pieces begin after the checkpoint's offset: what is at or before it is saved already.
         """

@@ -1,0 +1,271 @@
+"""What is saved of a partition: which entries to restore from, and which of them nobody needs any more. Pure.
+
+**Why a worker that lost its partition without knowing (stopped past its session, cut off) cannot spoil a later
+restore.**
+
+1. Each owner writes under keys of its own, so a late write replaces none of another owner's entries.
+2. A machine is a function of the log, so a late bucket is true at its offset. Restore takes, for each bucket, the entry
+   with the greatest offset, whoever wrote it: a late one is either ignored or spares some replay.
+3. An owner removes entries only once it has saved every bucket itself and *then* the group's coordinator accepted a
+   commit from it. So all later owners, which restore after that, find those buckets and resume at or after the smallest
+   of their offsets. What is removed is needed by no resume at or after that: pieces that are expired or replaced there,
+   and what the owner has saved again under its own keys. It does not matter when such a removal arrives.
+
+Pieces are grouped into *frames*, one for each time that they were cut: all that came after one offset up to another.
+Frames of one owner touch; those of several may overlap, and then agree. Each bucket says which frames its offset needs,
+so that a restore that has not been given everything is noticed, and is a defect, not a quiet loss.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from relance.kafka.harness.entries import (
+    COMPLETE_KEY,
+    BucketEntry,
+    CompleteEntry,
+    PieceEntry,
+    bucket_key,
+    decode,
+    encode,
+    owner_of,
+    piece_key,
+)
+from relance.kafka.machine import Bucket, Checkpoint, Piece
+from relance.kernel.errors import Defect
+
+__all__ = ["Ledger", "choose"]
+
+NOTHING = Checkpoint(offset=-1, stream_ms=-1, buckets=(), pieces=())
+Write = tuple[bytes, bytes]
+
+
+class Frame(NamedTuple):
+    """All that came after `start` up to `end` (offsets), at stream time `stream_ms`."""
+
+    start: int
+    end: int
+    stream_ms: int
+
+
+class Held(NamedTuple):
+    """An entry in the changelog, without its content: `end` is the greatest offset that it speaks of."""
+
+    sort: str  # bucket, frame, whole, or stale: of a first checkpoint that was never finished
+    kind: str
+    start: int
+    end: int
+    stream_ms: int
+
+
+class Ledger:
+    """The book of one owner of a partition: what it found, what it has saved since, what may go."""
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        buckets: int,
+        retention_ms: int,
+        checkpoint: Checkpoint = NOTHING,
+        chain: Sequence[Frame] = (),
+        found: Mapping[bytes, Held],
+    ) -> None:
+        self.owner = owner
+        self.complete = bool(checkpoint.buckets)  # each bucket was saved at least once, by whomever
+        self._restored = checkpoint.offset
+        self.said = max((bucket.offset for bucket in checkpoint.buckets), default=-1)
+        self._retention_ms = retention_ms
+        self._saved: list[tuple[int, int] | None] = [None] * buckets  # offset and stream time, once saved by this owner
+        self._frames = list(chain)  # oldest first, without a gap
+        self._base = chain[-1].end if chain else checkpoint.offset  # what came later is in frames of this owner
+        self._framed_to = self._base
+        self._found = dict(found)
+        self._own: dict[bytes, Held] = {}
+        self._wholes: dict[str, list[int]] = defaultdict(list)
+        for held in sorted(self._found.values(), key=lambda held: held.end):
+            if held.sort == "whole" and held.end <= checkpoint.offset:
+                self._wholes[held.kind].append(held.end)
+
+    def frame(self, pieces: Sequence[Piece]) -> list[Write]:
+        """The writes that save what was cut, to be acknowledged before any bucket that is snapshot after the cut."""
+        adding = [piece for piece in pieces if not piece.whole]
+        writes = [self._piece(piece, Frame(piece.last, piece.last, piece.stream_ms)) for piece in pieces if piece.whole]
+        if adding:
+            end = max(piece.last for piece in adding)
+            frame = Frame(self._framed_to, end, max(piece.stream_ms for piece in adding))
+            writes += [self._piece(piece, frame, part, len(adding)) for part, piece in enumerate(adding)]
+            self._frames.append(frame)
+            self._framed_to = end
+        return writes
+
+    def bucket(self, index: int, offset: int, stream_ms: int, value: bytes) -> Write:
+        """The write that saves a bucket; all pieces up to `offset` have been given to `frame` before."""
+        needed = [frame for frame in self._frames if frame.stream_ms >= stream_ms - self._retention_ms]
+        framed_from = needed[0].start if needed else self._framed_to
+        wholes = {kind: ends[-1] for kind, ends in self._wholes.items() if ends}
+        entry = BucketEntry(index, offset, stream_ms, framed_from, self._framed_to, wholes, value)
+        return bucket_key(self.owner, index), encode(entry)
+
+    def saved(self, index: int, offset: int, stream_ms: int) -> None:
+        """The bucket's write was acknowledged."""
+        self._saved[index] = offset, stream_ms
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets there are."""
+        return len(self._saved)
+
+    def is_stale(self, index: int, offset: int) -> bool:
+        """Whether this owner has not saved the bucket as it was after `offset`."""
+        saved = self._saved[index]
+        return saved is None or saved[0] < offset
+
+    def resume(self) -> tuple[int, int] | None:
+        """Offset and stream time to resume after, by this owner's buckets alone; None until it has saved each."""
+        if any(saved is None for saved in self._saved):
+            return None
+        return min(saved for saved in self._saved if saved is not None)
+
+    def mark_complete(self) -> Write:
+        """The write that says that each bucket is there; set `complete` when it was acknowledged."""
+        return COMPLETE_KEY, encode(CompleteEntry(len(self._saved)))
+
+    def removable(self) -> list[bytes]:
+        """Keys to remove, now that a commit was accepted after `resume` came to be what it is; then forgotten."""
+        resume = self.resume()
+        if resume is None or not self.complete:
+            return []
+        offset, stream_ms = resume
+        oldest_ms = stream_ms - self._retention_ms
+        newest = {kind: max(ends) for kind, ends in self._upto(offset).items()}
+        gone = [key for key, held in self._found.items() if self._covered(held) or _past(held, oldest_ms, newest)]
+        gone_own = [key for key, held in self._own.items() if _past(held, oldest_ms, newest)]
+        for key in gone:
+            del self._found[key]
+        for key in gone_own:
+            del self._own[key]
+        self._frames = [frame for frame in self._frames if frame.stream_ms >= oldest_ms]
+        for kind, last in newest.items():
+            self._wholes[kind] = [end for end in self._wholes[kind] if end >= last]
+        return gone + gone_own
+
+    def _upto(self, offset: int) -> dict[str, list[int]]:
+        kinds = {kind: [end for end in ends if end <= offset] for kind, ends in self._wholes.items()}
+        return {kind: ends for kind, ends in kinds.items() if ends}
+
+    def _covered(self, held: Held) -> bool:
+        """Whether this owner has saved the same under its own keys, or nobody can use it."""
+        if held.sort in {"bucket", "stale"}:
+            return True
+        if held.sort == "whole":
+            return held.end > self._restored and held.end in self._wholes.get(held.kind, ())
+        return held.start >= self._base and held.end <= self._framed_to
+
+    def _piece(self, piece: Piece, frame: Frame, part: int = 0, parts: int = 1) -> Write:
+        entry = PieceEntry(
+            kind=piece.kind,
+            first=piece.first,
+            last=piece.last,
+            stream_ms=piece.stream_ms,
+            whole=piece.whole,
+            framed_from=frame.start,
+            framed_to=frame.end,
+            framed_ms=frame.stream_ms,
+            part=part,
+            parts=parts,
+            value=piece.value,
+        )
+        key = piece_key(self.owner, entry)
+        self._own[key] = _held(entry)
+        if piece.whole:
+            self._wholes[piece.kind].append(piece.last)
+        return key, encode(entry)
+
+
+def choose(entries: Mapping[bytes, bytes], owner: str, *, buckets: int, retention_ms: int) -> tuple[Checkpoint, Ledger]:
+    """What to restore a machine from, and the book of the new `owner`. `entries`: all that the changelog holds.
+
+    Raises Defect when a bucket or a piece is missing, or was saved with another number of buckets.
+    """
+    decoded = {key: decode(key, value) for key, value in entries.items()}
+    mark = decoded.pop(COMPLETE_KEY, None)
+    if not isinstance(mark, CompleteEntry):
+        found = {key: Held("stale", "", -1, -1, -1) for key in decoded}
+        return NOTHING, Ledger(owner, buckets=buckets, retention_ms=retention_ms, found=found)
+    if mark.buckets != buckets:
+        raise Defect(f"saved in {mark.buckets} buckets, and to be restored in {buckets}: their number is fixed")
+    saved = _newest(entry for entry in decoded.values() if isinstance(entry, BucketEntry))
+    if missing := [index for index in range(buckets) if index not in saved]:
+        raise Defect(f"the changelog lacks {len(missing)} of {buckets} buckets, the first is {missing[0]}")
+    resume = min(saved.values(), key=lambda entry: (entry.offset, -entry.framed_to))
+    pieces = [(owner_of(key), entry) for key, entry in decoded.items() if isinstance(entry, PieceEntry)]
+    chain, parts = _cover([(whose, entry) for whose, entry in pieces if not entry.whole], resume)
+    checkpoint = Checkpoint(
+        offset=resume.offset,
+        stream_ms=resume.stream_ms,
+        buckets=[_bucket(saved[index]) for index in range(buckets)],
+        pieces=sorted(parts + _wholes([entry for _, entry in pieces if entry.whole], resume), key=lambda p: p.last),
+    )
+    found = {key: _held(entry) for key, entry in decoded.items() if not isinstance(entry, CompleteEntry)}
+    ledger = Ledger(owner, buckets=buckets, retention_ms=retention_ms, checkpoint=checkpoint, chain=chain, found=found)
+    return checkpoint, ledger
+
+
+def _newest(entries: Iterable[BucketEntry]) -> dict[int, BucketEntry]:
+    newest: dict[int, BucketEntry] = {}
+    for entry in entries:
+        if entry.index not in newest or entry.offset > newest[entry.index].offset:
+            newest[entry.index] = entry
+    return newest
+
+
+def _cover(entries: Sequence[tuple[bytes, PieceEntry]], resume: BucketEntry) -> tuple[list[Frame], list[Piece]]:
+    """Frames, oldest first and without a gap, of what the resume offset needs; the last ends at `resume.framed_to`."""
+    frames: dict[tuple[bytes, int, int], dict[int, PieceEntry]] = defaultdict(dict)
+    for owner, entry in entries:
+        frames[owner, entry.framed_from, entry.framed_to][entry.part] = entry
+    whole = {(start, end): parts for (_, start, end), parts in frames.items() if len(parts) == parts[max(parts)].parts}
+    chain: list[Frame] = []
+    chosen: list[Piece] = []
+    end = resume.framed_to
+    while end > resume.framed_from:
+        fitting = [span for span in whole if span[0] < end <= span[1]]
+        if not fitting:
+            raise Defect(f"the changelog lacks the pieces that came with records up to {end}")
+        span = min(fitting)
+        parts = [whole[span][part] for part in sorted(whole[span])]
+        chain.append(Frame(span[0], end, parts[0].framed_ms))
+        chosen += [_piece(entry) for entry in parts]
+        end = span[0]
+    return chain[::-1], chosen
+
+
+def _wholes(entries: Sequence[PieceEntry], resume: BucketEntry) -> list[Piece]:
+    by_end = {(entry.kind, entry.last): entry for entry in entries}
+    for kind, last in resume.wholes.items():
+        if (kind, last) not in by_end:
+            raise Defect(f"the changelog lacks the {kind} that hold at {resume.offset}")
+    return [_piece(by_end[kind, last]) for kind, last in resume.wholes.items()]
+
+
+def _piece(entry: PieceEntry) -> Piece:
+    return Piece(entry.kind, entry.first, entry.last, entry.stream_ms, entry.value, entry.whole)
+
+
+def _bucket(entry: BucketEntry) -> Bucket:
+    return Bucket(entry.index, entry.offset, entry.stream_ms, entry.value)
+
+
+def _held(entry: BucketEntry | PieceEntry) -> Held:
+    if isinstance(entry, BucketEntry):
+        return Held("bucket", "", entry.offset, entry.offset, entry.stream_ms)
+    if entry.whole:
+        return Held("whole", entry.kind, entry.framed_from, entry.last, entry.stream_ms)
+    return Held("frame", entry.kind, entry.framed_from, entry.framed_to, entry.framed_ms)
+
+
+def _past(held: Held, oldest_ms: int, newest: Mapping[str, int]) -> bool:
+    if held.sort == "whole":
+        return held.kind in newest and held.end < newest[held.kind]
+    return held.sort == "frame" and held.stream_ms < oldest_ms
