@@ -4,18 +4,19 @@ MurmurHash64A: eight bytes a step, good mixing, and a seed. The seed carries the
 has no ambiguous border: ("ab", "c") and ("a", "bc") hash differently. Words are read little-endian.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numba import njit
 
-__all__ = ["cart_hash", "event_hash", "hash64", "hash64_at"]
+from services.tracking.domain.scan import word_at
+
+__all__ = ["cart_hash", "event_hash", "hash64", "hash64_span"]
 
 _M: Final = 0xC6A4A7935BD1E995
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
 _M64: Final = np.uint64(_M)
 _R: Final = np.uint64(47)
-_EIGHT: Final = np.uint64(8)
 
 
 def event_hash(source: str, id: str) -> int:  # noqa: A002 - the field's name
@@ -44,26 +45,18 @@ def hash64(data: bytes, seed: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def hash64_at(data: Any, start: int, end: int, seed: np.uint64) -> np.uint64:
-    """`hash64` of data[start:end], `data` an array of uint8."""
+def hash64_span(start: int, end: int, seed: np.uint64) -> np.uint64:
+    """`hash64` of the bytes in memory from address `start` to `end`; 8 bytes beyond must be readable."""
     length = end - start
     h = seed ^ (np.uint64(length) * _M64)
     at = start
     while at + 8 <= end:
-        k = np.uint64(0)
-        for place in range(8):
-            k |= np.uint64(data[at + place]) << (_EIGHT * np.uint64(place))
-        k *= _M64
-        k ^= k >> _R
-        h = (h ^ (k * _M64)) * _M64
+        k = word_at(at) * _M64
+        k = (k ^ (k >> _R)) * _M64
+        h = (h ^ k) * _M64
         at += 8
     if at < end:
-        k = np.uint64(0)
-        place = 0
-        while at + place < end:
-            k |= np.uint64(data[at + place]) << (_EIGHT * np.uint64(place))
-            place += 1
-        h = (h ^ k) * _M64
-    h ^= h >> _R
-    h *= _M64
+        rest = (np.uint64(1) << np.uint64(8 * (end - at))) - np.uint64(1)
+        h = (h ^ (word_at(at) & rest)) * _M64
+    h = (h ^ (h >> _R)) * _M64
     return h ^ (h >> _R)

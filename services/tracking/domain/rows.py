@@ -59,6 +59,7 @@ _PLAIN: Final = (
     ("consent_granted", GRANTED, np.uint16),
     ("consent_denied", DENIED, np.uint16),
 )
+NUMBERS: Final = tuple((name, column) for name, column, _ in _PLAIN if name != "arrival")
 _BARE_SCHEMA: Final = pa.schema(
     [pa.field(f.name, f.type, nullable=False) for f in SCHEMA], metadata=SCHEMA.metadata
 )  # the reasons of the columns are for readers of the code: they would double a small record
