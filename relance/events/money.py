@@ -1,10 +1,10 @@
 """Money on the wire: integer minor units and an ISO 4217 code; decimals exist only where other formats are read."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["currency_code", "exponent", "minor_units"]
+__all__ = ["currency_code", "exponent", "minor_units", "nearest_minor_units"]
 
 _EXPONENTS: Final = {  # all others have two digits
     "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0,
@@ -34,22 +34,30 @@ def currency_code(currency: str) -> int:
     return first << 10 | second << 5 | third
 
 
-def minor_units(amount: str | float | Decimal, currency: str) -> int:
+def minor_units(amount: str | float, currency: str) -> int:
     """Exact minor units of a decimal amount; a float counts as its shortest decimal form.
 
-    Raises ValueError when the amount is no finite number or has digits finer than the currency's minor unit.
+    Raises ValueError when the amount is no finite number, or has digits finer than the currency's minor unit.
     """
+    scaled = _scaled(amount, currency)
+    if scaled != scaled.to_integral_value():
+        message = f"{amount!r} is finer than the minor unit of {currency}"
+        raise ValueError(message)
+    return int(scaled)
+
+
+def nearest_minor_units(amount: str | float, currency: str) -> int:
+    """As `minor_units`, but finer digits are rounded, half up: browsers send 59.980000000000004 for 59.98."""
+    return int(_scaled(amount, currency).to_integral_value(ROUND_HALF_UP))
+
+
+def _scaled(amount: str | float, currency: str) -> Decimal:
     text = str(amount)
-    if isinstance(amount, bool) or len(text) > _MAX_DIGITS:
+    try:
+        value = Decimal(text) if len(text) <= _MAX_DIGITS and not isinstance(amount, bool) else None
+    except InvalidOperation:
+        value = None
+    if value is None or not value.is_finite() or value.adjusted() > _MAX_DIGITS:
         message = f"{text[:40]!r} is not an amount"
         raise ValueError(message)
-    try:
-        scaled = Decimal(text).scaleb(exponent(currency))
-        whole = int(scaled)
-    except (InvalidOperation, ValueError, OverflowError):
-        message = f"{text!r} is not an amount"
-        raise ValueError(message) from None
-    if whole != scaled:
-        message = f"{text!r} is finer than the minor unit of {currency}"
-        raise ValueError(message)
-    return whole
+    return value.scaleb(exponent(currency))

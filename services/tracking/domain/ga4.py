@@ -1,4 +1,7 @@
-"""Data layer pushes, as `/v1/ga4` takes them; the mapping is shared with the command line, which reads files of them."""
+"""Data layer pushes, as `/v1/ga4` takes them.
+
+The mapping stands in `relance.events`, because the command line reads files of them.
+"""
 
 from relance.events.bodies.ga4 import to_events
 

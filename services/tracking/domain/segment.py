@@ -1,4 +1,7 @@
-"""Segment bodies, as `/v1/segment` takes them; the mapping is shared with the command line, which reads files of them."""
+"""Segment bodies, as `/v1/segment` takes them.
+
+The mapping stands in `relance.events`, because the command line reads files of them.
+"""
 
 from relance.events.bodies.segment import to_events
 
