@@ -129,7 +129,7 @@ def _note_facts(row: np.void, c: Columns, i: int) -> None:
     if c.flags[i] & FLAG_RETURNING_GIVEN:
         state = state | RETURNING if c.flags[i] & FLAG_RETURNING else state & ~RETURNING
     if c.device[i]:
-        state = (state & ~DEVICE_MASK) | (np.int64(c.device[i]) << DEVICE_SHIFT)
+        state = (state & ~DEVICE_MASK) | (np.int64(c.device[i] & 3) << DEVICE_SHIFT)
     row.state = np.uint16(state)
     row.consent = np.uint16((row.consent & ~c.denied[i]) | c.granted[i])
 

@@ -4,7 +4,7 @@ The same engine runs in the session service, in `relance simulate` and in the te
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from services.session.domain.compiled import DefinitionBook
 from services.session.domain.interning import Interned
 from services.session.domain.layout import ABSENT, HAS_CAMPAIGN, HAS_LANDING, OUT, PENDING, Columns, Register, Tables
 from services.session.domain.running import DONE, advance, earliest, recheck, run
+from services.session.domain.seen import expire, note_many
 from services.session.domain.signals import Signals, sort_out
 from services.session.domain.tables import fresh, make_room, reserve_rows, state_bytes
 
@@ -145,10 +146,12 @@ class Engine:
         """Put a bucket's rows in; they are as they were at the present offset and stream time."""
         bucket = buckets.decode(value)
         origins = [self._origin(pair) for pair in bucket.origins]
+        known = len(self.shops)
         for word in bucket.shops:
             self.shops.intern(word)
         self._t = reserve_rows(self._t, self.live + len(bucket.rows) + 1)
-        self._compile()
+        if len(self.shops) != known:
+            self._compile()
         reg = self._t.reg
         while reg[Register.NODE_LEFT] < len(bucket.nodes) + 256 or reg[Register.CHUNK_LEFT] < len(bucket.rows) + 256:
             self._grow_lists(len(bucket.nodes) + 256, len(bucket.rows) + 256)
@@ -158,6 +161,32 @@ class Engine:
         """Set the clock of a fresh engine, as it was at the checkpoint."""
         self._t.reg[Register.STREAM] = stream_ms
         self._t.reg[Register.CUR] = stream_ms >> 6
+
+    @property
+    def seen_position(self) -> int:
+        """How many ids the duplicate filter has taken in so far."""
+        return int(self._t.reg[Register.SEEN_TAIL])
+
+    def seen_between(self, begin: int, end: int) -> tuple[int, NDArray[np.uint64], NDArray[np.uint32]]:
+        """(first position that is still there, hashes, shop numbers) of the ids taken in between two positions."""
+        begin = max(begin, int(self._t.reg[Register.SEEN_HEAD]))
+        places = np.arange(begin, max(begin, end)) & (len(self._t.seen_hash) - 1)
+        return begin, self._t.seen_hash[places], self._t.seen_shop[places]
+
+    def recall(self, hashes: NDArray[np.uint64], shops: NDArray[np.uint32], words: Sequence[str], stream_ms: int) -> None:
+        """Tell the filter of a fresh engine what was seen at an instant, oldest first; `shops` are numbers into `words`."""
+        known = len(self.shops)
+        numbers = np.array([self.shops.intern(word) for word in words] or [0], np.uint32)[shops]
+        if len(self.shops) != known:
+            self._compile()
+        done = 0
+        while done < len(hashes):
+            done += note_many(self._t, hashes[done:], numbers[done:], stream_ms)
+            self._t = make_room(self._t)
+
+    def forget_expired(self) -> None:
+        """Take out of the filter what has expired by now."""
+        expire(self._t, self.stream_ms)
 
     def restore_book(self, book: DefinitionBook) -> None:
         """Put restored definitions in force; the book must use this engine's `shops` and `names`."""

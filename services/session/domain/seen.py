@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from services.session.domain.index import home_of, tag_of
 from services.session.domain.layout import Register, Tables
 
-__all__ = ["LIMIT", "WITHIN_MS", "expire", "note", "rebuild", "was_seen"]
+__all__ = ["LIMIT", "WITHIN_MS", "expire", "note", "note_many", "rebuild", "spread", "was_seen"]
 
 WITHIN_MS: Final = 600_000
 LIMIT: Final = 4_000_000
@@ -125,3 +126,13 @@ def rebuild(t: Tables) -> None:
     """Enter all ids of the ring into a fresh table."""
     for position in range(t.reg[_HEAD], t.reg[_TAIL]):
         _enter(t, position)
+
+
+@njit(cache=True, _nrt=False)
+def note_many(t: Tables, hashes: NDArray[np.uint64], shops: NDArray[np.uint32], at: int) -> int:
+    """Enter ids that are not in the filter, as far as the ring has room; returns how many."""
+    n = 0
+    while n < len(hashes) and t.reg[_TAIL] - t.reg[_HEAD] < len(t.seen_hash):
+        note(t, hashes[n], shops[n], at)
+        n += 1
+    return n
