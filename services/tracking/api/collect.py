@@ -19,81 +19,113 @@ from services.tracking.api.problems import Header, Refused, Send, respond
 from services.tracking.metrics import EdgeMetrics
 from services.tracking.settings import Settings
 
-__all__ = ["Collect", "client_address"]
+__all__ = ["BROWSER_KINDS", "BrowserRates", "Collect", "OpenToBrowsers", "client_address", "key_in_query"]
 
 _SHOWN: Final = (b"text/plain", b"application/json", b"application/cloudevents+json")
-_KINDS: Final = dict.fromkeys(
+BROWSER_KINDS: Final = dict.fromkeys(
     (*_SHOWN, b"application/cloudevents-batch+json", b"text/plain;charset=UTF-8"), b"application/json"
 )
 _PREFLIGHT: Final[Sequence[Header]] = (
     (b"access-control-allow-methods", b"POST"),
-    (b"access-control-allow-headers", b"content-type, content-encoding"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
     (b"access-control-max-age", b"86400"),
 )
 
 
-class Collect(Endpoint):
-    """Answers 204, or what `/v1/events` answers when events are rejected.
+class BrowserRates:
+    """Rates of publishable keys: per client address, and per key over all addresses. Shared by all endpoints."""
 
-    The key is publishable, in `?key=` or in the body. The page's origin must be one of the shop's; since a browser
-    cannot lie about it, no other site's page can speak for the shop. Rates hold per client address and per key,
-    besides the shop's own.
-    """
-
-    entry = "collect"
-
-    def __init__(self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics) -> None:
-        super().__init__(intake, keys, settings, metrics)
+    def __init__(self, settings: Settings) -> None:
+        self._per_address = settings.browser_events_per_second
+        self._per_key = settings.browser_key_events_per_second
         self._addresses = Buckets()
-        self._publishable = Buckets()
+        self._keys = Buckets()
+
+    def admit(self, address: str, grant: Grant | None) -> None:
+        """Raise OverRate when the address, or the key if it is known yet, has sent too much."""
+        now_s = time.monotonic()
+        self._addresses.admit(address, self._per_address, now_s)
+        if grant is not None:
+            self._keys.admit(grant.sha256, self._per_key, now_s)
+
+    def take(self, address: str, grant: Grant, events: int) -> None:
+        """Count what was sent."""
+        now_s = time.monotonic()
+        self._addresses.take(address, events, self._per_address, now_s)
+        self._keys.take(grant.sha256, events, self._per_key, now_s)
+
+
+class OpenToBrowsers(Endpoint):
+    """An endpoint that pages of a shop's origins may call with a publishable key: preflights, CORS, rates."""
+
+    def __init__(
+        self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics, rates: BrowserRates
+    ) -> None:
+        super().__init__(intake, keys, settings, metrics)
+        self.rates = rates
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the question of a browser whether it may send one."""
         if scope["method"] == "OPTIONS":
-            headers = dict(scope["headers"])
-            shown = self.error_headers(scope, headers)
+            shown = self.error_headers(scope, dict(scope["headers"]))
             await respond(send, 204 if shown else 403, headers=[*shown, *_PREFLIGHT] if shown else ())
         else:
             await super().__call__(scope, receive, send)
 
     @override
     def error_headers(self, scope: Scope, headers: Headers) -> Sequence[Header]:
-        """CORS: for an origin of the key's shop; where the key is in the body, for an origin of any shop."""
+        """CORS: for an origin of the key's shop; where the key is not in the query, for an origin of any shop."""
         origin = headers.get(b"origin")
-        key = _key_in_query(scope["query_string"])
         if origin is None:
             return ()
+        key = key_in_query(scope["query_string"])
         if key is None:
-            known = self.keys.origin_known(origin)
-        else:
-            grant = self.keys.find(key, now_ms())
-            known = grant is not None and origin.decode("latin-1") in grant.shop.origins
-        return _cors(origin) if known else ()
+            return _cors(origin) if self.keys.origin_known(origin) else ()
+        grant = self.keys.find(key, now_ms())
+        return _cors(origin) if grant is not None and origin.decode("latin-1") in grant.shop.origins else ()
+
+    def address(self, scope: Scope, headers: Headers) -> str:
+        """Of the client; what rates are counted by."""
+        return client_address(scope, headers, self.settings.trusted_proxies)
+
+    async def take_from_browser(self, grant: Grant, values: Sequence[Slice], address: str) -> Sequence[Rejected]:
+        """As `Intake.take`, with what only servers may say rejected, and counted against the browser's rates."""
+        self.rates.take(address, grant, len(values))
+        sifted = [allowed(value) for value in values]
+        barred = {place: problem for place, (_, problem) in enumerate(sifted) if problem is not None}
+        return await self.intake.take(grant, [value for value, _ in sifted], self.entry, barred)
+
+
+class Collect(OpenToBrowsers):
+    """Answers 204, or what `/v1/events` answers when events are rejected.
+
+    The key is publishable, in `?key=` or in the body. The page's origin must be one of the shop's; since a browser
+    cannot lie about it, no other site's page can speak for the shop.
+    """
+
+    entry = "collect"
 
     @override
     async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
         """204: all taken. 207: some. 422: none."""
-        kind_of(headers, _KINDS, _SHOWN)
-        address = client_address(scope, headers, self.settings.trusted_proxies)
-        now_s = time.monotonic()
-        self._addresses.admit(address, self.settings.browser_events_per_second, now_s)
-        key = _key_in_query(scope["query_string"])
-        grant = None if key is None else self._grant(key, headers)
+        kind_of(headers, BROWSER_KINDS, _SHOWN)
+        address = self.address(scope, headers)
+        self.rates.admit(address, None)
+        key = key_in_query(scope["query_string"])
+        grant = None if key is None else self._grant(key, headers, address)
         body = await read_body(headers, receive, self.settings.body_bytes_max)
         key_inside, values = open_page(body, self.settings.events_max)
         if grant is None:
-            grant = self._grant((key_inside or "").encode(), headers)
-        self._addresses.take(address, len(values), self.settings.browser_events_per_second, now_s)
-        self._publishable.take(grant.sha256, len(values), self.settings.browser_key_events_per_second, now_s)
-        rejected = await self._take(grant, values)
+            grant = self._grant((key_inside or "").encode(), headers, address)
+        rejected = await self.take_from_browser(grant, values, address)
         cors = _cors(headers[b"origin"])
         if rejected:
             return await answer_each(send, len(values), rejected, cors)
         await respond(send, 204, headers=cors)
         return 204
 
-    def _grant(self, key: bytes, headers: Headers) -> Grant:
+    def _grant(self, key: bytes, headers: Headers, address: str) -> Grant:
         """The shop of a publishable key, for a page of one of its origins, within its rates."""
         grant = self.keys.find(key, now_ms())
         if grant is None:
@@ -102,19 +134,9 @@ class Collect(Endpoint):
             raise Refused(403, "a secret key must never be in a page: rotate it, and use the publishable key")
         if headers.get(b"origin", b"").decode("latin-1") not in grant.shop.origins:
             raise Refused(403, "this page's origin is none of the shop's")
-        self._publishable.admit(grant.sha256, self.settings.browser_key_events_per_second, time.monotonic())
+        self.rates.admit(address, grant)
         self.intake.admit(grant)
         return grant
-
-    async def _take(self, grant: Grant, values: Sequence[Slice]) -> Sequence[Rejected]:
-        return await take_from_browser(self.intake, grant, values, self.entry)
-
-
-async def take_from_browser(intake: Intake, grant: Grant, values: Sequence[Slice], entry: str) -> Sequence[Rejected]:
-    """As `Intake.take`, with what only servers may say rejected."""
-    sifted = [allowed(value) for value in values]
-    barred = {place: problem for place, (_, problem) in enumerate(sifted) if problem is not None}
-    return await intake.take(grant, [value for value, _ in sifted], entry, barred)
 
 
 def client_address(scope: Scope, headers: Headers, trusted_proxies: int) -> str:
@@ -131,6 +153,13 @@ def client_address(scope: Scope, headers: Headers, trusted_proxies: int) -> str:
     return _network(seen)
 
 
+@lru_cache(maxsize=4_096)
+def key_in_query(query: bytes) -> bytes | None:
+    """The parameter `key` of a query."""
+    keys = parse_qs(query.decode("latin-1")).get("key")
+    return keys[0].encode() if keys else None
+
+
 @lru_cache(maxsize=16_384)
 def _network(address: str) -> str:
     try:
@@ -140,12 +169,6 @@ def _network(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
-
-
-@lru_cache(maxsize=4_096)
-def _key_in_query(query: bytes) -> bytes | None:
-    keys = parse_qs(query.decode("latin-1")).get("key")
-    return keys[0].encode() if keys else None
 
 
 def _cors(origin: bytes) -> Sequence[Header]:
