@@ -18,12 +18,13 @@ DataDir = Annotated[
                  "Default: RELANCE_HOME, else .relance", show_default=False),
 ]  # fmt: skip
 
-group = typer.Typer(no_args_is_help=True, help="A real Apache Kafka broker on this machine (one node, KRaft).")
 
-
-def register(app: typer.Typer) -> None:
-    """Add the group."""
-    app.add_typer(group, name="kafka")
+def register(program: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="A real Apache Kafka broker on this machine (one node, KRaft).")
+    for command in (start, stop, status):
+        group.command()(command)
+    program.add_typer(group, name="kafka")
 
 
 def _home(data_dir: Path | None) -> Path:
@@ -35,7 +36,6 @@ def _external(data_dir: Path | None) -> str:
     return "" if data_dir is not None else os.environ.get("RELANCE_KAFKA", "").strip()
 
 
-@group.command("start")
 def start(
     data_dir: DataDir = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one, kept over restarts.",
@@ -57,14 +57,12 @@ def start(
     OUT.print(broker.bootstrap)
 
 
-@group.command("stop")
 def stop(data_dir: DataDir = None) -> None:
     """Stop the broker; its data stays."""
     home = _home(data_dir)
     NOTES.print("Kafka stopped" if local.stop(home) else f"no broker runs for {home}")
 
 
-@group.command("status")
 def status(data_dir: DataDir = None) -> None:
     """Print the broker's address; exit code 1 when none runs."""
     external = _external(data_dir)

@@ -12,30 +12,34 @@ from rich.markup import escape
 from relance.cli.console import NOTES
 from relance.kernel.errors import InputError, RelanceError
 
-__all__ = ["app", "main"]
+__all__ = ["build", "main"]
 
-app = typer.Typer(
-    name="relance",
-    help="Relance notices, as it happens, that a shopper leaves, and wins the cart back.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-# Each module adds its commands to the program that it is given; the order is that of the help.
-_GROUPS = ("kafka", "simulate")
-for _group in _GROUPS:
-    importlib.import_module(f"relance.cli.{_group}").register(app)
+# Modules with a command or a group of commands, in the order of the help. Each has `register(program)`.
+_MODULES = ("kafka", "simulate")
 
 # Typer brings its own click or uses an installed one, by version: its base of all usage errors is found, not imported.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__base__ is Exception)
 
 
+def build() -> typer.Typer:
+    """The program with all its commands."""
+    program = typer.Typer(
+        name="relance",
+        help="Relance notices, as it happens, that a shopper leaves, and wins the cart back.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in _MODULES:
+        importlib.import_module(f"relance.cli.{name}").register(program)
+    return program
+
+
 def main() -> int:
     """Run the command line and return its exit code."""
     try:
-        result = app(standalone_mode=False)
+        result = build()(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except _UsageError as error:
