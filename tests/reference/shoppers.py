@@ -34,6 +34,9 @@ COMMON = [
 ]  # fmt: skip
 ARMING = ["payment.failed", "payment.failed", "exit.intent", "cart.product_added", "product.price_changed"]
 UNITS_MS = [1, 1000, 1000, 60_000, 3_600_000]
+AROUND = [*[0] * 8, -1, -1, -2, -3, -5, -8, -21, 1, 1, 2, 5, 1000]
+LATE = [-1, -2, -3, -5, -8, -13, -21, -34, -34]
+LATE_TYPES = ["order.completed", "payment.succeeded"]  # they come from elsewhere, often long after
 LENGTHS = [0, 0, 1, 1, 2, 3, 5, 8, 13]
 
 
@@ -57,8 +60,8 @@ class Shoppers:
         return cls(
             random,
             unit_ms=random.choice(UNITS_MS),
-            visitors=VISITORS[: random.randint(1, len(VISITORS))],
-            shops=SHOPS[: random.randint(1, len(SHOPS))],
+            visitors=VISITORS[: random.choice([1, 1, 2, 3, 4])],
+            shops=SHOPS[: random.choice([1, 1, 2, 4])],
         )
 
     def maybe(self, percent: int) -> bool:
@@ -127,7 +130,7 @@ class Shoppers:
         event = Event(
             id=f"e{self.count}" if self.maybe(98) else "e1",
             type=kind,
-            time=self.shifted([0] * 8 + [-1, -1, -2, -3, -5, -8, -21, 1, 1, 2, 5, 1000]),
+            time=self.shifted(LATE if kind in LATE_TYPES and self.maybe(60) else AROUND),
             shop=shop,
             visitor=draw.choice(self.visitors),
             source=f"/shops/{shop}",
@@ -157,7 +160,7 @@ class Shoppers:
 
     def control(self) -> Control:
         """Definitions for a shop or the default; versions mostly rise."""
-        self.version += self.random.choice([1, 1, 1, 2, 0, -1])
+        self.version = max(0, self.version + self.random.choice([1, 1, 1, 2, 0, -1]))
         shop = self.random.choice(["*", *self.shops])
         fall_back = shop != "*" and self.maybe(25)
         return Control(self.now_ms, shop, self.version, None if fall_back else self.definitions())
