@@ -1,41 +1,22 @@
-"""A visitor's partition: murmur2 over the 16 bytes, as Java and librdkafka (`murmur2_random`) compute it."""
+"""A visitor's partition, compiled: murmur2 over 16 bytes given as words (`relance.kernel.partitioning`)."""
 
 from typing import Any, Final
 
 import numpy as np
 from numba import njit
 
-__all__ = ["murmur2", "murmur2_words", "partition_of"]
+from relance.kernel.partitioning import SEED
 
-_SEED: Final = 0x9747B28C
+__all__ = ["murmur2_words"]
+
 _M: Final = 0x5BD1E995
-_MASK: Final = 0xFFFF_FFFF
 _M32: Final = np.uint32(_M)
-_START_16: Final = np.uint32(_SEED ^ 16)
+_START_16: Final = np.uint32(SEED ^ 16)
 _R24: Final = np.uint32(24)
 _R13: Final = np.uint32(13)
 _R15: Final = np.uint32(15)
 _R32: Final = np.uint64(32)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
-
-
-def murmur2(data: bytes) -> int:
-    """The 32-bit hash; partition = (hash & 0x7fffffff) % partitions."""
-    h = _SEED ^ len(data)
-    whole = len(data) & ~3
-    for at in range(0, whole, 4):
-        k = (int.from_bytes(data[at : at + 4], "little") * _M) & _MASK
-        k = ((k ^ (k >> 24)) * _M) & _MASK
-        h = ((h * _M) & _MASK) ^ k
-    if whole < len(data):
-        h = ((h ^ int.from_bytes(data[whole:], "little")) * _M) & _MASK
-    h = ((h ^ (h >> 13)) * _M) & _MASK
-    return h ^ (h >> 15)
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Partition of a key among `partitions`."""
-    return (murmur2(key) & 0x7FFF_FFFF) % partitions
 
 
 @njit(nogil=True, cache=True)
