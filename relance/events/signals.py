@@ -1,12 +1,16 @@
 """What the session service says: signals as JSON on `session.signals.v1`, endings in Arrow on `session.ended.v1`."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 import pyarrow as pa
 
-__all__ = ["ENDED_SCHEMA", "Signal"]
+from relance.events.catalog import Stage
+from relance.kernel.errors import InputError
+from relance.kernel.instants import format_ms
+
+__all__ = ["ENDED_SCHEMA", "Signal", "from_ended"]
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,3 +60,34 @@ ENDED_SCHEMA: Final = pa.schema(
     ],
     metadata={"relance.ended.version": "1"},
 )
+
+
+def from_ended(value: bytes) -> list[Signal]:
+    """The signals of one message of `session.ended.v1`. Raises InputError when it is none."""
+    try:
+        with pa.ipc.open_stream(value) as stream:
+            rows = stream.read_all().to_pylist()
+        return [_ended(row) for row in rows]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        message = f"not a batch of endings: {error}"
+        raise InputError(message) from error
+
+
+def _ended(row: dict[str, Any]) -> Signal:
+    return Signal(
+        signal_id=UUID(bytes=row["signal_id"]),
+        kind="ended",
+        shop=row["shop"],
+        visitor=UUID(bytes=row["visitor"]),
+        session_id=UUID(bytes=row["session_id"]),
+        window=None,
+        stage=Stage(row["stage"]).name.lower(),
+        last_activity=format_ms(row["last_activity"]),
+        deadline=None,
+        fired_at=format_ms(row["fired_at"]),
+        cart_total_minor=row["cart_total_minor"],
+        currency=row["currency"],
+        items=row["items"],
+        events=row["events"],
+        duration_ms=row["duration_ms"],
+    )

@@ -1,0 +1,35 @@
+"""Settings of the session service: each field is the variable `RELANCE_SESSION_<FIELD>`."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+__all__ = ["Settings"]
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Port 0 is any free port (it is logged)."""
+
+    kafka: str = msgspec.field(name="RELANCE_KAFKA", default="127.0.0.1:9092")  # bootstrap servers
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # where it listens
+    host: str = "127.0.0.1"
+    grpc_port: Port = 8082
+    advertised: str = ""  # host:port at which other workers reach this one's gRPC; empty: host and grpc_port
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = 9102
+    grpc_calls_max: Positive = 256  # open at a time, streams included
+    stream_backlog_max: Positive = 10_000  # signals that wait for a slow reader of StreamSignals before it is cut off
+
+    # checkpoints
+    buckets: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 1_024  # never changed once something was saved
+    round_s: Seconds = 60.0  # in which each bucket is saved once: how much is replayed at most
+
+    # the group
+    session_timeout_s: Seconds = 10.0  # how long a dead worker's partitions wait
+    watchdog_s: Seconds = 60.0  # a partition that lags and makes no progress for so long ends the process
