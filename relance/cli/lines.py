@@ -4,6 +4,7 @@ More forgiving than tracking: a log may come from elsewhere, so data that detect
 What detection reads must be right. For events that tracking takes, the columns that detection reads are the same.
 """
 
+import codecs
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -95,6 +96,8 @@ class LineReader:
         Raises InputError that names file, line and reason.
         """
         self._number += 1
+        if self._number == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
         if not raw.strip():
             return True
         try:
