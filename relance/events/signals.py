@@ -10,7 +10,9 @@ from relance.events.catalog import Stage
 from relance.kernel.errors import InputError
 from relance.kernel.instants import format_ms
 
-__all__ = ["ENDED_SCHEMA", "Signal", "from_ended"]
+__all__ = ["ENDED_SCHEMA", "Kind", "Signal", "from_ended"]
+
+Kind = Literal["abandoned", "retracted", "converted", "ended"]
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +22,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     signal_id: UUID
-    kind: Literal["abandoned", "retracted", "converted", "ended"]
+    kind: Kind
     shop: str
     visitor: UUID
     session_id: UUID

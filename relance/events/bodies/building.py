@@ -4,7 +4,7 @@ Nothing is refused here: what cannot be converted is passed on as it is, so that
 path, and only the event that has it is refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -35,7 +35,6 @@ _AMOUNTS: Final = {
 _ALIASES: Final = {
     "promotion_id": ("promotion_id", "creative", "name"),
     "coupon_id": ("coupon_id", "coupon_name", "coupon"),
-    "checkout_id": ("checkout_id", "order_id"),
     "list_id": ("list_id", "list_name", "list"),
     "payment_method": ("payment_method", "method"),
 }
@@ -78,37 +77,40 @@ def data(type_name: str, given: Properties, products: Iterable[Any] | None, orig
     if products is not None:
         built["items"] = [_item(product, currency) for product in products if _quantity(product) != 0]
     _name_product(type_name, built)
-    return _stand_ins(type_name, fields, origin) | built
+    return _stand_ins(type_name, given, built, origin) | built
 
 
 def _name_product(type_name: str, built: dict[str, Any]) -> None:
     """A product event names its product, also beside the items; other events do not."""
     if not type_name.startswith(("product.", "wishlist.")) or type_name == "product.list_viewed":
         built.pop("product_id", None)
-    elif "product_id" not in built and len(built.get("items", ())) == 1 and "product_id" in built["items"][0]:
-        built["product_id"] = built["items"][0]["product_id"]
+    elif "product_id" not in built:
+        match built.get("items"):
+            case [{"product_id": product_id}]:
+                built["product_id"] = product_id
 
 
-def _stand_ins(type_name: str, fields: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
-    """Ids and words that the type asks for and the other format may lack."""
+def _stand_ins(type_name: str, given: Properties, built: Properties, origin: Origin) -> dict[str, Any]:
+    """Ids and words that the type asks for and the other format may lack.
+
+    A cart, list of wishes or checkout without an id is the visitor's only one; Segment names a checkout by its order.
+    """
+    kind = data_type(type_name)
+    wanted = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
+    if kind.one_of and not any(name in built for name in kind.one_of):
+        wanted.add(kind.one_of[0])
     values: dict[str, Any] = {
         "cart_id": origin.visitor,
-        "checkout_id": origin.visitor,
+        "checkout_id": text(given.get("order_id")) or origin.visitor,
         "wishlist_id": origin.visitor,
         "attempt_id": origin.event_id,
         "query": "",
         "list_id": "unknown",
+        "reason": "unknown",
+        "category": "technical",
+        "retryable": True,
     }
-    if type_name == "payment.failed":
-        values |= {"category": "technical", "retryable": True}
-    if type_name == "order.cancelled":
-        values["reason"] = "unknown"
-    one_of = data_type(type_name).one_of[:1]
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and name in fields and (fields[name].required or name in one_of)
-    }
+    return {name: values[name] for name in values if name in wanted and values[name] is not None}
 
 
 def _item(product: Any, currency: str) -> Any:

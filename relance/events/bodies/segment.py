@@ -93,9 +93,12 @@ def _track(call: Properties, envelope: dict[str, Any]) -> Iterator[dict[str, Any
     if type_name is None:
         return
     properties = _object(call, "properties")
-    products = properties.get("products")
-    if not isinstance(products, list):
-        products = properties["items"] if isinstance(properties.get("items"), list) else flat(properties)
+    products = next(
+        (properties[name] for name in ("products", "items") if isinstance(properties.get(name), list)), None
+    )
+    if products is None:
+        products = flat(properties)
+        properties = {name: value for name, value in properties.items() if products is None or name != "url"}
     if type_name.startswith("product.") and type_name.endswith("_changed"):
         products = None
     visitor = envelope.get("visitorid") or envelope.get("personid")

@@ -25,10 +25,10 @@ _Reader = Callable[[Iterable[str]], _Numbered]
 
 
 def read(path: Path, log_format: str, limit: int | None = None) -> Iterator[_Event]:
-    """The events of a log, as dicts of CloudEvents in order of `time`, ties in order of lines; at most the first `limit`.
+    """The events of a log, as CloudEvents in order of `time`, ties in order of lines; at most the first `limit`.
 
-    The whole file is read before the first is given; with a limit, no more than so many are held. Raises InputError, with
-    file and line, for what is not of the format.
+    The whole file is read before the first is given; with a limit, no more than so many are held. Raises InputError,
+    with file and line, for what is not of the format.
     """
     if log_format not in FORMATS:
         raise InputError(f"{log_format!r} is no format of a log; there are {', '.join(FORMATS)}")
