@@ -55,7 +55,13 @@ class Outputs:
         self.last_append_ms = 0
         self.said: list[Said] = []
         self._consumer = Consumer(
-            {"bootstrap.servers": kafka, "group.id": "relance-bench-reader", "enable.auto.commit": False, "fetch.wait.max.ms": 200}
+            {
+                "bootstrap.servers": kafka,
+                "group.id": "relance-bench-reader",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 200,
+                "log_level": 2,
+            }
         )
         places = []
         for topic in topics:
@@ -94,7 +100,11 @@ def differences(said: Iterable[Said], reference: Answer) -> list[str]:
         f"{name}: {missing} missing, {extra} too many"
         for name, missing, extra in (
             ("ended", (right - ended).total(), (ended - right).total()),
-            ("abandoned", (Counter(reference.abandoned) - abandoned).total(), (abandoned - Counter(reference.abandoned)).total()),
+            (
+                "abandoned",
+                (Counter(reference.abandoned) - abandoned).total(),
+                (abandoned - Counter(reference.abandoned)).total(),
+            ),
         )
         if missing or extra
     ]

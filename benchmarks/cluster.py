@@ -8,6 +8,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from benchmarks.workload import EVENT_BYTES, VISITOR, Workload
+from relance.events.topics import Topic
+from relance.kafka.admin import topic_config
 
 __all__ = ["Cluster"]
 
@@ -20,11 +22,13 @@ class Cluster:
 
     def __init__(self, kafka: str) -> None:
         self.kafka = kafka
-        self._admin = AdminClient({"bootstrap.servers": kafka})
+        self._admin = AdminClient({"bootstrap.servers": kafka, "log_level": 2})
 
     def allow_times_ahead(self) -> None:
         """Let producers write event times that lie ahead of the clock, as the workload's do."""
-        entry = ConfigEntry("log.message.timestamp.after.max.ms", str(2**63 - 1), incremental_operation=AlterConfigOpType.SET)
+        entry = ConfigEntry(
+            "log.message.timestamp.after.max.ms", str(2**63 - 1), incremental_operation=AlterConfigOpType.SET
+        )
         resources = [
             ConfigResource(ResourceType.BROKER, str(broker), incremental_configs=[entry])
             for broker in self._admin.list_topics(timeout=_TIMEOUT_S).brokers
@@ -37,6 +41,10 @@ class Cluster:
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
         for future in self._admin.create_topics([topic]).values():
             future.result(_TIMEOUT_S)
+
+    def make_topic(self, topic: Topic, *, partitions: int | None = None) -> None:
+        """Make one of Relance's topics as the map of topics says, with `partitions` instead of its own where given."""
+        self.make(topic.name, partitions=partitions or topic.partitions, config=topic_config(topic))
 
     def topics(self) -> set[str]:
         """The names of all topics."""
@@ -54,6 +62,22 @@ class Cluster:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
 
+    def forget(self, groups: Iterable[str]) -> None:
+        """Delete consumer groups; those that are not there do not matter."""
+        known = list(groups)
+        if not known:
+            return
+        for future in self._admin.delete_consumer_groups(known, request_timeout=_TIMEOUT_S).values():
+            try:
+                future.result(_TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                    raise
+
+    def groups(self) -> set[str]:
+        """The ids of all consumer groups."""
+        return {group.group_id for group in self._admin.list_consumer_groups().result(_TIMEOUT_S).valid}
+
     def committed(self, group: str, topic: str) -> int:
         """How far a group has committed on the single partition of a topic; 0 when it never did."""
         request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
@@ -61,14 +85,15 @@ class Cluster:
             found = self._admin.list_consumer_group_offsets([request])[group].result(_TIMEOUT_S)
         except KafkaException:
             return 0  # the group is not known yet
-        return max(0, *(place.offset for place in found.topic_partitions))
+        offset: int = found.topic_partitions[0].offset
+        return max(0, offset)
 
     def preload(self, topic: str, workload: Workload) -> None:
         """Fill a topic of one partition with the log, keyed by visitor, lz4, in order."""
         producer = Producer(
             {
                 "bootstrap.servers": self.kafka, "compression.type": "lz4", "linger.ms": 50, "batch.size": 262_144,
-                "queue.buffering.max.messages": 1_000_000, "enable.idempotence": True,
+                "queue.buffering.max.messages": 1_000_000, "enable.idempotence": True, "log_level": 2,
             }
         )  # fmt: skip
         failed: list[KafkaError] = []
@@ -89,6 +114,6 @@ class Cluster:
 
     def append(self, topic: str, row: bytes) -> None:
         """Append one event to a topic of one partition."""
-        producer = Producer({"bootstrap.servers": self.kafka})
+        producer = Producer({"bootstrap.servers": self.kafka, "log_level": 2})
         producer.produce(topic, value=row, key=row[VISITOR], partition=0)
         producer.flush(_TIMEOUT_S)

@@ -15,7 +15,7 @@ from benchmarks.processes import Tree, cpu_of, log_tail
 from benchmarks.systems import ROOT, Place, System
 from benchmarks.workload import Answer, Workload, last_row
 
-__all__ = ["Drain", "Point", "drain"]
+__all__ = ["Drain", "Point", "Task", "drain"]
 
 _SAMPLE_S: Final = 0.25
 _COMMITTED_EVERY: Final = 2  # samples
@@ -33,7 +33,7 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Drain(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run showed. Times in seconds since the processes' start; `steady_*` without start and warm-up, null when too short."""
+    """What one run showed. `steady_*`: without start and warm-up; null when the run was too short for it."""
 
     system: str
     events: int
@@ -65,29 +65,43 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True):
         return self.events / self.wall_s
 
 
-def drain(
-    system: System, place: Place, workload: Workload, reference: Answer, *, broker_pid: int, limit_s: float, prepared: bool = False
-) -> Drain:
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What every system has to do: the log in the raw topic, its answer, and the time it may take."""
+
+    workload: Workload
+    reference: Answer
+    broker_pid: int
+    limit_s: float
+
+
+def drain(system: System, place: Place, task: Task) -> Drain:
     """Start the system, wait until it has said all or `limit_s` is over, end it."""
+    workload, reference = task.workload, task.reference
     cluster = Cluster(place.kafka)
-    if not prepared:
-        cluster.make(place.output, config={"message.timestamp.type": "LogAppendTime"})
+    system.prepare(cluster, place)
     state = Path(place.state)
     state.mkdir(parents=True, exist_ok=True)
     outputs = Outputs(place.kafka, system.outputs(place), system.rows)
-    before, broker_before = machine.cpu_times(), cpu_of(broker_pid)
+    before, broker_before = machine.cpu_times(), cpu_of(task.broker_pid)
     started_ms = time.time() * 1000
     trees = [
-        Tree(start.name, start.command, log=state / f"{start.name}.log", environ={**os.environ, **start.environ}, directory=ROOT)
+        Tree(
+            start.name,
+            start.command,
+            log=state / f"{start.name}.log",
+            environ={**os.environ, **start.environ},
+            directory=ROOT,
+        )
         for start in system.starts(place)
     ]
     try:
         run = _Run(system, place, cluster, outputs, trees, last_row(workload))
-        finished = run.watch(len(reference.ended) + len(reference.abandoned), limit_s)
-        wall_s = max(_SAMPLE_S, (outputs.last_append_ms - started_ms - system.wait_ms) / 1000 if finished else limit_s)
-        broker_cpu_s = cpu_of(broker_pid) - broker_before
+        finished = run.watch(len(reference.ended) + len(reference.abandoned), task.limit_s)
+        wall_s = max(
+            _SAMPLE_S, (outputs.last_append_ms - started_ms - system.wait_ms) / 1000 if finished else task.limit_s
+        )
+        broker_cpu_s = cpu_of(task.broker_pid) - broker_before
         cpu_by_process = {tree.name: tree.sample()[0] for tree in trees}
-        peak_rss_bytes = run.peak_rss_bytes
         steal = machine.steal_share(before, machine.cpu_times())
         if finished:
             outputs.poll(_SURPLUS_S)
@@ -98,8 +112,9 @@ def drain(
     steady = _steady(run.points, workload.events)
     result = Drain(
         system=system.name, events=workload.events, finished=finished, differences=differences(outputs.said, reference),
-        cpu_s=run.cpu_s, cpu_by_process=cpu_by_process, broker_cpu_s=broker_cpu_s, wall_s=wall_s, peak_rss_bytes=peak_rss_bytes,
-        steal=steal, steady_cpu_s_per_million=steady[0], steady_events_per_s=steady[1], points=run.points,
+        cpu_s=run.cpu_s, cpu_by_process=cpu_by_process, broker_cpu_s=broker_cpu_s, wall_s=wall_s,
+        peak_rss_bytes=run.peak_rss_bytes, steal=steal, steady_cpu_s_per_million=steady[0], steady_events_per_s=steady[1],
+        points=run.points,
     )  # fmt: skip
     if result.comparable:
         shutil.rmtree(state, ignore_errors=True)
@@ -109,7 +124,8 @@ def drain(
 class _Run:
     """The loop that watches one run."""
 
-    def __init__(self, system: System, place: Place, cluster: Cluster, outputs: Outputs, trees: list[Tree], sentinel: bytes
+    def __init__(
+        self, system: System, place: Place, cluster: Cluster, outputs: Outputs, trees: list[Tree], sentinel: bytes
     ) -> None:
         self._group = system.groups(place)
         self._input = place.input
@@ -124,7 +140,10 @@ class _Run:
         self.peak_rss_bytes = 0
 
     def watch(self, results: int, limit_s: float) -> bool:
-        """Sample until `results` results are there (True) or the time is over (False). Raises RuntimeError when a process ends."""
+        """Sample until `results` results are there (True) or the time is over (False).
+
+        Raises RuntimeError when a process ends by itself.
+        """
         turn = 0
         while time.monotonic() - self._started < limit_s:
             count = self._outputs.poll(_SAMPLE_S)
@@ -154,9 +173,11 @@ class _Run:
 
 
 def _steady(points: list[Point], events: int) -> tuple[float | None, float | None]:
-    """CPU-seconds per million events and events per second between the first commit after the warm-up and the last before the end."""
+    """CPU-seconds per million events, and events per second, from the first commit after the warm-up to the last
+    before the end.
+    """
     within = [point for point in points if _WARM_SHARE * events <= point.offset < events]
-    if len(within) < 2 or within[-1].offset - within[0].offset < 0.2 * events:  # noqa: PLR2004 - two points make a slope
+    if len(within) < 2 or within[-1].offset - within[0].offset < 0.2 * events:
         return None, None
     first, last = within[0], within[-1]
     count = last.offset - first.offset

@@ -47,9 +47,8 @@ class Client(asyncio.Protocol):
         self.answer = b""
 
     @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def send(self, request: bytes, began_s: float) -> None:

@@ -1,5 +1,6 @@
 """Whole process trees: started in a group of their own, measured from /proc, ended without leftovers."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds of a process and of its descendants, also of those that have ended and were waited for; 0 when it is gone."""
+    """CPU seconds of a process and its descendants, those too that have ended and were waited for; 0: it is gone."""
     return _usage(pid)[0]
 
 
@@ -41,7 +42,9 @@ def _usage(root: int) -> tuple[float, int]:
 class Tree:
     """One process that was started here, with all its descendants."""
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path, environ: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], *, log: Path, environ: Mapping[str, str], directory: Path
+    ) -> None:
         """Start `command` in `directory`; what it writes goes to `log`."""
         self.name = name
         self.log = log
@@ -49,10 +52,15 @@ class Tree:
         self._cpu_s = 0.0
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as out:
-            self._process = subprocess.Popen(  # noqa: S603 - the bench's own commands
-                command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=dict(environ), cwd=directory,
+            self._process = subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=dict(environ),
+                cwd=directory,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     @property
     def pid(self) -> int:
@@ -79,10 +87,8 @@ class Tree:
         """End the tree: SIGTERM to the root, then SIGKILL to the group."""
         if self.running():
             self._process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                pass
         self._signal(signal.SIGKILL)
         self._process.wait()
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.answers import Rows, rows_of_rival
+from benchmarks.cluster import Cluster
 from benchmarks.workload import GAP_MS, GRACE_MS
 
 __all__ = ["RIVALS", "ROOT", "Place", "Start", "System", "build"]
@@ -45,16 +46,21 @@ class Start(msgspec.Struct, frozen=True):
     environ: dict[str, str] = {}
 
 
-class System(msgspec.Struct, frozen=True, kw_only=True):
-    """One contestant.
+def _make_output(cluster: Cluster, place: Place) -> None:
+    cluster.make(place.output, config={"message.timestamp.type": "LogAppendTime"})
 
-    `wait_ms` passes by design between its last event and its last result, whatever its speed. `nudged`: it looks at what is due only
-    when a record comes and a second has passed, so the last results need a record after the last event.
+
+class System(msgspec.Struct, frozen=True, kw_only=True):
+    """One contestant. `prepare` makes its output topics, fresh.
+
+    `wait_ms` passes by design between its last event and its last result, whatever its speed. `nudged`: it looks at
+    what is due only when a record comes and a second has passed, so the last results need a record after the last one.
     """
 
     name: str
     title: str
     starts: Callable[[Place], Sequence[Start]]
+    prepare: Callable[[Cluster, Place], None] = _make_output
     outputs: Callable[[Place], Iterable[str]] = lambda place: (place.output,)
     groups: Callable[[Place], str] = lambda place: place.group
     rows: Rows = rows_of_rival
@@ -62,14 +68,17 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     nudged: bool = False
 
 
-def _java(job: str, memory: str, opens: Sequence[str], *arguments: str, **extra: str) -> Callable[[Place], Sequence[Start]]:
+def _java(
+    job: str, memory: str, opens: Sequence[str], *arguments: str, **extra: str
+) -> Callable[[Place], Sequence[Start]]:
     def starts(place: Place) -> Sequence[Start]:
         words = {**place.words(), **extra}
         command = (
             "java", f"-Xms{memory}", f"-Xmx{memory}", "-XX:+UseParallelGC", "-XX:ParallelGCThreads=2",
             *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in opens),
             *(f"-Dbench.{name}={value}" for name, value in words.items()),
-            f"-Dlog4j2.configurationFile={_RIVALS / 'log4j2.properties'}", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            f"-Dlog4j2.configurationFile={_RIVALS / 'log4j2.properties'}",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp", f"{_BUILD / job / 'bench.jar'}:{_BUILD / job / 'jars'}/*", "relance.bench.SessionJob",
             *(str(_RIVALS / job / argument) for argument in arguments),
         )  # fmt: skip
@@ -121,7 +130,10 @@ def build(names: Iterable[str]) -> None:
     wanted = {name.removesuffix("_keyed") for name in names}
     for job in sorted(wanted & {"flink", "kafka_streams"}):
         if _stale(_BUILD / job / "bench.jar", (_RIVALS / job).rglob("*")):
-            _command(f"{job}: Maven", ["mvn", "-q", "-f", str(_RIVALS / job / "pom.xml"), f"-Dbench.build={_BUILD / job}", "package"])
+            _command(
+                f"{job}: Maven",
+                ["mvn", "-q", "-f", str(_RIVALS / job / "pom.xml"), f"-Dbench.build={_BUILD / job}", "package"],
+            )
     if "quix" in wanted and _stale(_BUILD / "quix" / "ready", [_RIVALS / "quix" / "requirements.txt"]):
         shutil.rmtree(_BUILD / "quix", ignore_errors=True)
         _command("quix: venv", [sys.executable, "-m", "venv", str(_BUILD / "quix")])
@@ -131,11 +143,13 @@ def build(names: Iterable[str]) -> None:
 
 
 def _stale(made: Path, sources: Iterable[Path]) -> bool:
-    return not made.exists() or any(source.stat().st_mtime > made.stat().st_mtime for source in sources if source.is_file())
+    return not made.exists() or any(
+        source.stat().st_mtime > made.stat().st_mtime for source in sources if source.is_file()
+    )
 
 
 def _command(what: str, command: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environ))  # noqa: S603 - our own commands
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environ))
     if done.returncode:
         message = f"{what} failed ({done.returncode}):\n{(done.stdout + done.stderr)[-2000:]}"
         raise RuntimeError(message)

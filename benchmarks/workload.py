@@ -1,15 +1,17 @@
 """The workload: 390-byte CloudEvents of one shop, and what a right answer to it is.
 
-Each visitor has one session of 4 to 16 events (10 on average) within `SPAN_MS`, and is never seen again; one in ten leaves a
-cart of 500 EUR or more. So there is one session end per ten events, and one abandoned cart per hundred. Events of all visitors
-are interleaved as they would arrive: in order of time, but for up to `DISORDER_MS`.
+Each visitor has one session of 4 to 16 events (10 on average) within `SPAN_MS`, and is never seen again; one in ten
+leaves a cart of 500 EUR or more. So there is one session end per ten events, and one abandoned cart per hundred. Events
+of all visitors are interleaved as they would arrive: in order of time, but for up to `DISORDER_MS`.
 
-Event times lie ahead of the clock. The rivals take them as event time. Relance's clock is the log's append time, and an event is
-never later than that; so for it an event happens when it is appended, and the same gap is one of the drain's own seconds.
+Event times lie ahead of the clock. The rivals take them as event time. Relance's clock is the log's append time, and an
+event is never later than that; so for it an event happens when it is appended, and the same gap is one of the drain's
+own seconds.
 """
 
 import hashlib
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +30,9 @@ SPAN_MS: Final = 2_500
 DISORDER_MS: Final = 50
 BIG_CART_MINOR: Final = 50_000
 MEAN_EVENTS: Final = 10
-SENTINEL: Final = "ffffffff-ffff-4fff-bfff-ffffffffffff"  # its one event, 30 s later, moves event time past every session's end
+SENTINEL: Final = (
+    "ffffffff-ffff-4fff-bfff-ffffffffffff"  # its one event, 30 s later, moves event time past every session's end
+)
 
 _MIN_EVENTS: Final = 4
 _MAX_EVENTS: Final = 2 * MEAN_EVENTS - _MIN_EVENTS
@@ -49,13 +53,18 @@ _DATA: Final = (
     ("product.viewed", '"product_id":"p-%P","url":"https://shop.example/p/%P"'),
     ("product.clicked", '"product_id":"p-%P","url":"https://shop.example/p/%P"'),
     ("page.engaged", '"engaged_ms":15000,"page":"/p/%P"'),
-    ("cart.product_added", '"cart_id":"c-%P","currency":"EUR","items":[{"product_id":"p-%P","quantity":1,"price_minor":%E}]'),
+    (
+        "cart.product_added",
+        '"cart_id":"c-%P","currency":"EUR","items":[{"product_id":"p-%P","quantity":1,"price_minor":%E}]',
+    ),
     (
         "cart.updated",
         '"cart_id":"c-%P","currency":"EUR","total_minor":%S,"items":[{"product_id":"p-%P","quantity":1,"price_minor":%S}]',
     ),
 )
-_BROWSING: Final = np.array([_PAGE, _LIST, _SEARCH, _PRODUCT_VIEW, _PRODUCT_VIEW, _PRODUCT_VIEW, _CLICK, _ENGAGED], dtype=np.uint8)
+_BROWSING: Final = np.array(
+    [_PAGE, _LIST, _SEARCH, _PRODUCT_VIEW, _PRODUCT_VIEW, _PRODUCT_VIEW, _CLICK, _ENGAGED], dtype=np.uint8
+)
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -74,7 +83,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The reference: `ended` is the number of events by (visitor, ordinal of its session); `abandoned` the visitors with a big cart."""
+    """The reference: events by (visitor, ordinal of its session), and the visitors with a big cart."""
 
     ended: dict[tuple[str, int], int]
     abandoned: frozenset[str]
@@ -87,7 +96,7 @@ def rate_per_s(live: int) -> float:
 
 
 def generate(directory: Path, *, events: int, live: int, seed: int, start_ms: int) -> Workload:
-    """Write the log of `events` events (and the sentinel) unless it is there; the same arguments give the same bytes."""
+    """Write the log of about `events` events, and the sentinel, unless it is there. Equal arguments, equal bytes."""
     name = hashlib.sha256(f"{events}/{live}/{seed}/{start_ms}/{_DATA}/{_SENTINEL_MS}".encode()).hexdigest()[:16]
     file = directory / f"workload-{name}.bin"
     note = file.with_suffix(".json")
@@ -103,9 +112,23 @@ def generate(directory: Path, *, events: int, live: int, seed: int, start_ms: in
             numbers = np.arange(first, first + len(times[part]))
             out.write(_rows(rng, numbers, visitors[session[part]], types[part], times[part], totals[part]).tobytes())
         sentinel = np.frombuffer(SENTINEL.encode(), dtype=np.uint8)[None, :]
-        last = (np.array([len(times)]), sentinel, np.array([_PAGE], dtype=np.uint8), np.array([end_ms + _SENTINEL_MS]), np.array([10_000]))
+        last = (
+            np.array([len(times)]),
+            sentinel,
+            np.array([_PAGE], dtype=np.uint8),
+            np.array([end_ms + _SENTINEL_MS]),
+            np.array([10_000]),
+        )
         out.write(_rows(rng, *last).tobytes())
-    made = Workload(file=str(file), events=len(times), sessions=len(visitors), live=live, seed=seed, start_ms=start_ms, end_ms=end_ms)
+    made = Workload(
+        file=str(file),
+        events=len(times),
+        sessions=len(visitors),
+        live=live,
+        seed=seed,
+        start_ms=start_ms,
+        end_ms=end_ms,
+    )
     note.write_bytes(msgspec.json.encode(made))
     return made
 
@@ -126,7 +149,7 @@ def _plan(rng: np.random.Generator, events: int, live: int, start_ms: int) -> tu
     kind = rng.random(sessions)
     left = np.repeat(lengths, lengths) - place
     with_cart = kind[session] < _BIG_SHARE + _SMALL_SHARE
-    types[with_cart & (left == 2)] = _ADD  # noqa: PLR2004 - the last but one
+    types[with_cart & (left == 2)] = _ADD
     types[with_cart & (left == 1)] = _UPDATE
     big = rng.integers(BIG_CART_MINOR, 100_000, size=sessions)
     small = rng.integers(10_000, BIG_CART_MINOR, size=sessions)
@@ -151,10 +174,10 @@ def _visitors(rng: np.random.Generator, count: int) -> Bytes:
 def _template(kind: str, data: str) -> str:
     data = data.replace("%P", _PRODUCT * 6).replace("%E", _PRICE * 5).replace("%S", _TOTAL * 5)
     head = (
-        f'{{"specversion":"1.0","id":"{_ID * 10}","source":"/shops/{SHOP}","visitorid":"{_VISITOR * 36}","time":"{_TIME * 24}",'
-        f'"type":"{kind}","device":"mobile","returning":true,"data":{{{data},"title":"'
+        f'{{"specversion":"1.0","id":"{_ID * 10}","source":"/shops/{SHOP}","visitorid":"{_VISITOR * 36}",'
+        f'"time":"{_TIME * 24}","type":"{kind}","device":"mobile","returning":true,"data":{{{data},"title":"'
     )
-    title = "Lampe de bureau articulee en laiton, abat-jour en verre souffle, livree en trois jours, garantie deux ans, sans ampoule "
+    title = "Lampe de bureau articulee en laiton, abat-jour en verre souffle, livree en trois jours, sans ampoule "
     room = EVENT_BYTES - len(head) - len('"}}')
     return head + (title * 3)[:room] + '"}}'
 
@@ -229,7 +252,7 @@ def answer(workload: Workload) -> Answer:
     for visitor, times in by_visitor.items():
         times.sort()
         sizes = [1]
-        for before, after in zip(times, times[1:], strict=False):
+        for before, after in pairwise(times):
             if after - before > GAP_MS:
                 sizes.append(0)
             sizes[-1] += 1

@@ -1,7 +1,7 @@
 """Plain Faust: an agent, a table of sessions, and a timer that closes what is due; Faust itself has no session windows.
 
-Settings come from BENCH_* variables; tuned as its documentation advises: uvloop, a larger stream buffer and fetches, producer linger
-and compression, and `topic.send` not awaited one by one. Deadlines are lazy: one entry a session, looked at again when it comes up.
+Settings come from BENCH_* variables; tuned as its documentation advises: uvloop, a larger stream buffer and fetches,
+producer linger and compression. Deadlines are lazy: one entry a session, looked at again when it comes up.
 """
 
 import heapq
@@ -36,7 +36,9 @@ app = faust.App(
 )
 events = app.topic(os.environ["BENCH_INPUT"], key_type=bytes, value_serializer="json")
 output = app.topic(os.environ["BENCH_OUTPUT"], value_serializer="json")
-sessions = app.Table("sessions", partitions=1, use_partitioner=True)  # visitor: [events, total_minor, first and last event, ms]
+sessions = app.Table(
+    "sessions", partitions=1, use_partitioner=True
+)  # visitor: [events, total_minor, first and last event, ms]
 
 due: list[tuple[int, str]] = []
 newest_ms = 0

@@ -1,8 +1,8 @@
 """Quix Streams session windows: one JSON result when a session closes, one more when its cart came to 500 EUR.
 
-Settings come from BENCH_* variables. `closing_strategy="partition"`, so that the sessions of silent visitors close at all; each
-step of event time then costs a pass over all stored keys, so event time moves in whole seconds. The topic is keyed by visitor
-already, which spares a repartition topic.
+Settings come from BENCH_* variables. `closing_strategy="partition"`, so that the sessions of silent visitors close at
+all; each step of event time then costs a pass over all stored keys, so event time moves in whole seconds. The topic is
+keyed by visitor already, which spares a repartition topic.
 """
 
 import os
