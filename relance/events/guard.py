@@ -15,7 +15,7 @@ def guard(raw: bytes, max_bytes: int = MAX_BYTES) -> None:
     """Raise ValueError for one event (or a whole body) that no decoder should see.
 
     That is: more than `max_bytes`; bytes that are not UTF-8, for which a decoder that skips an unknown field does not
-    look; the character NUL, which no SQL text column holds. Costs 0.1 us on 400 plain bytes.
+    look; the character NUL, which no SQL text column holds.
     """
     if len(raw) > max_bytes:
         message = f"has {len(raw)} bytes; at most {max_bytes} are taken"
