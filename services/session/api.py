@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 import grpc
@@ -49,15 +49,15 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             return await self._forward(request, partition, context)
         found = look_up(engine, request.shop, visitor)
         if found is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"{visitor} has no live session in shop {request.shop}")
+            await _refuse(context, grpc.StatusCode.NOT_FOUND, f"{visitor} has no live session in shop {request.shop}")
         return pb.GetSessionResponse(session=_session(found, partition))
 
     async def _forward(self, request: pb.GetSessionRequest, partition: int, context: Context) -> pb.GetSessionResponse:
         owner = self._owners.owner(partition)
         forwarded = any(key == _FORWARDED for key, _ in context.invocation_metadata())
         if owner is None or forwarded:
-            await context.abort(
-                grpc.StatusCode.UNAVAILABLE, f"partition {partition} is being restored or moved; try again"
+            await _refuse(
+                context, grpc.StatusCode.UNAVAILABLE, f"partition {partition} is being restored or moved; try again"
             )
         channel = self._channels.get(owner)
         if channel is None:
@@ -72,16 +72,15 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         except grpc.aio.AioRpcError as error:
             code = error.code()
             text = error.details() or "the owner did not answer"
-        await context.abort(grpc.StatusCode.UNAVAILABLE if code == grpc.StatusCode.DEADLINE_EXCEEDED else code, text)
-        raise AssertionError  # abort raises
+        await _refuse(context, grpc.StatusCode.UNAVAILABLE if code == grpc.StatusCode.DEADLINE_EXCEEDED else code, text)
 
     @override
-    async def StreamSignals(  # type: ignore[override]  # grpc.aio takes async generators
+    async def StreamSignals(
         self, request: pb.StreamSignalsRequest, context: Context
     ) -> AsyncIterator[pb.StreamSignalsResponse]:
         """Signals from now on that meet the filters."""
         if unknown := set(request.kinds) - set(_KINDS):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"unknown kinds: {', '.join(sorted(unknown))}")
+            await _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"unknown kinds: {', '.join(sorted(unknown))}")
         visitor = await _visitor(request.shop, request.visitor, context) if request.visitor else None
         wanted = wanted_by(request, visitor)
         with self._feed.subscribe(wanted, with_ended="ended" in request.kinds) as reader:
@@ -90,7 +89,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
                 signal = await reader.next()
                 if signal is None:
                     reason = "reads too slowly, or the topic cannot be read; read it from Kafka instead"
-                    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+                    await _refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
                 yield pb.StreamSignalsResponse(signal=to_message(signal))
 
     async def close(self) -> None:
@@ -98,9 +97,15 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         await asyncio.gather(*[channel.close() for channel in self._channels.values()])
 
 
+async def _refuse(context: Context, code: grpc.StatusCode, text: str) -> NoReturn:
+    """End the call."""
+    await context.abort(code, text)
+    raise AssertionError(text)  # abort raises
+
+
 async def _visitor(shop: str, visitor: str, context: Context) -> UUID:
     if not shop or not visitor:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "shop and visitor must be given")
+        await _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "shop and visitor must be given")
     return visitor_uuid(shop, visitor)
 
 

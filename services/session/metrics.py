@@ -1,4 +1,4 @@
-"""What the session service shows, read from its machines when asked: per-event code counts nothing. Names: `relance_session_<thing>_<unit>`."""
+"""What the session service shows, read from its machines when asked. Names: `relance_session_<thing>_<unit>`."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,7 +42,8 @@ class SessionCollector(Collector):
         fired: Counter[tuple[str, str]] = Counter()
         for _, machine in owned:
             fired.update(machine.fired)
-        signals = CounterMetricFamily("relance_session_signals", "Signals by kind and window", labels=["kind", "window"])
+        labels = ["kind", "window"]
+        signals = CounterMetricFamily("relance_session_signals", "Signals by kind and window", labels=labels)
         for (kind, window), count in sorted(fired.items()):
             signals.add_metric([kind, window], count)
         yield signals
@@ -82,7 +83,8 @@ def _delays(machines: Sequence[SessionMachine]) -> HistogramMetricFamily:
         total += count
         buckets.append((bound, total))
     family = HistogramMetricFamily(
-        "relance_session_detection_delay_seconds", "From deadline + grace to the append time of the record that told the time"
+        "relance_session_detection_delay_seconds",
+        "From deadline + grace to the append time of the record that told the time",
     )
     family.add_metric([], buckets, sum(machine.delay_sum_ms for machine in machines) / 1000)
     return family

@@ -65,9 +65,9 @@ class SessionMachine:
         self.partition = partition
         self.engine = engine
         self.fired: Counter[tuple[str, str]] = Counter()  # (kind, window)
-        self.delays: list[int] = [0] * (len(DELAY_BOUNDS_MS) + 1)  # windows by the time from due to append, see DELAY_BOUNDS_MS
+        self.delays: list[int] = [0] * (len(DELAY_BOUNDS_MS) + 1)  # firings by the time from due to append
         self.delay_sum_ms = 0
-        self._waiting: list[tuple[int, int, bytes]] = []  # buckets that have not joined: (offset, index, value), last first
+        self._waiting: list[tuple[int, int, bytes]] = []  # buckets that will join: (offset, index, value), last first
         self._pieces: list[Piece] = []
         self._runs: list[Run] = []
         self._seen_cut = engine.seen_position
@@ -137,8 +137,8 @@ class SessionMachine:
         group: list[Run] = []
         for run, following in zip_longest(self._runs, self._runs[1:]):
             group.append(run)
-            count = sum(part.count for part in group)
-            if following is None or count + following.count > _IDS_A_PIECE:
+            count = sum(part.ids for part in group)
+            if following is None or count + following.ids > _IDS_A_PIECE:
                 pieces.append(self._seen_piece(group, position, position + count))
                 position += count
                 group = []
@@ -150,9 +150,9 @@ class SessionMachine:
         missing = min(there, end) - begin
         kept: list[Run] = []
         for run in runs:
-            gone = min(missing, run.count)
+            gone = min(missing, run.ids)
             missing -= gone
-            kept.append(run._replace(count=run.count - gone))
+            kept.append(run._replace(ids=run.ids - gone))
         value = encode_seen(kept, hashes, shops, self.engine.shops.words)
         first = runs[0].offset
         return Piece(SEEN, first, runs[-1].offset, runs[-1].stream_ms, value)
@@ -180,7 +180,8 @@ class SessionMachine:
         timed = (out["kind"] == ABANDONED) | (out["kind"] == ENDED_KIND)
         delays = np.maximum(self.stream_ms - out["due"][timed], 0)
         self.delay_sum_ms += int(delays.sum())
-        for place, count in enumerate(np.bincount(np.searchsorted(DELAY_BOUNDS_MS, delays), minlength=len(self.delays))):
+        counted = np.bincount(np.searchsorted(DELAY_BOUNDS_MS, delays), minlength=len(self.delays))
+        for place, count in enumerate(counted):
             self.delays[place] += int(count)
 
     def wait_for(self, waiting: list[tuple[int, int, bytes]]) -> None:
@@ -229,7 +230,7 @@ def _recall(engine: Engine, checkpoint: Checkpoint) -> None:
             part = decode_seen(piece.value)
             at = 0
             for run in part.runs:
-                end = at + run.count
+                end = at + run.ids
                 if taken < run.offset <= checkpoint.offset:
                     engine.recall(part.hashes[at:end], part.shops[at:end], part.words, run.stream_ms)
                     taken = run.offset

@@ -98,9 +98,9 @@ class KafkaSignalFeed:
             names = [name for name in (SIGNALS.name, ENDED.name) if name in topics]
             ends = [TopicPartition(name, number, OFFSET_END) for name in names for number in topics[name].partitions]
             consumer.assign(ends)
-            while not self._stop.is_set() and self._readers:
+            while not self._stop.is_set():
                 messages = consumer.consume(_AT_ONCE, _POLL_S)
-                if messages:
+                if messages and self._readers:
                     self._pass_on(messages)
         except Exception as error:  # noqa: BLE001 - whatever it is, the readers must not wait for ever
             logger("feed").warning("feed_ended", error=repr(error))

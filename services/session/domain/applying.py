@@ -30,6 +30,7 @@ from services.session.domain.layout import (
     TOTAL_KNOWN,
     Columns,
     Register,
+    Row,
     Tables,
 )
 from services.session.domain.seen import note, was_seen
@@ -122,7 +123,7 @@ def _keep_time(t: Tables, r: int, kind: int, at: int) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _note_facts(row: np.void, c: Columns, i: int) -> None:
+def _note_facts(row: Row, c: Columns, i: int) -> None:
     state = row.state
     if c.flags[i] & FLAG_PERSON or c.type[i] == _LINKED:
         state |= PERSON_KNOWN
@@ -135,7 +136,7 @@ def _note_facts(row: np.void, c: Columns, i: int) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _empty_cart(row: np.void) -> None:
+def _empty_cart(row: Row) -> None:
     row.items = np.int32(0)
     row.total = 0
     row.top_price = ABSENT
@@ -144,20 +145,20 @@ def _empty_cart(row: np.void) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _set_stage(row: np.void, stage: int) -> None:
+def _set_stage(row: Row, stage: int) -> None:
     row.state = np.uint16((row.state & ~STAGE_MASK) | stage)
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _fall_back(row: np.void) -> None:
+def _fall_back(row: Row) -> None:
     """The stage of a session whose cart is empty."""
     _set_stage(row, _PRODUCT if row.state & PRODUCT_SEEN else 1)
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _move_items(row: np.void, c: Columns, i: int, sign: int) -> None:
+def _move_items(row: Row, c: Columns, i: int, sign: int) -> None:
     """Add (1) or take (-1) the event's items."""
-    quantity = np.int64(c.items[i])
+    quantity = int(c.items[i])
     value = c.value[i]
     top = c.top_price[i]
     if quantity <= 0:
@@ -180,7 +181,7 @@ def _move_items(row: np.void, c: Columns, i: int, sign: int) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _set_cart(row: np.void, c: Columns, i: int) -> None:
+def _set_cart(row: Row, c: Columns, i: int) -> None:
     row.items = c.items[i]
     row.top_price = c.top_price[i]
     if c.currency[i] != 0:
@@ -193,7 +194,7 @@ def _set_cart(row: np.void, c: Columns, i: int) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _apply_cart(row: np.void, c: Columns, i: int) -> bool:
+def _apply_cart(row: Row, c: Columns, i: int) -> bool:
     """Let a `cart.*` or `checkout.*` event change the cart; True if it emptied it."""
     code = c.type[i]
     if _CHECKOUT[code] and (c.items[i] < 0 or c.time[i] < row.cart_time):
@@ -216,7 +217,7 @@ def _apply_cart(row: np.void, c: Columns, i: int) -> bool:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _apply_stage(row: np.void, code: int, blocked: int) -> None:
+def _apply_stage(row: Row, code: int, blocked: int) -> None:
     """Raise the stage to the event's, unless an order or payment keeps stages 3 to 5 shut."""
     stage = np.int64(_STAGE[code])
     if stage == _PRODUCT:

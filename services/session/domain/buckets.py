@@ -1,7 +1,7 @@
 """Checkpoint buckets: the rows of a range of hashes, out of the tables and back into them.
 
-A value stands alone: zstd over a JSON head (shops, window ids and origins as text) and the columns of rows and nodes, bytes
-transposed so that the high bytes of times compress away.
+A value stands alone: zstd over a JSON head (shops, window ids and origins as text) and the columns of rows and nodes,
+bytes transposed so that the high bytes of times compress away.
 """
 
 from typing import Any, Final
@@ -28,7 +28,7 @@ _NODE_FIELDS: Final = ("t", "name", "kind")
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """A decoded bucket: rows and nodes with numbers that point into its own lists of words; `counts`: nodes of each row."""
+    """A decoded bucket: rows and nodes with numbers into its own lists of words; `counts`: nodes of each row."""
 
     rows: NDArray[np.void]
     nodes: NDArray[np.void]
@@ -40,11 +40,10 @@ class Bucket(msgspec.Struct, frozen=True):
 
 @njit(cache=True)
 def _find_rows(t: Tables, bucket: int, buckets: int, found: NDArray[np.int64]) -> int:
-    """Rows whose hash lies in the bucket, in the order of their slots; returns how many there are (at most `len(found)` are written)."""
+    """Rows whose hash lies in the bucket, by slot; returns how many there are; `found` gets what it can take."""
     size = len(t.tags)
     per_bucket = size // buckets
     slot = bucket * per_bucket
-    last = slot + per_bucket - 1
     n = 0
     walked = 0
     while walked < size and (walked < per_bucket or t.tags[slot] != 0):
@@ -58,7 +57,7 @@ def _find_rows(t: Tables, bucket: int, buckets: int, found: NDArray[np.int64]) -
                 n += 1
         walked += 1
         slot = slot + 1 if slot + 1 < size else 0
-    return n if last >= 0 else 0
+    return n
 
 
 @njit(cache=True)
@@ -147,7 +146,7 @@ def _restored(data: memoryview, at: int, n: int, kind: np.dtype[Any]) -> tuple[N
 
 
 def decode(value: bytes) -> Bucket:
-    """The inverse of `encode`. Raises Defect for a format that this version does not know or bytes that make no sense."""
+    """The inverse of `encode`. Raises Defect for an unknown format and for bytes that make no sense."""
     if value[:1] != bytes([FORMAT]):
         message = f"bucket of format {value[:1].hex() or 'nothing'}, this version reads {FORMAT}"
         raise Defect(message)
@@ -186,8 +185,8 @@ def _enter_rows(t: Tables, rows: NDArray[np.void], nodes: NDArray[np.void], coun
         schedule(t, r, next_due(t, r))
 
 
-def enter(t: Tables, bucket: Bucket, shops: Interned, names: Interned, origins: "list[int]") -> None:
-    """Put a decoded bucket's rows into the tables, which must have room; `origins` are the engine's numbers of its origins."""
+def enter(t: Tables, bucket: Bucket, shops: Interned, names: Interned, origins: list[int]) -> None:
+    """Put a decoded bucket's rows into the tables, which must have room; `origins`: the engine's numbers of its own."""
     rows, nodes = bucket.rows, bucket.nodes
     shop_numbers = np.array([shops.intern(word) for word in bucket.shops] or [0], np.uint32)
     name_numbers = np.array([names.intern(word) for word in bucket.names] or [0], np.int32)

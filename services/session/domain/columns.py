@@ -33,7 +33,7 @@ def _fixed(column: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_columns(batch: pa.RecordBatch, shops: Interned, append_ms: int | NDArray[np.int64]) -> Columns:
-    """Arrays of the batch; `append_ms` is one instant or one for each row. Raises InputError if the schema is another."""
+    """Arrays of the batch; `append_ms` is one instant or one a row. Raises InputError if the schema is another."""
     if not batch.schema.equals(SCHEMA):
         message = "the batch has not the schema of relance.events.batch"
         raise InputError(message)

@@ -65,7 +65,7 @@ class DefinitionBook:
         return entry.version if entry else -1
 
     def define(self, shop: str, version: int, definitions: Definitions | None) -> dict[str, tuple[Entry, Entry]]:
-        """Put definitions in force; returns what changed by shop, as (before, now). Nothing if the version is not greater."""
+        """Put definitions in force; returns what changed, by shop, as (before, now): nothing for an old version."""
         if version <= self.version(shop):
             return {}
         self.sequence += 1

@@ -16,11 +16,11 @@ from services.session.domain import buckets
 from services.session.domain.columns import to_columns
 from services.session.domain.compiled import DefinitionBook
 from services.session.domain.interning import Interned
-from services.session.domain.layout import ABSENT, HAS_CAMPAIGN, HAS_LANDING, OUT, PENDING, Columns, Register, Tables
-from services.session.domain.running import DONE, advance, earliest, recheck, run
+from services.session.domain.layout import ABSENT, OUT, PENDING, Columns, Register, Tables
+from services.session.domain.running import DONE, ROOM, advance, earliest, recheck, run
 from services.session.domain.seen import expire, note_many
 from services.session.domain.signals import Signals, sort_out
-from services.session.domain.tables import fresh, make_room, reserve_rows, state_bytes
+from services.session.domain.tables import fresh, make_room, reserve_lists, reserve_rows, state_bytes
 
 __all__ = ["COUNTS", "Engine"]
 
@@ -152,9 +152,7 @@ class Engine:
         self._t = reserve_rows(self._t, self.live + len(bucket.rows) + 1)
         if len(self.shops) != known:
             self._compile()
-        reg = self._t.reg
-        while reg[Register.NODE_LEFT] < len(bucket.nodes) + 256 or reg[Register.CHUNK_LEFT] < len(bucket.rows) + 256:
-            self._grow_lists(len(bucket.nodes) + 256, len(bucket.rows) + 256)
+        self._t = reserve_lists(self._t, len(bucket.nodes) + ROOM, len(bucket.rows) + ROOM)
         buckets.enter(self._t, bucket, self.shops, self.names, origins)
 
     def start_at(self, stream_ms: int) -> None:
@@ -173,8 +171,10 @@ class Engine:
         places = np.arange(begin, max(begin, end)) & (len(self._t.seen_hash) - 1)
         return begin, self._t.seen_hash[places], self._t.seen_shop[places]
 
-    def recall(self, hashes: NDArray[np.uint64], shops: NDArray[np.uint32], words: Sequence[str], stream_ms: int) -> None:
-        """Tell the filter of a fresh engine what was seen at an instant, oldest first; `shops` are numbers into `words`."""
+    def recall(
+        self, hashes: NDArray[np.uint64], shops: NDArray[np.uint32], words: Sequence[str], stream_ms: int
+    ) -> None:
+        """Tell the filter of a fresh engine what was seen at an instant, oldest first; `shops` point into `words`."""
         known = len(self.shops)
         numbers = np.array([self.shops.intern(word) for word in words] or [0], np.uint32)[shops]
         if len(self.shops) != known:
@@ -194,17 +194,9 @@ class Engine:
         self._t.reg[Register.SEQUENCE] = book.sequence
         self._compile()
 
-    def _grow_lists(self, nodes: int, chunks: int) -> None:
-        reg = self._t.reg
-        short = reg[Register.NODE_LEFT] < nodes
-        left = int(reg[Register.NODE_LEFT if short else Register.CHUNK_LEFT])
-        reg[Register.NODE_LEFT if short else Register.CHUNK_LEFT] = 0
-        self._t = make_room(self._t)
-        reg[Register.NODE_LEFT if short else Register.CHUNK_LEFT] += left
-
     def _compile(self) -> None:
         definitions, windows, shop_definition = self.book.compile()
-        keys = [int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big") for word in self.shops.words]
+        keys = [_shop_key(word) for word in self.shops.words]
         self._t = self._t._replace(
             definitions=definitions,
             windows=windows,
@@ -227,7 +219,7 @@ class Engine:
     def _taken(self) -> Signals:
         """The signals of this call, in order."""
         self._take_out()
-        out = np.concatenate(self._parts) if len(self._parts) > 1 else self._parts[0] if self._parts else np.empty(0, OUT)
+        out = np.concatenate(self._parts) if self._parts else np.empty(0, OUT)
         self._parts.clear()
         names = int(self._t.reg[Register.AUX_N])
         aux = self._t.aux[:names].copy()
@@ -258,3 +250,8 @@ class Engine:
                 continue  # the session ended within this call, and the row is another's
             had = self.origins[rows[row]["origin"]] if rows[row]["origin"] >= 0 else ("", "")
             rows["origin"][row] = self._origin((had[0] or page, had[1] or campaign))
+
+
+def _shop_key(shop: str) -> int:
+    """64 bits of a shop's name: what its visitors' hashes, and so their buckets, depend on in every process."""
+    return int.from_bytes(hashlib.blake2b(shop.encode(), digest_size=8).digest(), "big")

@@ -17,12 +17,12 @@ from services.session.domain.layout import (
     MAX_FIRINGS,
     PERSON_KNOWN,
     PLACE_ENDED,
-    PLACE_REMOVED,
     RETURNING,
     SCHEDULED,
     STAGE_MASK,
     TOTAL_KNOWN,
     Register,
+    Row,
     Tables,
 )
 from services.session.domain.wheel import schedule
@@ -80,7 +80,7 @@ def window_at(t: Tables, d: int, name: int) -> np.int64:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def shown_total(row: np.void) -> np.int64:
+def shown_total(row: Row) -> np.int64:
     """The total as signals and predicates see it."""
     if row.items > 0 and row.state & TOTAL_KNOWN:
         return np.int64(row.total)
@@ -88,7 +88,7 @@ def shown_total(row: np.void) -> np.int64:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def holds(row: np.void, window: np.void) -> bool:
+def holds(row: Row, window: Row) -> bool:
     """Whether all predicates of the window's `when` hold for the session."""
     if window.total_at_least >= 0 or window.total_below >= 0:
         total = shown_total(row)

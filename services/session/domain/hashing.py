@@ -111,7 +111,7 @@ def uuid5_into(
 ) -> None:
     """For each row k: uuid5(namespaces[k], head + str(number) + tail).
 
-    `namespaces` and `out` are (n, 16); `head_of[k]` chooses the head `heads[head_at[h]:head_at[h + 1]]`; all as UTF-8 bytes.
+    `namespaces` and `out` are (n, 16); `head_of[k]` chooses the head `heads[head_at[h]:head_at[h + 1]]`; text is UTF-8.
     """
     longest = 0
     for h in range(len(head_at) - 1):

@@ -1,11 +1,11 @@
-"""Open addressing on (shop, visitor): linear probing over one byte of hash, rows compared only when that byte agrees."""
+"""Open addressing on (shop, visitor): linear probing over a byte of hash, rows compared only when that byte agrees."""
 
 import numpy as np
 from numba import njit
 
 from services.session.domain.layout import ALIVE, Register, Tables
 
-__all__ = ["find", "free_row", "insert", "key_hash", "remove", "take_row", "tag_of"]
+__all__ = ["find", "free_row", "insert", "key_hash", "remove", "tag_of", "take_row"]
 
 _K1 = np.uint64(0x9E3779B97F4A7C15)
 _K2 = np.uint64(0xBF58476D1CE4E5B9)

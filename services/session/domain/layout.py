@@ -1,15 +1,17 @@
 """Memory layout of one partition's sessions: plain numpy records that the compiled kernels share.
 
-A session is one row of 104 bytes; with its place in the index and in the timer wheel it takes at most 128. One row lies in two or
-three cache lines, so that an event costs that many misses, and not one a field.
+A session is one row of 104 bytes; with its place in the index and in the timer wheel it takes at most 128. One row lies
+in two or three cache lines, so that an event costs that many misses, and not one a field.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ABSENT", "CONTROL", "Columns", "DEFINITION", "NODE", "OUT", "PENDING", "ROW", "Register", "Tables", "WINDOW"]
+from relance.events.signals import Kind
+
+Row = Any  # one element of an array of ROW and the like: its fields are attributes in compiled code
 
 ABSENT: Final = -(2**63)
 
@@ -118,7 +120,7 @@ OUT: Final = np.dtype(
     ],
     align=True,
 )
-KINDS: Final = ("abandoned", "retracted", "converted", "ended")
+KINDS: Final[tuple[Kind, ...]] = ("abandoned", "retracted", "converted", "ended")
 ABANDONED: Final = 0
 RETRACTED: Final = 1
 CONVERTED: Final = 2
@@ -166,9 +168,6 @@ class Register:
     SEEN_EVICTED = 31  # ids dropped from the filter because it was full
     SCRATCH = 32
     SIZE = 33
-
-
-CONTROL: Final = Register
 
 
 class Tables(NamedTuple):

@@ -138,6 +138,7 @@ def _windows(engine: Engine, row: Any, nodes: list[Any]) -> list[LiveWindow]:
         if is_here and not firings and holds(row, window):
             deadline = int(row["last_activity"]) + inactivity
             found.append(LiveWindow(name, "open", deadline, deadline + grace))
-        found += [LiveWindow(name, "armed", at + inactivity, at + inactivity + grace) for kind, at in own if kind == ARMED]
+        deadlines = [at + inactivity for kind, at in own if kind == ARMED]
+        found += [LiveWindow(name, "armed", at, at + grace) for at in deadlines]
         found += [LiveWindow(name, "fired", at, at + grace) for at in firings]
     return found

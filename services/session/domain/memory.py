@@ -1,4 +1,4 @@
-"""What belongs to a partition as a whole, as pieces of a checkpoint: definitions, and the ids that the duplicate filter has seen."""
+"""What belongs to a partition as a whole, as pieces of a checkpoint: definitions, and the ids seen."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -26,11 +26,11 @@ class _Book(msgspec.Struct, frozen=True):
 
 
 class Run(NamedTuple):
-    """`count` ids that came with one record."""
+    """`ids` that came with one record."""
 
     offset: int
     stream_ms: int
-    count: int
+    ids: int
 
 
 class SeenPart(NamedTuple):
@@ -69,7 +69,9 @@ def decode_book(value: bytes, shops: Interned, names: Interned) -> DefinitionBoo
 def encode_seen(runs: Iterable[Run], hashes: NDArray[np.uint64], shops: NDArray[np.uint32], words: list[str]) -> bytes:
     """Ids as a piece; `shops` are numbers into `words`."""
     present, numbers = np.unique(shops, return_inverse=True)
-    head = msgspec.json.encode(_Head([words[shop] for shop in present], [tuple(run) for run in runs]))
+    head = msgspec.json.encode(
+        _Head([words[shop] for shop in present], [(run.offset, run.stream_ms, run.ids) for run in runs])
+    )
     numbers = numbers.astype(np.uint32)
     body = b"".join([len(head).to_bytes(4, "big"), head, hashes.tobytes(), numbers.tobytes()])
     return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
@@ -85,7 +87,7 @@ def decode_seen(value: bytes) -> SeenPart:
         body = _CODEC.decompress(value[5:], decompressed_size=size, asbytes=True)
         at = 4 + int.from_bytes(body[:4], "big")
         head = msgspec.json.decode(body[4:at], type=_Head)
-        n = sum(count for _, _, count in head.runs)
+        n = sum(ids for _, _, ids in head.runs)
         hashes = np.frombuffer(body, np.uint64, n, at)
         numbers = np.frombuffer(body, np.uint32, n, at + 8 * n)
     except (msgspec.MsgspecError, pa.ArrowException, OSError, ValueError) as error:

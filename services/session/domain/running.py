@@ -1,4 +1,6 @@
-"""The loop over a batch: clock moves, then events; it stops when a table must grow or the output is full, and goes on from there."""
+"""The loop over a batch: clock moves, then events. It stops when a table must grow or the output
+is full, and goes on from there.
+"""
 
 from typing import Final
 
@@ -76,7 +78,7 @@ def _due_now(t: Tables, r: int) -> bool:
 
 @njit(cache=True, _nrt=False, forceinline=True)
 def _waits_here(t: Tables, r: int) -> bool:
-    """Whether an entry that is not due is the row's present one: it was put a whole turn ahead, into a slot still to be walked."""
+    """Whether an entry that is not due is the row's present one: put a turn ahead, into a slot still to be walked."""
     row = t.rows[r]
     if not (row.state & ALIVE and row.state & SCHEDULED):
         return False
@@ -149,7 +151,7 @@ def advance(t: Tables, to: int) -> int:
 
 @njit(cache=True, _nrt=False)
 def _touch(t: Tables, c: Columns, begin: int, end: int) -> None:
-    """Read what the events will need, without a branch in between: the cache misses then overlap instead of following each other."""
+    """Read what the events will need, without a branch in between: the cache misses then overlap."""
     sum_ = np.int64(0)
     seen_size = len(t.seen_tags)
     size = len(t.tags)
@@ -190,8 +192,8 @@ def run(t: Tables, c: Columns) -> int:
 
 @njit(cache=True, _nrt=False)
 def recheck(t: Tables, definition: int, shop: int, kept: np.ndarray) -> int:
-    """Definitions have changed for `shop` (-1: all shops that use `definition`): disarm what is not `kept` (by window id), look at
-    the sessions again at the next clock move.
+    """Definitions have changed for `shop` (-1: all shops that use `definition`): disarm what is not `kept` (by window
+    id), and look at the sessions again at the next clock move.
 
     Call again while it returns FULL; `reg[NEXT_ROW]` must be 0 at the first call.
     """
@@ -222,8 +224,8 @@ def _disarm_changed(t: Tables, r: int, kept: np.ndarray) -> None:
 
 
 @njit(cache=True, _nrt=False)
-def earliest(t: Tables) -> int:
-    """The earliest due time, or ABSENT when nothing is waited for or a table is full. Moves entries that came up early."""
+def earliest(t: Tables) -> np.int64:
+    """The earliest due time, or a lower bound of it up to the wheel's horizon; ABSENT when nothing is waited for."""
     cur = t.reg[_CUR]
     for tick in range(cur, cur + SLOTS):
         slot = tick & (SLOTS - 1)

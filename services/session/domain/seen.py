@@ -24,6 +24,7 @@ _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 @njit(cache=True, _nrt=False, forceinline=True)
 def spread(event_hash: np.uint64, shop: np.uint32) -> np.uint64:
+    """The place of an id in the table, as a hash."""
     h = (event_hash ^ (np.uint64(shop) << np.uint64(40))) * _MIX
     return h ^ (h >> np.uint64(32))
 
@@ -106,7 +107,7 @@ def expire(t: Tables, now: int) -> None:
 
 @njit(cache=True, _nrt=False, forceinline=True)
 def note(t: Tables, event_hash: np.uint64, shop: np.uint32, now: int) -> None:
-    """Enter an id that is not in the filter; the oldest makes room when it is full. The ring must have room otherwise."""
+    """Enter an id that is not in the filter; the oldest makes room when LIMIT is reached. The ring must have room."""
     head = t.reg[_HEAD]
     tail = t.reg[_TAIL]
     if tail - head >= LIMIT:

@@ -8,12 +8,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from relance.events.catalog import Stage
-from relance.events.signals import ENDED_SCHEMA, Signal
+from relance.events.signals import ENDED_SCHEMA, Kind, Signal
 from relance.kernel.ids import signal_id
 from relance.kernel.instants import format_ms
 from services.session.domain.compiled import unpack_currency
 from services.session.domain.hashing import uuid5_into
-from services.session.domain.layout import ABSENT, CONVERTED, ENDED, KINDS, OUT, PLACE_ENDED, PLACE_REMOVED
+from services.session.domain.layout import ABSENT, CONVERTED, ENDED, KINDS, OUT, PLACE_ENDED, PLACE_REMOVED, Row
 
 __all__ = ["EMPTY", "Signals", "sort_out"]
 
@@ -21,7 +21,10 @@ _STAGE_NAMES: Final = {int(stage): stage.name.lower() for stage in Stage if stag
 
 
 def sort_out(out: NDArray[np.void], shops: list[str], names: list[str]) -> NDArray[np.void]:
-    """Rows in the order of docs/detection.md: clock move, due time, visitor, shop, place in the file (removed windows by id), deadline."""
+    """Rows in the order of docs/detection.md: clock move, due time, visitor, shop, place in the file, deadline.
+
+    Windows that are no longer defined come after the others, by id.
+    """
     if len(out) < 2:
         return out
     ranks = np.empty(len(shops), np.int64)
@@ -108,8 +111,8 @@ class Signals:
             for k, row in enumerate(self.out)
         ]
 
-    def _signal(self, row: np.void, session: UUID, visitor: UUID) -> Signal:
-        kind = KINDS[row["kind"]]
+    def _signal(self, row: Row, session: UUID, visitor: UUID) -> Signal:
+        kind: Kind = KINDS[row["kind"]]
         window = self._names[row["name"]] if row["name"] >= 0 else None
         deadline = int(row["deadline"]) if row["deadline"] != ABSENT else None
         extra: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from services.session.domain.running import AHEAD, OUT_ROOM, ROOM
 from services.session.domain.seen import rebuild
 from services.session.domain.wheel import CHUNK, SLOTS
 
-__all__ = ["fresh", "make_room", "reserve_rows", "state_bytes"]
+__all__ = ["fresh", "make_room", "reserve_lists", "reserve_rows", "state_bytes"]
 
 _START_ROWS: Final = 1024
 _START_NODES: Final = 1024
@@ -88,20 +88,29 @@ def reserve_rows(t: Tables, wanted: int) -> Tables:
     return t
 
 
-def make_room(t: Tables) -> Tables:
-    """Enlarge what lacks room for the next step; signals and pending origins must have been taken out before."""
+def reserve_lists(t: Tables, nodes: int, chunks: int) -> Tables:
+    """Room for so many more nodes and wheel chunks."""
     reg = t.reg
-    if reg[Register.NODE_LEFT] < ROOM:
-        reg[Register.NODE_LEFT] += len(t.nodes)
-        t = t._replace(nodes=_grown(t.nodes, 2 * len(t.nodes)))
-    if reg[Register.CHUNK_LEFT] < ROOM:
-        size = len(t.chunk_n) * 3 // 2
-        reg[Register.CHUNK_LEFT] += size - len(t.chunk_n)
+    if reg[Register.NODE_LEFT] < nodes:
+        more = max(len(t.nodes), nodes)
+        reg[Register.NODE_LEFT] += more
+        t = t._replace(nodes=_grown(t.nodes, len(t.nodes) + more))
+    if reg[Register.CHUNK_LEFT] < chunks:
+        more = max(len(t.chunk_n) // 2, chunks)
+        reg[Register.CHUNK_LEFT] += more
+        size = len(t.chunk_n) + more
         t = t._replace(
             chunk_items=_grown(t.chunk_items, size),
             chunk_next=_grown(t.chunk_next, size),
             chunk_n=_grown(t.chunk_n, size),
         )
+    return t
+
+
+def make_room(t: Tables) -> Tables:
+    """Enlarge what lacks room for the next step; signals and pending origins must have been taken out before."""
+    reg = t.reg
+    t = reserve_lists(t, ROOM, ROOM)
     if len(t.aux) - reg[Register.AUX_N] < OUT_ROOM:
         t = t._replace(aux=_grown(t.aux, 2 * len(t.aux)))
     if reg[Register.SEEN_TAIL] - reg[Register.SEEN_HEAD] >= len(t.seen_hash):

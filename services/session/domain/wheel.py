@@ -1,8 +1,8 @@
 """The timer wheel: rows in slots of 64 ms, looked at when stream time comes by.
 
-Deadlines are lazy: an event that moves a deadline later leaves the row where it is; it is re-checked when its slot comes up. Only an earlier
-deadline moves the row, and its old entry is recognised as stale by `ROW.sched`. A deadline beyond the horizon waits in the
-last slot and is looked at again then.
+Deadlines are lazy: an event that moves a deadline later leaves the row where it is; it is looked at when its slot comes
+up. Only an earlier deadline moves the row; its old entry is known as stale by `ROW.sched`. What is due beyond the
+horizon waits in the last slot and is looked at again then.
 """
 
 from typing import Final
