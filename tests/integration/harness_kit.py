@@ -15,13 +15,13 @@ from uuid import uuid4
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from harness_machine import BUCKETS, RETENTION_MS, CountingFactory, CountingMachine
 
 from relance.kafka.harness import HarnessSettings
 from relance.kafka.harness.ledger import choose
 from relance.kafka.machine import Record
+from tests.integration.harness_machine import BUCKETS, RETENTION_MS, CountingFactory, CountingMachine, recomputed
 
-WORKER = Path(__file__).with_name("harness_worker.py")
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 40.0
 
 
@@ -138,6 +138,31 @@ class Scene:
                 machine.apply(record)
         return machine, len(replay)
 
+    def assert_exact(self) -> dict[int, int]:
+        """What is saved and what was said is what the log says; how many records a new owner would replay."""
+        log, saved, said = self.read(self.input), self.read(self.changelog), self.read(self.outputs)
+        outputs: dict[bytes, set[bytes]] = {}
+        for message in said:
+            outputs.setdefault(message.key(), set()).add(message.value())
+        contradictions = {key: bodies for key, bodies in outputs.items() if len(bodies) > 1}
+        assert not contradictions
+        replayed: dict[int, int] = {}
+        for partition in range(self.partitions):
+            records = self.log(partition, log)
+            assert [record.offset for record in records] == list(range(len(records)))
+            machine, replayed[partition] = self.restored(partition, self.saved_entries(partition, saved), records)
+            expected = recomputed(records)
+            state = machine.state()
+            assert {name: state[name] for name in ("counts", "factor", "seen")} == {
+                name: expected[name] for name in ("counts", "factor", "seen")
+            }
+            wanted = {f"{partition}/{offset}".encode(): body for offset, body in expected["said"].items()}
+            mine = {
+                key: json.loads(min(bodies)) for key, bodies in outputs.items() if key.startswith(b"%d/" % partition)
+            }
+            assert {key: body for key, body in mine.items() if "number" in body} == wanted
+        return replayed
+
     def close(self) -> None:
         for worker in self.workers:
             worker.kill()
@@ -152,16 +177,23 @@ class Worker:
         checked = msgspec.convert(settings, HarnessSettings)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(WORKER), msgspec.json.encode(checked).decode()],
-                stdout=subprocess.PIPE, stderr=log, env=os.environ | environ,
+                [sys.executable, "-m", "tests.integration.harness_worker", msgspec.json.encode(checked).decode()],
+                stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=os.environ | environ,
             )  # fmt: skip
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listening = threading.Thread(target=self._listen, daemon=True)
+        self.listening.start()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith(b"{"):
-                self.status = json.loads(line)
+        with self.process.stdout as lines:
+            for line in lines:
+                if line.startswith(b"{") and line.endswith(b"}\n"):  # a killed one may have said half a line
+                    self.status = json.loads(line)
+
+    @property
+    def listened(self) -> bool:
+        """Whether it has said anything yet."""
+        return self.status["unready"] != "starting"
 
     @property
     def owned(self) -> dict[int, dict[str, Any]]:
@@ -184,9 +216,17 @@ class Worker:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(10)
+        self.listening.join(10)
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
+
+    def story(self) -> str:
+        """What the harness itself said, and what others complained of."""
+        lines = self.said().splitlines()
+        return "\n".join(line for line in lines if '"logger":"harness"' in line or '"level":"info"' not in line)[
+            -6_000:
+        ]
 
 
 def until(what: Callable[[], Any], *workers: Worker, timeout_s: float = PATIENCE_S) -> None:
@@ -194,6 +234,6 @@ def until(what: Callable[[], Any], *workers: Worker, timeout_s: float = PATIENCE
     deadline = time.monotonic() + timeout_s
     while not what():
         for worker in workers:
-            assert worker.process.poll() is None, f"a worker ended: {worker.said()[-3_000:]}"
-        assert time.monotonic() < deadline, f"never came: {[(w.status, w.said()[-2_000:]) for w in workers]}"
+            assert worker.process.poll() is None, f"a worker ended: {worker.story()}"
+        assert time.monotonic() < deadline, f"never came: {[(w.status, w.story()) for w in workers]}"
         time.sleep(0.05)

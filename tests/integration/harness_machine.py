@@ -143,10 +143,11 @@ def recomputed(records: Iterable[Record]) -> dict[str, object]:
     """The same, said plainly, over a whole log: the machine shares no line with it."""
     clock, factor = -1, 1
     counts = [[0, 0, 0] for _ in range(BUCKETS)]
+    said: dict[int, object] = {}
     last_seen: dict[int, int] = {}
     for record in records:
         text = record.value.decode(errors="replace")
-        if not (record.value == TICK or text.isdigit() or text.startswith(("factor ", "alarm "))):
+        if not (record.value == TICK or text.isdigit() or text.startswith(("factor ", "alarm ", "defect"))):
             continue
         clock = max(clock, record.append_ms)
         if text.startswith("factor "):
@@ -159,5 +160,6 @@ def recomputed(records: Iterable[Record]) -> dict[str, object]:
                 last_seen[number] = clock
                 counts[number % BUCKETS][0] += 1
                 counts[number % BUCKETS][1] += number * factor
+                said[record.offset] = {"number": number, "factor": factor}
     alive = {number for number, stream_ms in last_seen.items() if stream_ms >= clock - RETENTION_MS}
-    return {"counts": counts, "factor": factor, "seen": alive}
+    return {"counts": counts, "factor": factor, "seen": alive, "said": said}

@@ -1,21 +1,19 @@
-"""One worker process of the harness tests: `python harness_worker.py SETTINGS-JSON`; says its status on standard
-output."""
+"""One worker of the harness tests, as a process: `python -m tests.integration.harness_worker SETTINGS-JSON`.
+
+It says its status on standard output, ten times a second.
+"""
 
 import asyncio
 import json
 import os
 import sys
-from pathlib import Path
 
 import msgspec
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from harness_machine import CountingFactory, CountingMachine
 
 from relance.kafka.harness import Harness, HarnessSettings
 from relance.observability import logs
 from relance.observability.shutdown import stop_requested
+from tests.integration.harness_machine import CountingFactory, CountingMachine
 
 
 def wanted_factor(_partition: int, machine: CountingMachine) -> list[bytes]:
@@ -32,13 +30,23 @@ async def tell(harness: Harness) -> None:
         await asyncio.sleep(0.1)
 
 
+async def stall(harness: Harness) -> None:
+    """As if the client had silently stopped fetching: what the watchdog is there for."""
+    while not harness.owned or harness.unready():  # noqa: ASYNC110 - a test may look again and again
+        await asyncio.sleep(0.05)
+    harness._app.consumer.pause_partitions(harness._app.consumer.assignment())
+
+
 async def main() -> int:
     logs.configure("harness-test", os.environ.get("LOG_LEVEL", "info"))
     settings = msgspec.json.decode(sys.argv[1], type=HarnessSettings)
     harness = Harness(settings, CountingFactory(settings.app_id + "-outputs"), wanted_factor)
     telling = asyncio.create_task(tell(harness))
+    stalling = asyncio.create_task(stall(harness)) if os.environ.get("STALL") else None
     code = await harness.run(stop_requested(asyncio.get_running_loop()))
     telling.cancel()
+    if stalling is not None:
+        stalling.cancel()
     return code
 
 

@@ -11,7 +11,8 @@ record).
   the checkpoint says; the group's committed offset is only for lag monitors.
 - **Keep**: a machine lives on through a rebalance only if this worker owned its partition in the generation just
   before.
-- **Apply**: record n + 1 after n. What is already in is ignored; anything else ends the process.
+- **Apply**: record n + 1 after n. What is already in is ignored. What comes too early is not applied either, and when
+  record n + 1 does not come soon after it, the process ends.
 - **Save**: see `partition`. A refused write, an output that Kafka does not take, an exception of a machine: the process
   ends with exit code 1, and what it had not saved is replayed.
 - **Lose**: a worker that stood still for longer than its session, or that the group does not know any more, saves
@@ -173,7 +174,8 @@ class Harness:
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         self.settled_ms, self.unsettled_ms = None, now_ms()
         if generation(self._app) < 0:
-            self._log.warning("membership_lost", partitions=sorted(self.owned))
+            if self.owned:  # before the first assignment there are none
+                self._log.warning("membership_lost", partitions=sorted(self.owned))
             await self._drop(list(self.owned))
         elif not self.failure.done():
             await self._hand_over()
@@ -205,6 +207,10 @@ class Harness:
             self.fail(error)
 
     async def _take_over(self) -> None:
+        # Faust lets records flow before it has sought, and then empties its queues: the first would be skipped.
+        # It resumes what is stopped here once it has sought.
+        self._app.consumer.stop_flow()
+        self._app.flow_control.suspend()
         now = self._app.consumer_generation_id
         partitions = input_partitions(self._app, self.settings.input_topic)
         if partitions:

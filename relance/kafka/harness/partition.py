@@ -10,7 +10,7 @@ from relance.kafka.harness.ledger import Ledger
 from relance.kafka.harness.outbox import Outbox
 from relance.kafka.harness.settings import HarnessSettings
 from relance.kafka.machine import BadRecord, Machine, Message, Record
-from relance.kernel.errors import Defect, RelanceError
+from relance.kernel.errors import RelanceError
 
 __all__ = ["Lost", "Owned", "Ways"]
 
@@ -49,6 +49,7 @@ class Owned:
         self.clock = BrokerClock()
         self.high = 0  # the end of the partition, as far as was heard
         self.heard_ms = self.progressed_ms = self.ticked_ms = self.controlled_ms = now_ms()
+        self.early: tuple[int, float] | None = None  # a record that came before the next one, and when
         self.asked = 0  # ticks and control records whose offset was not told yet
         self.records = self.dead_letters = 0
         self.restored_s = 0.0
@@ -73,19 +74,21 @@ class Owned:
     def go_live(self, failed: Callable[[Exception], None]) -> None:
         """From now on records are applied and buckets saved; `failed` hears what ends the process."""
         self.live = True
+        self.early = None
         self.heard_ms = self.progressed_ms = now_ms()
         self._rounds = asyncio.create_task(self._save_in_turn(failed))
 
     def apply(self, record: Record) -> bool:
         """Apply the next record, and send what the machine says; a record that is already in is ignored.
 
-        Says whether there is a dead letter to wait for. Raises Defect when records are missing, and what the machine
-        raises.
+        Says whether there is a dead letter to wait for. Raises what the machine raises, but for BadRecord.
         """
         if record.offset <= self.offset:
             return False
-        if record.offset != self.offset + 1:
-            raise Defect(f"partition {self.number}: record {record.offset} came, {self.offset + 1} was next")
+        if record.offset != self.offset + 1:  # read before Faust sought (the next one comes yet), or records are lost
+            self.early = self.early or (record.offset, now_ms())
+            return False
+        self.early = None
         replayed = record.offset <= self.ledger.said
         bad = False
         try:

@@ -33,6 +33,8 @@ async def watch(harness: "Harness") -> None:
 
 
 def _watch_over(harness: "Harness", owned: Owned, at_ms: float) -> None:
+    if owned.early is not None and at_ms - owned.early[1] > harness.settings.hole_limit_s * 1_000:
+        raise Defect(f"partition {owned.number}: record {owned.early[0]} came, {owned.offset + 1} was next")
     if owned.lag:
         limit_s = harness.settings.watchdog_s
         if at_ms - owned.progressed_ms > limit_s * 1_000:
