@@ -63,7 +63,7 @@ class _Service:
         self._harness: Harness | None = None
         self._shops = ShopDirectory(settings.kafka)
         self._heartbeat = Heartbeat(_HEARTBEAT_LIMIT_S, time.monotonic)
-        self._health = Health(live={"loop": self._heartbeat}, ready={"partitions": self._unready})
+        self._health = Health(live={"loop": self._heartbeat}, ready={"partitions": self._unready, "shops": self._shops.unready})
 
     async def run(self) -> int:
         """Start, work, end; returns the exit code."""
@@ -71,7 +71,7 @@ class _Service:
         stop = stop_requested(asyncio.get_running_loop())
         warm()
         partitions = await asyncio.to_thread(_partitions, settings.kafka)
-        await asyncio.to_thread(self._shops.start)
+        self._shops.start()
         server = grpc.aio.server(maximum_concurrent_rpcs=settings.grpc_calls_max)
         port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
         address = settings.advertised or f"{settings.host}:{port}"
@@ -95,6 +95,7 @@ class _Service:
         beating.cancel()
         draining.cancel()
         feed.close()
+        self._shops.close()
         await server.stop(grace=1.0)
         await servicer.close()
         exposition.close()
@@ -124,7 +125,7 @@ class _Service:
         known = cast("SessionMachine", machine)
         records = [
             ControlRecord(shop=shop.shop, version=shop.definitions_version, definitions=shop.definitions)
-            for shop in list(self._shops.shops.values())
+            for shop in self._shops.by_name().values()
             if shop.definitions_version > max(known.version(shop.shop), 0)
         ]
         records.sort(key=lambda record: (record.shop != DEFAULTS, record.shop))
