@@ -35,6 +35,10 @@ class Health:
         self._ready = dict(ready or {})
         self._draining = False
 
+    def add_ready(self, name: str, check: Check) -> None:
+        """One more check for readiness."""
+        self._ready = {**self._ready, name: check}
+
     def drain(self) -> None:
         """From now on not ready: the first step of an orderly end, so that no new work is sent here."""
         self._draining = True

@@ -24,12 +24,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9101
     trusted_proxies: Annotated[int, msgspec.Meta(ge=0, le=8)] = 0  # how many of the last X-Forwarded-For hops are ours
-    raw_topic: bool = True  # whether this process also reads `shop-events`
+
+    # the raw topic, read by a process of its own
+    raw_topic: bool = True  # whether `shop-events` is read here
+    raw_metrics_port: Port = 9102
+    raw_dead_letter_share_max: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1  # above it: an alarm
+    raw_pauses: bool = False  # whether a partition is paused above that share
 
     # what it takes at once
     body_bytes_max: Positive = 1_048_576  # of an HTTP body, after inflation too
     event_bytes_max: Positive = 65_536
     events_max: Positive = 1_000  # in one request
+    bodies_bytes_max: Positive = 268_435_456  # of all HTTP requests that are being answered; beyond it: 503
     grpc_message_bytes_max: Positive = 1_048_576
     grpc_calls_max: Positive = 1_024  # open at a time, streams included
     grpc_stream_in_flight_max: Positive = 64  # requests of one stream that wait for Kafka

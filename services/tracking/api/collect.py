@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from services.tracking.api.bodies import Slice
 from services.tracking.api.browser import allowed, open_page
-from services.tracking.api.http import Endpoint, Headers, Receive, Scope, answer_each, kind_of, now_ms, read_body
+from services.tracking.api.http import Endpoint, Headers, Receive, Request, Scope, answer_each, kind_of, now_ms
 from services.tracking.api.intake import Intake, Rejected
 from services.tracking.api.keys import Grant, KeyRing
 from services.tracking.api.limits import Buckets
@@ -68,26 +68,26 @@ class OpenToBrowsers(Endpoint):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the question of a browser whether it may send one."""
         if scope["method"] == "OPTIONS":
-            shown = self.error_headers(scope, dict(scope["headers"]))
+            shown = self.error_headers(Request(scope))
             await respond(send, 204 if shown else 403, headers=[*shown, *_PREFLIGHT] if shown else ())
         else:
             await super().__call__(scope, receive, send)
 
     @override
-    def error_headers(self, scope: Scope, headers: Headers) -> Sequence[Header]:
+    def error_headers(self, request: Request) -> Sequence[Header]:
         """CORS: for an origin of the key's shop; where the key is not in the query, for an origin of any shop."""
-        origin = headers.get(b"origin")
+        origin = request.headers.get(b"origin")
         if origin is None:
             return ()
-        key = key_in_query(scope["query_string"])
+        key = key_in_query(request.scope["query_string"])
         if key is None:
             return _cors(origin) if self.keys.origin_known(origin) else ()
         grant = self.keys.find(key, now_ms())
         return _cors(origin) if grant is not None and origin.decode("latin-1") in grant.shop.origins else ()
 
-    def address(self, scope: Scope, headers: Headers) -> str:
+    def address(self, request: Request) -> str:
         """Of the client; what rates are counted by."""
-        return client_address(scope, headers, self.settings.trusted_proxies)
+        return client_address(request.scope, request.headers, self.settings.trusted_proxies)
 
     async def take_from_browser(self, grant: Grant, values: Sequence[Slice], address: str) -> Sequence[Rejected]:
         """As `Intake.take`, with what only servers may say rejected, and counted against the browser's rates."""
@@ -107,14 +107,15 @@ class Collect(OpenToBrowsers):
     entry = "collect"
 
     @override
-    async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
+    async def post(self, request: Request, receive: Receive, send: Send) -> int:
         """204: all taken. 207: some. 422: none."""
+        headers = request.headers
         kind_of(headers, BROWSER_KINDS, _SHOWN)
-        address = self.address(scope, headers)
+        address = self.address(request)
         self.rates.admit(address, None)
-        key = key_in_query(scope["query_string"])
+        key = key_in_query(request.scope["query_string"])
         grant = None if key is None else self._grant(key, headers, address)
-        body = await read_body(headers, receive, self.settings.body_bytes_max)
+        body = await self.body(request, receive)
         key_inside, values = open_page(body, self.settings.events_max)
         if grant is None:
             grant = self._grant((key_inside or "").encode(), headers, address)

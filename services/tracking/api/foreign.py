@@ -7,14 +7,14 @@ The key is the user name of Basic authentication (Segment's write key), a Bearer
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from typing_extensions import override
 
 from relance.events.codec import EventError
 from services.tracking.api.collect import BROWSER_KINDS, OpenToBrowsers, key_in_query
-from services.tracking.api.http import Headers, Receive, Scope, kind_of, now_ms, read_body
+from services.tracking.api.http import Headers, Receive, Request, Scope, kind_of, now_ms
 from services.tracking.api.intake import Rejected
 from services.tracking.api.keys import Grant
 from services.tracking.api.problems import Header, Refused, Send, respond
@@ -35,18 +35,19 @@ class _Foreign(OpenToBrowsers):
         raise NotImplementedError
 
     @override
-    async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
+    async def post(self, request: Request, receive: Receive, send: Send) -> int:
         """200: some or all taken, or nothing in it means anything here. 422: none."""
+        scope, headers = request.scope, request.headers
         kind_of(headers, BROWSER_KINDS, _SHOWN)
-        address = self.address(scope, headers)
-        body = _parsed(await read_body(headers, receive, self.settings.body_bytes_max))
+        address = self.address(request)
+        body = _parsed(await self.body(request, receive))
         grant = self._grant(_key(scope, headers, body), headers, address)
         values = self._values(body, scope, grant)
         if grant.kind == "publishable":
             rejected = await self.take_from_browser(grant, values, address)
         else:
             rejected = await self.intake.take(grant, values, self.entry)
-        cors = self.error_headers(scope, headers)
+        cors = self.error_headers(request)
         if rejected and len(rejected) == len(values):
             extra = {"accepted": 0, "rejected": [one.shown() for one in rejected]}
             raise Refused(422, "no event of this request can be taken", extra=extra)
@@ -79,6 +80,7 @@ class Segment(_Foreign):
     """Segment's calls. The path says which, where the body does not."""
 
     entry = "segment"
+    CALLS: ClassVar = ("track", "identify", "page", "batch")
 
     @override
     def to_events(self, body: object, scope: Scope, shop: str) -> list[dict[str, Any]]:

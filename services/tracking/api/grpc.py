@@ -18,7 +18,8 @@ from typing_extensions import override
 from relance.kernel.errors import InputError, NotNow
 from relance.rpc.tracking.v1 import tracking_pb2 as pb
 from relance.rpc.tracking.v1 import tracking_pb2_grpc
-from services.tracking.api.intake import Intake, Rejected, Unacknowledged, event_id
+from services.tracking.api.gather import Unacknowledged
+from services.tracking.api.intake import Intake, Rejected, event_id
 from services.tracking.api.keys import Grant, KeyRing
 from services.tracking.metrics import EdgeMetrics
 from services.tracking.settings import Settings

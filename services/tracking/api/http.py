@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+from prometheus_client import Counter
 from typing_extensions import override
 
 from relance.kernel.errors import NotNow
@@ -20,8 +21,8 @@ from services.tracking.metrics import EdgeMetrics
 from services.tracking.settings import Settings
 
 __all__ = [
-    "Endpoint", "Events", "Headers", "Receive", "Scope", "answer_each", "bearer", "encode_results", "kind_of", "now_ms",
-    "read_body",
+    "Endpoint", "Events", "Headers", "Receive", "Request", "Scope", "answer_each", "bearer", "encode_results",
+    "kind_of", "now_ms",
 ]  # fmt: skip
 
 Scope = dict[str, Any]
@@ -30,6 +31,17 @@ Headers = dict[bytes, bytes]
 
 _WHO: Final[Header] = (b"www-authenticate", b'Bearer realm="relance"')
 _results = msgspec.json.Encoder()
+
+
+class Request:
+    """One request while it is answered."""
+
+    __slots__ = ("headers", "held_bytes", "scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.headers: Headers = dict(scope["headers"])
+        self.held_bytes = 0  # of its body, as accounted for in the intake
 
 
 class Endpoint:
@@ -42,13 +54,14 @@ class Endpoint:
         self.keys = keys
         self.settings = settings
         self._requests = metrics.requests
+        self._by_status: dict[int, Counter] = {}
         self._seconds = metrics.request_seconds.labels(self.entry)
 
-    async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
+    async def post(self, request: Request, receive: Receive, send: Send) -> int:
         """Answer and return the status. May raise Refused, NotNow or Gone instead."""
         raise NotImplementedError
 
-    def error_headers(self, scope: Scope, headers: Headers) -> Sequence[Header]:
+    def error_headers(self, request: Request) -> Sequence[Header]:
         """Headers that also a refusal has."""
         return ()
 
@@ -58,21 +71,55 @@ class Endpoint:
             await problem(send, 405, "only POST is answered here", [(b"allow", b"POST")])
             return
         began_s = time.perf_counter()
-        headers: Headers = dict(scope["headers"])
+        request = Request(scope)
         try:
-            status = await self.post(scope, headers, receive, send)
+            status = await self.post(request, receive, send)
         except Refused as refused:
             status = refused.status
-            shown = [*refused.headers, *self.error_headers(scope, headers)]
+            shown = [*refused.headers, *self.error_headers(request)]
             await problem(send, status, refused.detail, shown, refused.extra)
         except NotNow as not_now:
             status = 429 if isinstance(not_now, OverRate) else 503
-            shown = [retry_after(not_now.retry_after_s), *self.error_headers(scope, headers)]
+            shown = [retry_after(not_now.retry_after_s), *self.error_headers(request)]
             await problem(send, status, str(not_now), shown)
         except Gone:
             status = 499
-        self._requests.labels(self.entry, str(status)).inc()
-        self._seconds.observe(time.perf_counter() - began_s)
+        finally:
+            if request.held_bytes:
+                self.intake.release(request.held_bytes)
+        self._count(status, time.perf_counter() - began_s)
+
+    async def body(self, request: Request, receive: Receive) -> bytes:
+        """The body, inflated, held until the request is answered.
+
+        Raises Refused: 413 when it is too large (before reading it, where its length is told), 415 for another coding;
+        NotNow when too much is held already.
+        """
+        most = self.settings.body_bytes_max
+        length = request.headers.get(b"content-length")
+        if length is not None and (not length.isdigit() or int(length) > most):
+            raise Refused(413, f"the body is larger than {most} bytes")
+        self._hold(request, most if length is None else int(length))
+        coding = request.headers.get(b"content-encoding")
+        body = await read(receive, most)
+        if coding is None or coding == b"identity":
+            return body
+        if coding.strip().lower() not in (b"gzip", b"x-gzip"):
+            raise Refused(415, "the content encoding must be gzip or none", [(b"accept-encoding", b"gzip")])
+        inflated = inflate(body, most)
+        self._hold(request, len(inflated))
+        return inflated
+
+    def _hold(self, request: Request, size_bytes: int) -> None:
+        self.intake.hold(size_bytes)
+        request.held_bytes += size_bytes
+
+    def _count(self, status: int, seconds: float) -> None:
+        counter = self._by_status.get(status)
+        if counter is None:
+            counter = self._by_status[status] = self._requests.labels(self.entry, str(status))
+        counter.inc()
+        self._seconds.observe(seconds)
 
 
 class Events(Endpoint):
@@ -81,12 +128,12 @@ class Events(Endpoint):
     entry = "http"
 
     @override
-    async def post(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> int:
+    async def post(self, request: Request, receive: Receive, send: Send) -> int:
         """202: all taken. 207: some. 422: none. See the OpenAPI document."""
-        grant = bearer(headers, self.keys)
+        grant = bearer(request.headers, self.keys)
         self.intake.admit(grant)
-        kind = kind_of(headers, _KINDS, JSON_KINDS)
-        body = await read_body(headers, receive, self.settings.body_bytes_max)
+        kind = kind_of(request.headers, _KINDS, JSON_KINDS)
+        body = await self.body(request, receive)
         values = split(kind, body, self.settings.events_max)
         rejected = await self.intake.take(grant, values, self.entry)
         if not rejected:
@@ -147,22 +194,6 @@ def kind_of(headers: Headers, kinds: dict[bytes, bytes], shown: Sequence[bytes])
         accepted = b", ".join(shown)
         raise Refused(415, f"the content type must be one of {accepted.decode()}", [(b"accept", accepted)])
     return kind
-
-
-async def read_body(headers: Headers, receive: Receive, bytes_max: int) -> bytes:
-    """The body, inflated. Raises Refused: 413 when it is too large (before reading it, where its length is told),
-    415.
-    """
-    length = headers.get(b"content-length")
-    if length is not None and (not length.isdigit() or int(length) > bytes_max):
-        raise Refused(413, f"the body is larger than {bytes_max} bytes")
-    coding = headers.get(b"content-encoding")
-    body = await read(receive, bytes_max)
-    if coding is None or coding == b"identity":
-        return body
-    if coding.strip().lower() not in (b"gzip", b"x-gzip"):
-        raise Refused(415, "the content encoding must be gzip or none", [(b"accept-encoding", b"gzip")])
-    return inflate(body, bytes_max)
 
 
 def _single_refused(rejected: Rejected, value: Slice, bytes_max: int) -> Refused:

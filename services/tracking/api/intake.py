@@ -2,45 +2,28 @@
 refused.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
+from prometheus_client import Counter
 
 from relance.events.envelope import shop_of
 from relance.events.faults import Problem
 from relance.kernel.errors import NotNow
 from services.tracking.api.bodies import Slice
+from services.tracking.api.gather import Gatherer
 from services.tracking.api.keys import Grant
 from services.tracking.api.limits import Buckets
-from services.tracking.domain.columnar import Encoded, Refusal
+from services.tracking.domain.columnar import Refusal
 from services.tracking.metrics import Metrics
 from services.tracking.settings import Settings
 
-__all__ = ["Encoder", "Intake", "Rejected", "Submits", "Unacknowledged", "event_id"]
+__all__ = ["Intake", "Rejected", "event_id"]
 
 _NONE: Final[Mapping[int, Problem]] = MappingProxyType({})
-
-
-class Unacknowledged(NotNow):
-    """Kafka did not say that it has the events; some of them may be there."""
-
-
-class Encoder(Protocol):
-    """Events to rows and facts."""
-
-    def encode(self, values: Sequence[Slice], *, received_ms: int, shop: str) -> Encoded:
-        """Never waits; what is wrong with an event stands in the refusals."""
-
-
-class Submits(Protocol):
-    """The way to Kafka."""
-
-    def submit(self, encoded: Encoded) -> asyncio.Future[None]:
-        """Done once Kafka has it on all in-sync replicas; raises NotNow when it cannot be taken."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -59,18 +42,30 @@ class Rejected(msgspec.Struct, frozen=True):
 class Intake:
     """Shared by all edges of one process."""
 
-    def __init__(self, encoder: Encoder, batcher: Submits, metrics: Metrics, settings: Settings) -> None:
-        self._encoder = encoder
-        self._batcher = batcher
+    def __init__(self, gatherer: Gatherer, metrics: Metrics, settings: Settings) -> None:
+        self._gatherer = gatherer
+        self._accepted: dict[str, Counter] = {}
+        self._rejected: dict[str, Counter] = {}
         self._metrics = metrics
         self._settings = settings
         self._shop_rates = Buckets()
         self._in_flight = 0
+        self._held_bytes = 0
 
     @property
     def in_flight(self) -> int:
         """Requests that wait for Kafka."""
         return self._in_flight
+
+    def hold(self, size_bytes: int) -> None:
+        """Account for a body that is about to be read, or was inflated. Raises NotNow when too much is held already."""
+        if self._held_bytes + size_bytes > self._settings.bodies_bytes_max:
+            raise NotNow("too many bodies are being read")
+        self._held_bytes += size_bytes
+
+    def release(self, size_bytes: int) -> None:
+        """The body is held no more."""
+        self._held_bytes -= size_bytes
 
     def admit(self, grant: Grant) -> None:
         """Raise OverRate when the grant's shop is over its rate; ask before reading what it sends."""
@@ -91,30 +86,30 @@ class Intake:
         shop = grant.shop
         if shop.events_per_second:
             self._shop_rates.take(shop.shop, len(values), shop.events_per_second, time.monotonic())
-        aside = _oversized(values, self._settings.event_bytes_max) | dict(barred)
+        aside = _oversized(values, self._settings.event_bytes_max)
+        if barred:
+            aside |= barred
         taken = [value for place, value in enumerate(values) if place not in aside] if aside else values
-        encoded = self._encoder.encode(taken, received_ms=time.time_ns() // 1_000_000, shop=shop.shop)
-        if encoded.accepted:
-            await self._acknowledged(encoded)
-        self._metrics.events.labels(entry, "accepted").inc(encoded.accepted)
-        if not encoded.refusals and not aside:
+        refusals = await self._refusals(shop.shop, taken) if taken else ()
+        self._count(entry, len(taken) - len(refusals), len(refusals) + len(aside))
+        if not refusals and not aside:
             return ()
-        refusals = _merged(encoded.refusals, aside)
-        self._metrics.events.labels(entry, "rejected").inc(len(refusals))
-        return [_rejected(refusal, values[refusal.index], shop.shop) for refusal in refusals]
+        return [_rejected(one, values[one.index], shop.shop) for one in _merged(refusals, aside)]
 
-    async def _acknowledged(self, encoded: Encoded) -> None:
-        waiting = self._batcher.submit(encoded)
+    async def _refusals(self, shop: str, values: Sequence[Slice]) -> Sequence[Refusal]:
         self._in_flight += 1
         try:
-            async with asyncio.timeout(self._settings.request_deadline_s):
-                await waiting
-        except TimeoutError:
-            raise Unacknowledged("Kafka has not acknowledged in time", 2.0) from None
-        except NotNow as not_now:
-            raise Unacknowledged(str(not_now), not_now.retry_after_s) from None
+            return await self._gatherer.put(shop, values)
         finally:
             self._in_flight -= 1
+
+    def _count(self, entry: str, accepted: int, rejected: int) -> None:
+        if entry not in self._accepted:
+            self._accepted[entry] = self._metrics.events.labels(entry, "accepted")
+            self._rejected[entry] = self._metrics.events.labels(entry, "rejected")
+        self._accepted[entry].inc(accepted)
+        if rejected:
+            self._rejected[entry].inc(rejected)
 
 
 def _oversized(values: Sequence[Slice], bytes_max: int) -> dict[int, Problem]:

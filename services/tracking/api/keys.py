@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -42,8 +43,10 @@ class KeyRing:
     request.
     """
 
-    def __init__(self, shops: Shops) -> None:
+    def __init__(self, shops: Shops, on_change: Callable[[Iterable[str]], None] = lambda _names: None) -> None:
+        """`on_change` is told the names of all shops at the first look-up, and whenever they have changed."""
         self._shops = shops
+        self._on_change = on_change
         self._version = -1
         self._grants: dict[str, list[Grant]] = {}
         self._origins: set[str] = set()
@@ -52,8 +55,7 @@ class KeyRing:
 
     def find(self, key: bytes, now_ms: int) -> Grant | None:
         """The grant of `key`, or None for one that is unknown, expired or ill-formed."""
-        if self._shops.version != self._version:
-            self._rebuild()
+        self.refresh()
         grant = self._known.get(key)
         if grant is None:
             if key in self._unknown or not 0 < len(key) <= _KEY_BYTES_MAX:
@@ -67,8 +69,7 @@ class KeyRing:
 
     def origin_known(self, origin: bytes) -> bool:
         """Whether any shop has this origin: all that can be asked where a preflight shows no key."""
-        if self._shops.version != self._version:
-            self._rebuild()
+        self.refresh()
         return origin.decode("latin-1") in self._origins
 
     def _look_up(self, key: bytes) -> Grant | None:
@@ -84,8 +85,14 @@ class KeyRing:
         self._unknown.add(key)
         return None
 
+    def refresh(self) -> None:
+        """Take in what has changed; every look-up does."""
+        if self._shops.version != self._version:
+            self._rebuild()
+
     def _rebuild(self) -> None:
         self._version = self._shops.version
+        self._on_change([shop.shop for shop in self._shops.all()])
         self._known.clear()
         self._unknown.clear()
         self._grants = {}

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from services.tracking.api.foreign import Segment
+
 __all__ = ["PATHS", "SCHEMAS"]
 
 _EVENT: Final = {"$ref": "#/components/schemas/Event"}
@@ -148,7 +150,7 @@ PATHS: Final[dict[str, Any]] = {
         f"/v1/segment/{call}": _operation(
             f"segment_{call}", f"Segment's {call} call", "writeKey", _OBJECT, _SEGMENT_TAKEN
         )
-        for call in ("track", "identify", "page", "batch")
+        for call in Segment.CALLS
     },
     "/v1/ga4": _operation(
         "ga4_push", "One dataLayer push of GA4 e-commerce, or an array of them", "secretKey", _OBJECT, _TAKEN

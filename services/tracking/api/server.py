@@ -62,8 +62,7 @@ class _Connection(HttpToolsProtocol):
     counted = False
 
     @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self.since_s = self.loop.time()
         state = self.server_state
