@@ -34,6 +34,7 @@ COMMON = [
 ]  # fmt: skip
 ARMING = ["payment.failed", "payment.failed", "exit.intent", "cart.product_added", "product.price_changed"]
 UNITS_MS = [1, 1000, 1000, 60_000, 3_600_000]
+NAMED_STAGES: list[Any] = list(STAGES)
 AROUND = [*[0] * 8, -1, -1, -2, -3, -5, -8, -21, 1, 1, 2, 5, 1000]
 LATE = [-1, -2, -3, -5, -8, -13, -21, -34, -34]
 LATE_TYPES = ["order.completed", "payment.succeeded"]  # they come from elsewhere, often long after
@@ -91,7 +92,7 @@ class Shoppers:
         """A stage or event window."""
         when = self.when() if self.maybe(40) else When()
         if self.maybe(60):
-            return Window(id=name, stage=self.random.choice(list(STAGES)), inactivity=self.duration(), when=when)
+            return Window(id=name, stage=self.random.choice(NAMED_STAGES), inactivity=self.duration(), when=when)
         event = self.random.choice(ARMING) if self.maybe(85) else self.random.choice(WINDOW_EVENTS)
         return Window(id=name, event=event, inactivity=self.duration(), when=when)
 

@@ -42,7 +42,7 @@ def updated(*items: Any, **fields: Any) -> tuple[str, dict[str, Any]]:
     return "cart.updated", {"items": items} | fields
 
 
-SEEN = ("product.viewed", {})
+SEEN: tuple[str, dict[str, Any]] = ("product.viewed", {})
 CARTS = [
     ("added counts from nothing", [added(item(500, 2), currency="EUR")], (1000, "EUR", 2, "cart")),
     ("added moves the total", [added(item(500)), added(item(300, 3))], (1400, None, 4, "cart")),

@@ -1,6 +1,7 @@
 """Clock, lateness, duplicates, windows and ends: the sentences of docs/detection.md as cases, for model and engine."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -307,7 +308,7 @@ def test_a_stage_window_whose_when_comes_true_late_fires_with_its_own_time(which
         ("currency: EUR, device: mobile", {"currency": "EUR"}, False),
     ],
 )
-def test_predicates(which: str, when: str, fields: dict[str, object], fires: bool) -> None:  # noqa: FBT001
+def test_predicates(which: str, when: str, fields: dict[str, Any], fires: bool) -> None:  # noqa: FBT001
     story = Story(which, f"windows: [{{id: a, stage: cart, inactivity: PT1M, when: {{{when}}}}}]")
     story.says("cart.updated", 0, **({"items": (item(500, 2), item(700))} | fields))
     assert (("abandoned", "a", 62) in [short(s) for s in story.wait(100)]) is fires
