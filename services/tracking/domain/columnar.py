@@ -40,6 +40,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
     index: int
     problems: tuple[Problem, ...]
+    unknown_shop: bool = False  # the shop may have been made known in the meantime
 
 
 class Encoded(msgspec.Struct, kw_only=True):
@@ -75,7 +76,7 @@ class Encoder:
     """Encodes for one thread. `shops`: whose events are taken. `links_max`: remembered visitor ids that are no UUIDs."""
 
     def __init__(self, shops: ShopTable, links_max: int = 1_000_000) -> None:
-        self._shops = shops
+        self.shops = shops
         self._visitors = Visitors(links_max)
         self._tables = tables = Shapes()
         self._notes = np.zeros((members.NOTES, members.NOTE_WIDTH), np.int64)
@@ -120,7 +121,7 @@ class Encoder:
 
     def _ready(self, shop: str | None) -> None:
         """Tell compiled code which shops there are."""
-        shops = self._shops
+        shops = self.shops
         code = None if shop is None else shops.code(shop)
         book = self._book
         if self._version != shops.version:
@@ -151,6 +152,10 @@ def _times(times: Times) -> npt.NDArray[np.int64]:
     return np.array([ABSENT if times is None else times], np.int64)
 
 
+class _UnknownShopError(EventError):
+    """The event is right, but nobody has told of its shop."""
+
+
 class _Run:
     """One call of the encoder."""
 
@@ -162,7 +167,7 @@ class _Run:
         self._received = received
         self._arrival = arrival
         self._shop = shop
-        self._shops = encoder._shops
+        self._shops = encoder.shops
         encoder._ready(shop)
         size = int(spans[-1, 1])
         self._buffer = buffer
@@ -190,12 +195,10 @@ class _Run:
         state = self._meta[:, kernel.STATE]
         visitor = self._meta[:, kernel.VISITOR]
         fast = bool(state.all())
-        if (visitor == kernel.TEXT).any():
-            self._name_visitors()
-        self._fast_facts()
+        if not fast or (visitor == kernel.TEXT).any():
+            self._finish()
+        self._fast_facts(state if fast else self._taken)
         if not fast:
-            for place in np.flatnonzero(state == 0).tolist():
-                self._decide(place)
             self._facts.sort(key=lambda fact: fact[0])
         with_row = visitor != kernel.NONE
         chosen, index = self._rows, range(len(self._values))
@@ -214,14 +217,17 @@ class _Run:
             undone=(lambda: self._encoder._visitors.forget(linked)) if linked else None,
         )
 
-    def _name_visitors(self) -> None:
-        """UUIDs of the visitor ids that are none."""
-        chosen = np.flatnonzero((self._meta[:, kernel.VISITOR] == kernel.TEXT) & (self._meta[:, kernel.STATE] == 1))
-        spans = self._meta[chosen, kernel.VISITOR_START : kernel.VISITOR_END + 1] - self._base
-        shops = self._rows[chosen, rows.SHOP].tolist()
-        for place, (start, end), shop in zip(chosen.tolist(), spans.tolist(), shops, strict=True):
-            text = self._buffer[start:end].decode()
-            self._name(place, shop, text, int(self._rows[place, rows.TIME]))
+    def _finish(self) -> None:
+        """In order: what the strict decoder must decide, and the UUIDs of visitor ids that are none."""
+        meta = self._meta
+        self._taken = meta[:, kernel.STATE].copy()
+        for place in np.flatnonzero((meta[:, kernel.VISITOR] == kernel.TEXT) | (self._taken == 0)).tolist():
+            if not self._taken[place]:
+                self._decide(place)
+                continue
+            start, end = (meta[place, kernel.VISITOR_START : kernel.VISITOR_END + 1] - self._base).tolist()
+            row = self._rows[place]
+            self._name(place, int(row[rows.SHOP]), self._buffer[start:end].decode(), int(row[rows.TIME]))
 
     def _name(self, place: int, shop: int, text: str, time_ms: int) -> Visitor:
         """The visitor of a row, noted in it; a pair seen for the first time becomes a fact."""
@@ -236,10 +242,10 @@ class _Run:
             self._linked.append((name, text))
         return visitor
 
-    def _fast_facts(self) -> None:
+    def _fast_facts(self, taken: npt.NDArray[np.int64]) -> None:
         """Facts of the events that compiled code took: they go on as they are, but for times and visitors."""
         meta = self._meta
-        wanted = (meta[:, kernel.FACT] | (meta[:, kernel.VISITOR] == kernel.NONE)) & meta[:, kernel.STATE]
+        wanted = (meta[:, kernel.FACT] | (meta[:, kernel.VISITOR] == kernel.NONE)) & taken
         chosen = np.flatnonzero(wanted)
         if not len(chosen):
             return
@@ -285,7 +291,7 @@ class _Run:
         try:
             self._accept(place, raw)
         except EventError as error:
-            self._refusals.append(Refusal(place, error.problems))
+            self._refusals.append(Refusal(place, error.problems, isinstance(error, _UnknownShopError)))
 
     def _accept(self, place: int, raw: bytes) -> None:
         event = decode(raw)
@@ -311,7 +317,7 @@ class _Run:
             raise EventError((Problem("source", f"is of another shop than {self._shop}"),))
         code = self._shops.code(shop)
         if code is None:
-            raise EventError((Problem("source", f"{shop} is not known here"),))
+            raise _UnknownShopError((Problem("source", f"the shop {shop} is not known"),))
         return code
 
     def _fill(self, place: int, shop: int, row: Row) -> None:

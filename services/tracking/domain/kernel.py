@@ -236,7 +236,7 @@ def _time(notes: int, meta: int, received_ms: int) -> int:
     time = notes + _R_TIME * _W
     sent = notes + _R_SENT * _W
     value = cell(time, members.START)
-    if not cell(sent, members.GIVEN) or received_ms == _ABSENT or cell(sent, members.START) == received_ms:
+    if not cell(sent, members.GIVEN) or received_ms == _ABSENT:
         return value
     value += received_ms - cell(sent, members.START)
     if not 0 <= value < _FAR_MS:

@@ -143,7 +143,7 @@ def hex_pair(at: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _escape_end(at: int) -> int:
-    """Position after the escape whose backslash is at `at`. Surrogates and NUL are left to the strict decoder."""
+    """Position after the escape whose backslash is at `at`. Lone surrogates and NUL are left to the strict decoder."""
     byte = byte_at(at + 1)
     if byte in (0x22, 0x5C, 0x2F, 0x62, 0x66, 0x6E, 0x72, 0x74):
         return at + 2
@@ -151,9 +151,13 @@ def _escape_end(at: int) -> int:
         return UNSURE
     high = hex_pair(at + 2)
     low = hex_pair(at + 4)
-    if high < 0 or low < 0 or 0xD8 <= high <= 0xDF or (high == 0 and low == 0):
+    if high < 0 or low < 0 or (high == 0 and low == 0):
         return UNSURE
-    return at + 6
+    if not 0xD8 <= high <= 0xDF:
+        return at + 6
+    second = hex_pair(at + 8)
+    paired = byte_at(at + 6) == _BACKSLASH and byte_at(at + 7) == 0x75 and hex_pair(at + 10) >= 0
+    return at + 12 if high <= 0xDB and paired and 0xDC <= second <= 0xDF else UNSURE
 
 
 @njit(nogil=True, cache=True)
@@ -229,6 +233,10 @@ def unescape(start: int, end: int, target: int) -> int:
             at += 2
             continue
         code = (hex_pair(at + 2) << 8) | hex_pair(at + 4)
+        if 0xD800 <= code < 0xDC00:  # with the next escape it is one character
+            at += 6
+            low = (hex_pair(at + 2) << 8) | hex_pair(at + 4)
+            code = 0x10000 + ((code & 0x3FF) << 10) + (low & 0x3FF)
         if code < 0x80:
             put_byte(target, code)
             target += 1
@@ -237,7 +245,12 @@ def unescape(start: int, end: int, target: int) -> int:
             put_byte(target + 1, 0x80 | (code & 0x3F))
             target += 2
         else:
-            put_byte(target, 0xE0 | (code >> 12))
+            if code < 0x10000:
+                put_byte(target, 0xE0 | (code >> 12))
+            else:
+                put_byte(target, 0xF0 | (code >> 18))
+                target += 1
+                put_byte(target, 0x80 | ((code >> 12) & 0x3F))
             put_byte(target + 1, 0x80 | ((code >> 6) & 0x3F))
             put_byte(target + 2, 0x80 | (code & 0x3F))
             target += 3

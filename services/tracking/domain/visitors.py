@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import msgspec
 
 from relance.kernel.ids import visitor_uuid
+from relance.kernel.partitioning import murmur2
 from services.tracking.domain.decoding import is_uuid
-from services.tracking.domain.partition import murmur2
 
 __all__ = ["Visitor", "Visitors"]
 

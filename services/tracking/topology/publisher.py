@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from relance.events.topics import BATCHES, FACTS
+from relance.events.topics import BATCHES, FACTS, TRACKING_DEAD_LETTERS
 from relance.kernel.errors import Defect, NotNow
 from services.tracking.domain.columnar import Encoded
 from services.tracking.domain.rows import PARTITION_HASH, Rows, join, record_bytes, to_batch
 from services.tracking.metrics import Metrics
+from services.tracking.topology.letters import Letter
 
-__all__ = ["Done", "Limits", "Member", "Publisher", "producer_config"]
+__all__ = ["Done", "Limits", "Member", "Publisher", "Topics", "producer_config"]
 
 Done = Callable[[Exception | None], None]
 _RETRY_AFTER_S: Final = 1.0
@@ -34,6 +35,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     batch_events_max: int = 5_000  # of one record
     batch_bytes_max: int = 1_000_000  # of one record, before Kafka's compression
     queue_bytes_max: int = 134_217_728  # waiting for Kafka; beyond it NotNow
+
+
+class Topics(msgspec.Struct, frozen=True, kw_only=True):
+    """Where things go."""
+
+    batches: str = BATCHES.name
+    facts: str = FACTS.name
+    letters: str = TRACKING_DEAD_LETTERS.name
 
 
 def producer_config(bootstrap: str, queue_bytes_max: int) -> dict[str, Any]:
@@ -58,13 +67,14 @@ def producer_config(bootstrap: str, queue_bytes_max: int) -> dict[str, Any]:
 class Member:
     """One submission of a group."""
 
-    __slots__ = ("done", "encoded", "error", "size_bytes")
+    __slots__ = ("done", "encoded", "error", "letters", "size_bytes")
 
-    def __init__(self, encoded: Encoded, done: Done) -> None:
+    def __init__(self, encoded: Encoded, done: Done, letters: Sequence[Letter] = ()) -> None:
         self.encoded = encoded
+        self.letters = letters
         self.done = done
         self.error: Exception | None = None
-        self.size_bytes = encoded.size_bytes
+        self.size_bytes = encoded.size_bytes + sum(len(letter.value) for letter in letters)
 
 
 class _Group:
@@ -81,14 +91,20 @@ class _Group:
 class Publisher:
     """Writes groups; call `poll` often, from the same thread."""
 
-    def __init__(self, producer: Producer, limits: Limits, metrics: Metrics, *, partitions: int = BATCHES.partitions,
-                 batches: str = BATCHES.name, facts: str = FACTS.name) -> None:  # fmt: skip
+    def __init__(
+        self,
+        producer: Producer,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        partitions: int = BATCHES.partitions,
+        topics: Topics | None = None,
+    ) -> None:
         self._producer = producer
         self._limits = limits
         self._metrics = metrics
         self._partitions = partitions
-        self._batches = batches
-        self._facts = facts
+        self._topics = topics or Topics()
         self.in_flight_bytes = 0
         self.in_flight_groups = 0
         self.fatal: Defect | None = None
@@ -118,6 +134,8 @@ class Publisher:
         for member in members:
             if member.encoded.fact_values:
                 self._write_facts(group, member)
+            for letter in member.letters:
+                self._write_letter(group, member, letter)
         self._answered(group)
 
     def _write_rows(self, group: _Group) -> None:
@@ -137,7 +155,7 @@ class Publisher:
 
     def _write_record(self, record: bytes, partition: int, report: Callable[[Any, Any], None]) -> None:
         try:
-            self._producer.produce(self._batches, record, partition=partition, on_delivery=report)
+            self._producer.produce(self._topics.batches, record, partition=partition, on_delivery=report)
         except (BufferError, KafkaException) as error:
             report(error, None)
 
@@ -181,7 +199,7 @@ class Publisher:
             self._metrics.record_bytes.inc(size_bytes)
         else:
             for member in touched():
-                self._fail(member, self._batches, error)
+                self._fail(member, self._topics.batches, error)
         self._answered(group)
 
     def _write_facts(self, group: _Group, member: Member) -> None:
@@ -192,16 +210,26 @@ class Publisher:
         group.pending += len(messages)
         report = partial(self._fact_reported, group, member)
         try:
-            queued = self._producer.produce_batch(self._facts, messages, on_delivery=report)
+            queued = self._producer.produce_batch(self._topics.facts, messages, on_delivery=report)
         except (BufferError, KafkaException) as error:
             queued = sum(1 for message in messages if "_error" not in message) if isinstance(error, BufferError) else 0
         if queued < len(messages):
-            self._fail(member, self._facts, "the producer's queue is full")
+            self._fail(member, self._topics.facts, "the producer's queue is full")
             group.pending -= len(messages) - queued
+
+    def _write_letter(self, group: _Group, member: Member, letter: Letter) -> None:
+        group.pending += 1
+        report = partial(self._fact_reported, group, member)
+        try:
+            self._producer.produce(
+                self._topics.letters, letter.value, letter.key, headers=letter.headers, on_delivery=report
+            )
+        except (BufferError, KafkaException) as error:
+            report(error, None)
 
     def _fact_reported(self, group: _Group, member: Member, error: Any, _message: Any) -> None:
         if error is not None:
-            self._fail(member, self._facts, error)
+            self._fail(member, self._topics.facts, error)
         group.pending -= 1
         if not group.pending:
             group.pending = 1

@@ -1,0 +1,131 @@
+"""The raw topic's loop as a process of its own, with its own metrics and health."""
+
+import multiprocessing
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from confluent_kafka import Producer
+
+from relance.events.shops import DEFAULTS
+from relance.kafka.consumer import BatchConsumer, consumer_config
+from relance.kafka.shops import ShopDirectory, ShopRegister
+from relance.kernel.errors import NotNow, RelanceError
+from relance.observability import logs
+from relance.observability.exposition import Exposition, make_registry
+from relance.observability.health import Health, Heartbeat
+from services.tracking.domain.columnar import Encoder
+from services.tracking.domain.shops import ShopTable
+from services.tracking.metrics import Metrics
+from services.tracking.topology.publisher import Limits, Publisher, producer_config
+from services.tracking.topology.raw import RawLimits, RawTopic
+
+__all__ = ["RawProcess", "RawSettings", "serve"]
+
+_HEARTBEAT_S: Final = 30.0
+_SHOPS_S: Final = 30.0
+
+
+class RawSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the process needs to know; it travels to it as it is."""
+
+    kafka: str
+    group: str = "tracking"
+    log_level: str = "info"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    links_max: int = 1_000_000
+    raw: RawLimits = RawLimits()
+    out: Limits = Limits()
+    consumer: dict[str, str | int | bool] = {}  # more settings of the client
+
+
+class RawProcess:
+    """The process, seen from the service that starts it."""
+
+    def __init__(self, settings: RawSettings) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would share librdkafka's threads and locks
+        self._process = context.Process(target=_main, args=(settings,), name="tracking-raw", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._process.start()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.exitcode
+
+    def stop(self, timeout_s: float) -> bool:
+        """End it in order; False when it had to be killed."""
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(timeout_s)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(5.0)
+            return False
+        return True
+
+
+def _main(settings: RawSettings) -> None:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    logs.configure("tracking-raw", settings.log_level)
+    try:
+        serve(settings, stopping)
+    except RelanceError as error:
+        logs.logger("raw").error("ended", reason=str(error))
+        sys.exit(1)
+
+
+def serve(settings: RawSettings, stopping: threading.Event) -> None:
+    """Read until `stopping`; blocks. Raises Defect when it cannot go on, NotNow when the shops cannot be read."""
+    heartbeat = Heartbeat(_HEARTBEAT_S, time.monotonic)
+    registry = make_registry()
+    exposition = Exposition(settings.metrics_host, settings.metrics_port, registry, Health(live={"loop": heartbeat}))
+    directory = ShopDirectory(settings.kafka)
+    directory.start()
+    try:
+        if not directory.wait_ready(_SHOPS_S):
+            raise NotNow("the shops cannot be read")
+        exposition.start()
+        shops = ShopTable()
+        seen = [-1]
+
+        def beat() -> None:
+            heartbeat.beat()
+            if seen[0] != directory.version:  # one thread alone touches the table
+                seen[0] = directory.version
+                shops.set_known(shop.shop for shop in directory.all())
+
+        beat()
+        _topic(settings, shops, Metrics(registry)).run(stopping.is_set, beat)
+    finally:
+        directory.close()
+        exposition.close()
+
+
+def _topic(settings: RawSettings, shops: ShopTable, metrics: Metrics) -> RawTopic:
+    config = consumer_config(settings.kafka, settings.group) | {
+        "isolation.level": "read_committed",  # shops may write in transactions
+        "partition.assignment.strategy": "cooperative-sticky",
+    }
+    producer = Producer(producer_config(settings.kafka, settings.out.queue_bytes_max))
+
+    def find_shops() -> Iterable[str]:
+        return [name for name in ShopRegister(settings.kafka).read() if name != DEFAULTS]
+
+    return RawTopic(
+        BatchConsumer(config | settings.consumer),
+        Publisher(producer, settings.out, metrics),
+        Encoder(shops, settings.links_max),
+        find_shops,
+        settings.raw,
+        metrics,
+    )
