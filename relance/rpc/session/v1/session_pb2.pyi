@@ -181,7 +181,6 @@ class Facts(_message.Message):
     RETURNING_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     CONSENT_GRANTED_FIELD_NUMBER: _builtins.int
-    CONSENT_DENIED_FIELD_NUMBER: _builtins.int
     LANDING_PAGE_FIELD_NUMBER: _builtins.int
     CAMPAIGN_FIELD_NUMBER: _builtins.int
     LAST_ORDER_MS_FIELD_NUMBER: _builtins.int
@@ -196,9 +195,9 @@ class Facts(_message.Message):
     shut: _builtins.bool
     """After an order or a payment: stages 3 to 5 cannot be reached until a new cart is begun."""
     @_builtins.property
-    def consent_granted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    @_builtins.property
-    def consent_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def consent_granted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Channels whose last word was granted."""
+
     def __init__(
         self,
         *,
@@ -206,7 +205,6 @@ class Facts(_message.Message):
         returning: _builtins.bool = ...,
         device: _builtins.str | None = ...,
         consent_granted: _abc.Iterable[_builtins.str] | None = ...,
-        consent_denied: _abc.Iterable[_builtins.str] | None = ...,
         landing_page: _builtins.str | None = ...,
         campaign: _builtins.str | None = ...,
         last_order_ms: _builtins.int | None = ...,
@@ -214,7 +212,7 @@ class Facts(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_campaign", b"_campaign", "_device", b"_device", "_landing_page", b"_landing_page", "_last_order_ms", b"_last_order_ms", "campaign", b"campaign", "device", b"device", "landing_page", b"landing_page", "last_order_ms", b"last_order_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_campaign", b"_campaign", "_device", b"_device", "_landing_page", b"_landing_page", "_last_order_ms", b"_last_order_ms", "campaign", b"campaign", "consent_denied", b"consent_denied", "consent_granted", b"consent_granted", "device", b"device", "known_person", b"known_person", "landing_page", b"landing_page", "last_order_ms", b"last_order_ms", "returning", b"returning", "shut", b"shut"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_campaign", b"_campaign", "_device", b"_device", "_landing_page", b"_landing_page", "_last_order_ms", b"_last_order_ms", "campaign", b"campaign", "consent_granted", b"consent_granted", "device", b"device", "known_person", b"known_person", "landing_page", b"landing_page", "last_order_ms", b"last_order_ms", "returning", b"returning", "shut", b"shut"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__campaign: _TypeAlias = _typing.Literal["campaign"]  # noqa: Y015
     _WhichOneofArgType__campaign: _TypeAlias = _typing.Literal["_campaign", b"_campaign"]  # noqa: Y015
