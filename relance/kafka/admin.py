@@ -213,7 +213,7 @@ def _watermarks(consumer: Consumer, place: TopicPartition, end_s: float) -> tupl
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=max(0.1, end_s - time.monotonic()))
         except KafkaException as error:
-            if time.monotonic() > end_s or not error.args[0].retriable() and _code(error) not in _SETTLING:
+            if time.monotonic() > end_s or not (error.args[0].retriable() or _code(error) in _SETTLING):
                 raise NotNow(f"Kafka does not tell offsets: {_words(error)}") from error
             time.sleep(0.1)
         else:

@@ -22,6 +22,7 @@ def consumer_config(bootstrap: str, group: str, *, start: str = "earliest") -> d
     """Settings: offsets are committed by hand alone, uncommitted records are read, memory is bounded."""
     return {
         "bootstrap.servers": bootstrap,
+        "log_level": 3,  # errors; what passes by itself is retried in silence
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

@@ -43,6 +43,7 @@ def producer_config(
     """Settings: idempotent, acknowledged by all in-sync replicas, bounded in memory and time."""
     return {
         "bootstrap.servers": bootstrap,
+        "log_level": 3,  # errors; what passes by itself is retried in silence
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",
