@@ -1,6 +1,7 @@
 """The engine and the plain model say the same about random shoppers: equal signals, in order."""
 
 import random
+from uuid import UUID
 
 import msgspec
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from relance.cli.simulate import signals_of
 from tests.properties.machine import EngineMachine, play
-from tests.reference.model import Events, Model, Record, run
+from tests.reference.model import Control, Events, Model, Record, Tick, run
 from tests.reference.shoppers import Shoppers
 
 
@@ -39,6 +40,18 @@ def test_very_long_logs(chaos_seed: int) -> None:
     for _ in range(5):
         model, _ = assert_equal(Shoppers.drawn(draw).records(800))
         assert model.seen
+
+
+def test_many_visitors_in_large_records(chaos_seed: int) -> None:
+    """Tables grow, batches are long, and thousands of deadlines come up in one move."""
+    draw = random.Random(chaos_seed)
+    visitors = [UUID(int=draw.getrandbits(128)) for _ in range(3000)]
+    shoppers = Shoppers(draw, unit_ms=draw.choice([50, 1000, 60_000]), visitors=visitors)
+    records: list[Record] = [Control(shoppers.now_ms, "*", 0, shoppers.definitions())]
+    for _ in range(25):
+        shoppers.now_ms += draw.choice([0, 1, 1, 2, 5]) * shoppers.unit_ms
+        records.append(Events(shoppers.now_ms, tuple(shoppers.event() for _ in range(draw.choice([1, 300, 900])))))
+    assert_equal([*records, Tick(shoppers.now_ms + 10_000 * shoppers.unit_ms)])
 
 
 def test_random_shoppers_reach_everything() -> None:
