@@ -15,7 +15,10 @@ from relance.kernel.errors import InputError, RelanceError
 __all__ = ["build", "main"]
 
 # Modules with a command or a group of commands, in the order of the help. Each has `register(program)`.
-_MODULES = ("kafka", "topics", "shop", "windows", "simulate")
+_MODULES = (
+    "up", "kafka", "topics", "shop", "windows", "send", "signals", "sessions", "log", "simulate", "dead_letters",
+    "replay", "convert",
+)  # fmt: skip
 
 # Typer brings its own click or uses an installed one, by version: its base of all usage errors is found, not imported.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__base__ is Exception)
