@@ -1,133 +1,129 @@
-"""A machine restored from any checkpoint goes on as if nothing had happened, bucket by bucket."""
+"""Checkpoints under every order of writes, deaths and late writes: what is restored is what the log says.
 
-import json
+Owners come one after the other. Each restores from what the changelog holds, applies, saves in turn, and at some point
+is taken to be dead; but one that was taken to be dead may go on for a while, with writes that were under way, and even
+begin new ones. Only commits tell it: they are accepted from the newest owner alone.
+"""
+
 import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import msgspec
-import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from relance.events.batch import TICK
-from relance.events.topics import ENDED
-from relance.kafka.machine import Bucket, Checkpoint, Message, Piece
-from relance.kafka.machine import Record as LogRecord
-from relance.rules.windows import ControlRecord
-from services.session.topology import SessionFactory, SessionMachine
-from tests.reference.columns import batch_of
-from tests.reference.model import Control, Events, Record
-from tests.reference.shoppers import Shoppers
+from relance.kafka.harness.ledger import choose
+from relance.kafka.machine import Record
+from tests.integration.harness_machine import BUCKETS, RETENTION_MS, CountingFactory, CountingMachine, recomputed
 
-BUCKETS = 8
-FACTORY = SessionFactory(BUCKETS)
+Entries = dict[bytes, bytes]
 
 
-def log_of(records: Sequence[Record]) -> list[LogRecord]:
-    """The records as the broker holds them."""
-    return [LogRecord(offset, record.append_ms, value_of(record)) for offset, record in enumerate(records)]
+class Step(NamedTuple):
+    """What happens next: who (0 the newest owner, 1 the one before, …) does what, how often."""
+
+    who: int
+    what: str
+    times: int
 
 
-def value_of(record: Record) -> bytes:
-    if isinstance(record, Events):
-        batch = batch_of(record.events)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        return bytes(sink.getvalue().to_pybytes())
-    if isinstance(record, Control):
-        control = ControlRecord(shop=record.shop, version=record.version, definitions=record.definitions)
-        return msgspec.json.encode(control)
-    return TICK
+steps = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from([0, 0, 0, 1, 2]),
+        st.sampled_from(["apply", "apply", "save", "round", "take over"]),
+        st.integers(1, 9),
+    ),
+    min_size=5,
+    max_size=40,
+)
 
 
-def said(messages: Sequence[Message]) -> list[str]:
-    """What the messages say, one text a signal, sorted: order in a topic is not part of the promise."""
-    texts = []
-    for message in messages:
-        if message.topic == ENDED.name:
-            with pa.ipc.open_stream(message.value) as stream:
-                texts += [repr(sorted(row.items())) for row in stream.read_all().to_pylist()]
-        else:
-            texts.append(json.dumps(json.loads(message.value), sort_keys=True))
-    return sorted(texts)
+def log_of(seed: int) -> list[Record]:
+    """Sixty records, with gaps in which the filter of duplicates forgets."""
+    draw, clock, log = random.Random(seed), 1_000_000, []
+    for offset in range(60):
+        clock += draw.choice([0, 1, 50, 2_000, 9_000, 25_000])
+        word = draw.choice([str(draw.randrange(40))] * 8 + [f"factor {draw.randrange(9)}", "bad"])
+        log.append(Record(offset, clock, word.encode()))
+    return log
 
 
-class Store:
-    """What a changelog would hold: the newest of each bucket, and all pieces."""
+class Owner:
+    """What `partition.Owned` does, with the waiting taken out: writes reach the changelog when told."""
 
-    def __init__(self) -> None:
-        self.buckets: dict[int, Bucket] = {}
-        self.pieces: list[Piece] = []
+    def __init__(self, entries: Entries, log: Sequence[Record], number: int) -> None:
+        self.entries, self.log = entries, log
+        checkpoint, self.ledger = choose(dict(entries), f"owner{number}", buckets=BUCKETS, retention_ms=RETENTION_MS)
+        self.machine: CountingMachine = CountingFactory().restore(0, checkpoint)
+        self.offset = checkpoint.offset
+        self.turn = 0
 
-    def checkpoint(self) -> Checkpoint:
-        """From the smallest offset among the buckets on."""
-        if not self.buckets:
-            return Checkpoint(-1, -1, (), ())
-        first = min(self.buckets.values(), key=lambda bucket: bucket.offset)
-        whole = [piece for piece in self.pieces if piece.whole and piece.last <= first.offset]
-        newest = {piece.kind: piece for piece in sorted(whole, key=lambda piece: piece.last)}
-        since = first.stream_ms - FACTORY.retention_ms
-        others = [p for p in self.pieces if not p.whole and p.first <= first.offset and p.stream_ms >= since]
-        pieces = sorted([*newest.values(), *others], key=lambda piece: piece.last)
-        return Checkpoint(first.offset, first.stream_ms, [self.buckets[n] for n in range(BUCKETS)], pieces)
+    def apply(self) -> None:
+        if self.offset + 1 < len(self.log):
+            self.offset += 1
+            if not self.log[self.offset].value.startswith(b"bad"):
+                self.machine.apply(self.log[self.offset])
 
-    def reach(self) -> int:
-        """The greatest bucket offset: outputs up to there were acknowledged."""
-        return max((bucket.offset for bucket in self.buckets.values()), default=-1)
+    def save(self) -> None:
+        if self.offset < max(self.ledger.said, 0):
+            return
+        index, self.turn = self.turn, (self.turn + 1) % BUCKETS
+        stream_ms = self.machine.stream_ms
+        self.entries.update(self.ledger.frame(self.machine.cut()))
+        self.entries.update([self.ledger.bucket(index, self.offset, stream_ms, self.machine.snapshot(index))])
+        self.ledger.saved(index, self.offset, stream_ms)
 
-    def save(self, machine: SessionMachine, offset: int, buckets: Sequence[int]) -> None:
-        """Pieces first, then these buckets; the first time all of them."""
-        self.pieces += machine.cut()
-        for number in buckets if self.buckets else range(BUCKETS):
-            if buckets:
-                self.buckets[number] = Bucket(number, offset, machine.stream_ms, machine.snapshot(number))
-
-
-def cut_and_resume(draw: random.Random, records: Sequence[Record], crash_percent: int) -> int:
-    """Play the log with checkpoints and crashes at random places; returns how many restores there were."""
-    log = log_of(records)
-    undisturbed = FACTORY.restore(0, Checkpoint(-1, -1, (), ()))
-    expected = [said(undisturbed.apply(record)) for record in log]
-    store = Store()
-    machine = FACTORY.restore(0, store.checkpoint())
-    offset = restores = 0
-    turn = 0
-    while offset < len(log):
-        found = said(machine.apply(log[offset]))
-        assert machine.stream_ms <= undisturbed.stream_ms
-        if offset > store.reach():
-            assert found == expected[offset], f"after {restores} restores, at offset {offset}"
-            if draw.randrange(100) < 60:
-                count = draw.choice([0, 1, 1, 2, 3])
-                store.save(machine, offset, [(turn + n) % BUCKETS for n in range(count)])
-                turn += count
-        else:
-            assert set(found) <= set(expected[offset]), f"while catching up, at offset {offset}"
-        offset += 1
-        if draw.randrange(100) < crash_percent and restores < 30:
-            checkpoint = store.checkpoint()
-            machine = FACTORY.restore(0, checkpoint)
-            assert machine.stream_ms == checkpoint.stream_ms
-            offset = checkpoint.offset + 1
-            restores += 1
-    assert machine.engine.live == undisturbed.engine.live
-    return restores
+    def round(self, *, accepted: bool) -> list[bytes]:
+        """Save all, and finish; the keys to remove reach the changelog at any later time."""
+        for _ in range(BUCKETS):
+            self.save()
+        if self.ledger.resume() is None:
+            return []
+        if not self.ledger.complete:
+            self.entries.update([self.ledger.mark_complete()])
+            self.ledger.complete = True
+        return self.ledger.removable() if accepted else []
 
 
-@settings(max_examples=50)
-@given(st.randoms(use_true_random=False), st.integers(1, 15))
-def test_short_logs_cut_anywhere(draw: random.Random, count: int) -> None:
-    cut_and_resume(draw, Shoppers.drawn(draw).records(count), crash_percent=30)
+def restored(entries: Entries, log: Sequence[Record]) -> CountingMachine:
+    owner = Owner(entries, log, 99)
+    while owner.offset + 1 < len(log):
+        owner.apply()
+    return owner.machine
 
 
-@settings(max_examples=30)
-@given(st.integers(0, 2**32))
-def test_long_logs_cut_anywhere(seed: int) -> None:
-    draw = random.Random(seed)
-    cut_and_resume(draw, Shoppers.drawn(draw).records(150), crash_percent=10)
+def same(machine: CountingMachine, log: Sequence[Record]) -> bool:
+    state, expected = machine.state(), recomputed(log)
+    return all(state[name] == expected[name] for name in ("counts", "factor", "seen"))
 
 
-def test_very_long_logs_cut_anywhere(chaos_seed: int) -> None:
-    draw = random.Random(chaos_seed)
-    assert cut_and_resume(draw, Shoppers.drawn(draw).records(1000), crash_percent=4) > 3
+@given(steps, st.integers(0, 10**9), st.randoms(use_true_random=False))
+def test_any_restore_is_exact(script: list[Step], seed: int, arrival: random.Random) -> None:
+    log = log_of(seed)
+    entries: Entries = {}
+    owners = [Owner(entries, log, 0)]
+    late: list[bytes] = []  # removals that were sent and have not arrived
+    for step in script:
+        owner = owners[-1 - min(step.who, len(owners) - 1)]
+        late += take(step, owner, newest=owner is owners[-1])
+        if step.what == "take over":
+            owners.append(Owner(entries, log, len(owners)))
+        while late and arrival.random() < 0.7:
+            entries.pop(late.pop(0), None)
+        assert same(restored(entries, log), log)
+    for key in late:
+        entries.pop(key, None)
+    assert same(restored(entries, log), log)
+
+
+def take(step: Step, owner: Owner, *, newest: bool) -> list[bytes]:
+    """Take a step; the keys whose removal it sends."""
+    if step.what == "round":
+        return owner.round(accepted=newest)
+    for _ in range(step.times):
+        if step.what == "apply":
+            owner.apply()
+        elif step.what == "save":
+            owner.save()
+    return []
