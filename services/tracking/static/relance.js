@@ -64,7 +64,6 @@
     storing = true;
     back = false;
     remember();
-    park();
   }
   function withdraw() {
     parked().concat(NAME).forEach((key) => storage().removeItem(key));
