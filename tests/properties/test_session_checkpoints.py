@@ -116,7 +116,6 @@ def cut_and_resume(draw: random.Random, records: Sequence[Record], crash_percent
 
 
 @settings(max_examples=50)
-@settings(max_examples=50)
 @given(st.randoms(use_true_random=False), st.integers(1, 15))
 def test_short_logs_cut_anywhere(draw: random.Random, count: int) -> None:
     cut_and_resume(draw, Shoppers.drawn(draw).records(count), crash_percent=30)
