@@ -167,5 +167,9 @@ def start_tracking(bootstrap: str, port: int, log: Path, **settings: str) -> Run
     variables = {f"RELANCE_TRACKING_{name}": value for name, value in own.items()}
     command = [sys.executable, "-m", "services.tracking"]
     running = Running("tracking", command, os.environ | variables | {"RELANCE_KAFKA": bootstrap}, log)
-    running.until_answers(f"http://127.0.0.1:{port}/health/ready", 60.0)
+    try:
+        running.until_answers(f"http://127.0.0.1:{port}/health/ready", 100.0)  # the first start on a machine compiles
+    except BaseException:
+        running.kill()
+        raise
     return running
