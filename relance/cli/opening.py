@@ -29,7 +29,9 @@ def check_tracking(url: str) -> None:
     try:
         answer = httpx.get(f"{url.rstrip('/')}/health/ready", timeout=10.0)
     except httpx.HTTPError as error:
-        raise NotNow(f"no tracking service at {url} ({str(error) or type(error).__name__}): run `relance up`") from error
+        raise NotNow(
+            f"no tracking service at {url} ({str(error) or type(error).__name__}): run `relance up`"
+        ) from error
     except httpx.InvalidURL as error:
         raise InputError(f"{url} is no URL: {error}") from error
     if answer.status_code != 200:
