@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,14 +13,19 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.cluster import Cluster
+from benchmarks.detection_delay import detection_delay
 from benchmarks.drain import Task
+from benchmarks.http_intake import http_intake
 from benchmarks.machine import read_machine
-from benchmarks.rounds import SYSTEMS, make_log, run_rounds
+from benchmarks.report import Measure
+from benchmarks.rounds import SYSTEMS, Told, make_log, run_rounds
+from benchmarks.session_alone import session_alone
 from benchmarks.systems import ROOT, build
 from relance.kafka import local
 
 _DIRECTORY: Final = ROOT / "build" / "bench"
 _DEFAULT: Final = ("relance", "flink", "kafka_streams", "quix", "faust")
+_MEASURES: Final = ("alone", "alone7", "delay", "http")
 _CONSOLE: Final = Console(width=None if sys.stdout.isatty() else 200)
 
 
@@ -46,9 +52,11 @@ def _arguments() -> argparse.Namespace:
     if arguments.quick:
         arguments.rounds, arguments.events, arguments.live = 1, 200_000, 20_000
     arguments.names = [name for name in arguments.systems.split(",") if name and name != "-"]
+    arguments.chosen = [name for name in arguments.measures.split(",") if name and name != "-"]
     unknown = [name for name in arguments.names if name not in SYSTEMS]
+    unknown += [name for name in arguments.chosen if name not in _MEASURES]
     if unknown:
-        parser.error(f"unknown systems: {', '.join(unknown)}")
+        parser.error(f"unknown: {', '.join(unknown)}")
     return arguments
 
 
@@ -72,24 +80,70 @@ def main() -> int:
     home = _DIRECTORY / "broker"
     ran = local.status(home) is not None
     broker = local.start(home, heap_mb=arguments.heap_mb)
+    titles = {name: SYSTEMS[name].title for name in arguments.names}
     try:
-        cluster = Cluster(broker.bootstrap)
-        workload, reference = make_log(
-            cluster, _DIRECTORY / "logs", events=arguments.events, live=arguments.live, seed=arguments.seed, told=told
-        )
-        task = Task(workload=workload, reference=reference, broker_pid=broker.pid, limit_s=arguments.limit)
-        drains, failures = run_rounds(arguments.names, arguments.rounds, task, broker.bootstrap, _DIRECTORY, told)
+        compared = _compare(arguments, broker, told) if arguments.names else report.Compared()
+        measures, failures = _measure(arguments, broker, told)
     finally:
         if not ran:
             local.stop(home)
     result = report.Result(
         at=datetime.now(UTC).isoformat(timespec="seconds"), machine=read_machine(_java_version()),
-        load_before=load_before, workload=workload, drains=drains, failures=failures,
+        load_before=load_before, compared=compared, measures=measures, failures=failures,
     )  # fmt: skip
-    _CONSOLE.print(report.table(result, {name: SYSTEMS[name].title for name in arguments.names}))
+    if titles:
+        _CONSOLE.print(report.table(compared, titles))
+    if measures:
+        _CONSOLE.print(report.measures_table(measures))
     told(f"kept in {report.keep(result, arguments.results)}")
-    wrong = any(drain.system == "relance" and not drain.comparable for drain in drains)
-    return 1 if failures or wrong else 0
+    wrong = any(drain.system == "relance" and not drain.comparable for drain in compared.drains)
+    return 1 if compared.failures or failures or wrong else 0
+
+
+def _compare(arguments: argparse.Namespace, broker: local.Broker, told: Told) -> report.Compared:
+    workload, reference = make_log(
+        Cluster(broker.bootstrap),
+        _DIRECTORY / "logs",
+        events=arguments.events,
+        live=arguments.live,
+        seed=arguments.seed,
+        told=told,
+    )
+    task = Task(workload=workload, reference=reference, broker_pid=broker.pid, limit_s=arguments.limit)
+    drains, failures = run_rounds(arguments.names, arguments.rounds, task, broker.bootstrap, _DIRECTORY, told)
+    return report.Compared(workload=workload, drains=drains, failures=failures)
+
+
+def _measure(arguments: argparse.Namespace, broker: local.Broker, told: Told) -> tuple[list[Measure], dict[str, str]]:
+    """Relance's other numbers; of those that could not be taken the reason."""
+    cluster = Cluster(broker.bootstrap)
+    scale = 10 if arguments.quick else 1
+
+    def alone(sessions: int, *, with_restore: bool) -> list[Measure]:
+        return session_alone(
+            cluster,
+            _DIRECTORY / "alone",
+            sessions=sessions,
+            events=20_000_000 // scale,
+            with_restore=with_restore,
+            told=told,
+        )
+
+    takers: dict[str, Callable[[], list[Measure]]] = {
+        "alone": lambda: alone(1_000_000 // scale, with_restore=True),
+        "alone7": lambda: alone(7_000_000 // scale, with_restore=False),
+        "delay": lambda: detection_delay(cluster, _DIRECTORY, rate=50_000 / scale, seconds=60 / scale**0.3, told=told),
+        "http": lambda: http_intake(cluster, _DIRECTORY, broker_pid=broker.pid, seconds=20 / scale**0.5, told=told),
+    }
+    measures: list[Measure] = []
+    failures: dict[str, str] = {}
+    for name in arguments.chosen:
+        try:
+            measures += takers[name]()
+        except RuntimeError as error:
+            failures[name] = str(error)
+            told(f"{name} failed: {error}")
+    return measures, failures
 
 
 if __name__ == "__main__":

@@ -1,10 +1,18 @@
 """The bench's topics on the broker, and the log that every system drains."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from benchmarks.workload import EVENT_BYTES, VISITOR, Workload
@@ -14,6 +22,7 @@ from relance.kafka.admin import topic_config
 __all__ = ["Cluster"]
 
 _TIMEOUT_S: Final = 30.0
+_SESSION_S: Final = 60.0  # no client here has a longer session
 _ROWS: Final = 20_000
 
 
@@ -63,20 +72,31 @@ class Cluster:
                     raise
 
     def forget(self, groups: Iterable[str]) -> None:
-        """Delete consumer groups; those that are not there do not matter."""
-        known = list(groups)
-        if not known:
-            return
-        for future in self._admin.delete_consumer_groups(known, request_timeout=_TIMEOUT_S).values():
-            try:
-                future.result(_TIMEOUT_S)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                    raise
+        """Delete consumer groups; those that are not there do not matter. A dead member's session is waited for."""
+        waiting = set(groups)
+        until = time.monotonic() + _SESSION_S
+        while waiting:
+            for group, future in self._admin.delete_consumer_groups(sorted(waiting)).items():
+                try:
+                    future.result(_TIMEOUT_S)
+                except KafkaException as error:
+                    code = error.args[0].code()
+                    if code == KafkaError.NON_EMPTY_GROUP and time.monotonic() < until:
+                        continue
+                    if code != KafkaError.GROUP_ID_NOT_FOUND:
+                        raise
+                waiting.discard(group)
+            if waiting:
+                time.sleep(1.0)
 
     def groups(self) -> set[str]:
         """The ids of all consumer groups."""
         return {group.group_id for group in self._admin.list_consumer_groups().result(_TIMEOUT_S).valid}
+
+    def stable(self, group: str) -> bool:
+        """Whether every member of a group has its assignment."""
+        found = self._admin.describe_consumer_groups([group])[group].result(_TIMEOUT_S)
+        return bool(found.state == ConsumerGroupState.STABLE)
 
     def committed(self, group: str, topic: str) -> int:
         """How far a group has committed on the single partition of a topic; 0 when it never did."""

@@ -22,6 +22,7 @@ _COMMITTED_EVERY: Final = 2  # samples
 _NUDGE_EVERY: Final = 4  # samples
 _SURPLUS_S: Final = 1.0  # how long the bench listens for results too many
 _WARM_SHARE: Final = 0.2  # of the events: what comes before is warm-up
+_LATE_SHARE: Final = 0.7  # of the events: what comes after is too little to tell
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -109,12 +110,12 @@ def drain(system: System, place: Place, task: Task) -> Drain:
         for tree in trees:
             tree.stop()
         outputs.close()
-    steady = _steady(run.points, workload.events)
+    steady = _steady(run.points, workload.events, run.cpu_s, wall_s)
     result = Drain(
         system=system.name, events=workload.events, finished=finished, differences=differences(outputs.said, reference),
         cpu_s=run.cpu_s, cpu_by_process=cpu_by_process, broker_cpu_s=broker_cpu_s, wall_s=wall_s,
-        peak_rss_bytes=run.peak_rss_bytes, steal=steal, steady_cpu_s_per_million=steady[0], steady_events_per_s=steady[1],
-        points=run.points,
+        peak_rss_bytes=run.peak_rss_bytes, steal=steal, steady_cpu_s_per_million=steady[0],
+        steady_events_per_s=steady[1], points=run.points,
     )  # fmt: skip
     if result.comparable:
         shutil.rmtree(state, ignore_errors=True)
@@ -172,13 +173,10 @@ class _Run:
             self.points.append(Point(time.monotonic() - self._started, offset, self.cpu_s))
 
 
-def _steady(points: list[Point], events: int) -> tuple[float | None, float | None]:
-    """CPU-seconds per million events, and events per second, from the first commit after the warm-up to the last
-    before the end.
-    """
-    within = [point for point in points if _WARM_SHARE * events <= point.offset < events]
-    if len(within) < 2 or within[-1].offset - within[0].offset < 0.2 * events:
+def _steady(points: list[Point], events: int, cpu_s: float, wall_s: float) -> tuple[float | None, float | None]:
+    """CPU-seconds per million events, and events per second, from the first commit after the warm-up to the end."""
+    warm = next((point for point in points if point.offset >= _WARM_SHARE * events), None)
+    if warm is None or warm.offset > _LATE_SHARE * events or warm.seconds >= wall_s:
         return None, None
-    first, last = within[0], within[-1]
-    count = last.offset - first.offset
-    return (last.cpu_s - first.cpu_s) / count * 1e6, count / (last.seconds - first.seconds)
+    count = events - warm.offset
+    return (cpu_s - warm.cpu_s) / count * 1e6, count / (wall_s - warm.seconds)

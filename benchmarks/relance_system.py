@@ -12,7 +12,7 @@ from benchmarks.answers import rows_of_relance
 from benchmarks.cluster import Cluster
 from benchmarks.systems import Place, Start, System
 from benchmarks.workload import BIG_CART_MINOR, GAP_MS, GRACE_MS, SHOP
-from relance.events.shops import Shop
+from relance.events.shops import Key, Shop
 from relance.events.topics import ALL, BATCHES, ENDED, RAW, SHOPS, SIGNALS, Topic
 from relance.rules.windows import ControlRecord, Definitions, When, Window
 
@@ -36,17 +36,21 @@ DEFINITIONS: Final = Definitions(
 def tracking_start(place: Place, **settings: str) -> Start:
     """The tracking service, on free ports; `settings` are RELANCE_TRACKING_* without the prefix."""
     return _service(
-        "tracking", place, {"PORT": "0", "GRPC_PORT": "0", "METRICS_PORT": "0", "LOG_LEVEL": "warning", **settings}
+        "tracking", place, {"PORT": "0", "GRPC_PORT": "0", "METRICS_PORT": "0", "RAW_METRICS_PORT": "0", **settings}
     )
 
 
 def session_start(place: Place, **settings: str) -> Start:
     """The session service, as `tracking_start`."""
-    return _service("session", place, {"GRPC_PORT": "0", "METRICS_PORT": "0", "LOG_LEVEL": "warning", **settings})
+    return _service(
+        "session",
+        place,
+        {"GRPC_PORT": "0", "METRICS_PORT": "0", "RAW_METRICS_PORT": "0", "LOG_LEVEL": "warning", **settings},
+    )
 
 
 def _service(name: str, place: Place, settings: dict[str, str]) -> Start:
-    environ = {f"RELANCE_{name.upper()}_{key}": value for key, value in settings.items()}
+    environ = {f"RELANCE_{name.upper()}_{key}": value for key, value in {"LOG_LEVEL": "warning", **settings}.items()}
     return Start(
         name,
         (sys.executable, "-m", f"services.{name}"),
@@ -54,7 +58,7 @@ def _service(name: str, place: Place, settings: dict[str, str]) -> Start:
     )
 
 
-def fresh_topics(cluster: Cluster, *, partitions: int = 1, keep: Sequence[Topic] = ()) -> None:
+def fresh_topics(cluster: Cluster, *, keep: Sequence[Topic] = ()) -> None:
     """All of Relance's topics empty, all its groups forgotten; what is in `keep` stays."""
     kept = {topic.name for topic in keep}
     made = [topic for topic in ALL if topic.name not in kept]
@@ -66,16 +70,16 @@ def fresh_topics(cluster: Cluster, *, partitions: int = 1, keep: Sequence[Topic]
         if group.startswith(("tracking", "session", "relance-tracking", "relance-session"))
     )
     for topic in made:
-        cluster.make_topic(topic, partitions=min(partitions, topic.partitions))
+        cluster.make_topic(topic)
 
 
-def write_shop(kafka: str, definitions: Definitions, *, partitions: int = 1) -> None:
+def write_shop(kafka: str, definitions: Definitions, *keys: Key) -> None:
     """The bench's shop, its definitions in the log too, before any event."""
     producer = Producer({"bootstrap.servers": kafka, "log_level": 2})
-    shop = Shop(shop=SHOP, version=1, definitions=definitions, definitions_version=1)
+    shop = Shop(shop=SHOP, version=1, keys=keys, definitions=definitions, definitions_version=1)
     producer.produce(SHOPS.name, key=SHOP.encode(), value=msgspec.json.encode(shop))
     control = ControlRecord(shop=SHOP, version=1, definitions=definitions)
-    for partition in range(partitions):
+    for partition in range(BATCHES.partitions):
         producer.produce(BATCHES.name, value=msgspec.json.encode(control), partition=partition)
     producer.flush(30)
 

@@ -14,7 +14,7 @@ from benchmarks.drain import Drain
 from benchmarks.machine import Machine
 from benchmarks.workload import Workload
 
-__all__ = ["Measure", "Result", "keep", "measures_table", "table"]
+__all__ = ["Compared", "Measure", "Result", "keep", "measures_table", "table"]
 
 Numbers = Sequence[float]
 STEAL_LIMIT: Final = 0.02  # a run in which the hypervisor took more is not trusted
@@ -38,16 +38,23 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """The rounds of all systems over one log; of those that failed the reason."""
+
+    workload: Workload | None = None
+    drains: list[Drain] = []
+    failures: dict[str, str] = {}
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """All of one run of the bench."""
+    """All of one run of the bench; `failures`: measures that could not be taken, with the reason."""
 
     at: str
     machine: Machine
     load_before: float
-    workload: Workload | None = None
-    drains: list[Drain] = []
-    failures: dict[str, str] = {}
+    compared: Compared
     measures: list[Measure] = []
+    failures: dict[str, str] = {}
 
 
 def keep(result: Result, directory: Path) -> Path:
@@ -64,7 +71,7 @@ def keep(result: Result, directory: Path) -> Path:
     return file
 
 
-def table(result: Result, titles: dict[str, str], reference: str = "relance") -> Table:
+def table(result: Compared, titles: dict[str, str], reference: str = "relance") -> Table:
     """One row a system: median (minimum to maximum) over the rounds."""
     rounds = max((sum(drain.system == name for drain in result.drains) for name in titles), default=0)
     events = result.workload.events if result.workload else 0

@@ -12,7 +12,7 @@ from benchmarks.systems import RIVALS, Place, System
 from benchmarks.workload import Answer, Workload, answer, generate
 from relance.events.topics import RAW
 
-__all__ = ["SYSTEMS", "make_log", "run_rounds"]
+__all__ = ["SYSTEMS", "Told", "make_log", "run_rounds"]
 
 SYSTEMS: Final[dict[str, System]] = {system.name: system for system in (RELANCE, *RIVALS)}
 _HOUR_S: Final = 3600

@@ -123,7 +123,7 @@ RIVALS: Final = (
 
 
 def build(names: Iterable[str]) -> None:
-    """Build what is not built yet: the Java jobs with Maven, the Quix environment with pip, all under `build/rivals`.
+    """Build what is not built yet: Java jobs with Maven, the Quix environment with pip (under `build/rivals`), kernels.
 
     Raises RuntimeError with the end of the build's output when it fails.
     """
@@ -134,6 +134,9 @@ def build(names: Iterable[str]) -> None:
                 f"{job}: Maven",
                 ["mvn", "-q", "-f", str(_RIVALS / job / "pom.xml"), f"-Dbench.build={_BUILD / job}", "package"],
             )
+    for service in ("session", "tracking"):  # compiled once for each state of the sources, as `make setup` does
+        warm = f"from services.{service}.domain.warming import warm; warm()"
+        _command(f"kernels of {service}", [sys.executable, "-c", warm])
     if "quix" in wanted and _stale(_BUILD / "quix" / "ready", [_RIVALS / "quix" / "requirements.txt"]):
         shutil.rmtree(_BUILD / "quix", ignore_errors=True)
         _command("quix: venv", [sys.executable, "-m", "venv", str(_BUILD / "quix")])
@@ -149,7 +152,7 @@ def _stale(made: Path, sources: Iterable[Path]) -> bool:
 
 
 def _command(what: str, command: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environ))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environ), cwd=ROOT)
     if done.returncode:
         message = f"{what} failed ({done.returncode}):\n{(done.stdout + done.stderr)[-2000:]}"
         raise RuntimeError(message)
