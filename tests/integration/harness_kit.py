@@ -60,8 +60,9 @@ class Scene:
         self.workers.append(started)
         return started
 
-    def feed(self, count: int, *, start: int = 0, pause_s: float = 0.0) -> None:
-        """The numbers from `start`, evenly over the partitions."""
+    def feed(self, count: int, *, start: int = 0, per_s: float = 1e9) -> None:
+        """The numbers from `start`, evenly over the partitions, at most so many a second."""
+        began = time.monotonic()
         producer = Producer({"bootstrap.servers": self.kafka, "linger.ms": 5, "acks": "all"})
         for number in range(start, start + count):
             while True:
@@ -71,9 +72,9 @@ class Scene:
                 except BufferError:
                     producer.poll(0.1)
             producer.poll(0)
-            if pause_s:
-                time.sleep(pause_s)
-        assert producer.flush(30) == 0
+            if (ahead_s := (number - start) / per_s - (time.monotonic() - began)) > 0:
+                time.sleep(ahead_s)
+        assert producer.flush(100) == 0  # a broker that was killed comes back by then
 
     def say(self, value: bytes, partition: int = 0) -> int:
         """One record; its offset."""

@@ -80,7 +80,7 @@ def test_a_planned_hand_over_replays_nothing(scene: Scene) -> None:
 @pytest.mark.chaos
 def test_workers_join_and_leave_all_the_time(scene: Scene, chaos_seed: int) -> None:
     draw = random.Random(chaos_seed)
-    feeding = threading.Thread(target=scene.feed, args=(12_000,), kwargs={"pause_s": 0.001})
+    feeding = threading.Thread(target=scene.feed, args=(12_000,), kwargs={"per_s": 900})
     feeding.start()
     workers = [scene.worker(), scene.worker()]
     ends = time.monotonic() + 20

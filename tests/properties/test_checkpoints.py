@@ -1,8 +1,7 @@
 """Checkpoints under every order of writes, deaths and late writes: what is restored is what the log says.
 
-Owners come one after the other. Each restores from what the changelog holds, applies, saves in turn, and at some point
-is taken to be dead; but one that was taken to be dead may go on for a while, with writes that were under way, and even
-begin new ones. Only commits tell it: they are accepted from the newest owner alone.
+Owners come one after the other. Each restores from what the changelog holds, applies and saves in turn. One that was
+taken to be dead may go on all the same, as if nothing had happened, and its removals may arrive at any time.
 """
 
 import random
@@ -65,25 +64,24 @@ class Owner:
             if not self.log[self.offset].value.startswith(b"bad"):
                 self.machine.apply(self.log[self.offset])
 
-    def save(self) -> None:
+    def save(self) -> list[bytes]:
+        """The keys to remove: that reaches the changelog at any later time."""
         if self.offset < max(self.ledger.said, 0):
-            return
+            return []
         index, self.turn = self.turn, (self.turn + 1) % BUCKETS
         stream_ms = self.machine.stream_ms
         self.entries.update(self.ledger.frame(self.machine.cut()))
         self.entries.update([self.ledger.bucket(index, self.offset, stream_ms, self.machine.snapshot(index))])
         self.ledger.saved(index, self.offset, stream_ms)
+        return self.ledger.replaced()
 
-    def round(self, *, accepted: bool) -> list[bytes]:
-        """Save all, and finish; the keys to remove reach the changelog at any later time."""
-        for _ in range(BUCKETS):
-            self.save()
-        if self.ledger.resume() is None:
-            return []
-        if not self.ledger.complete:
+    def round(self) -> list[bytes]:
+        """Save all, and finish; again the keys to remove."""
+        gone = [key for _ in range(BUCKETS) for key in self.save()]
+        if self.ledger.resume() is not None:
             self.entries.update([self.ledger.mark_complete()])
             self.ledger.complete = True
-        return self.ledger.removable() if accepted else []
+        return gone + self.ledger.removable()
 
 
 def restored(entries: Entries, log: Sequence[Record]) -> CountingMachine:
@@ -106,7 +104,7 @@ def test_any_restore_is_exact(script: list[Step], seed: int, arrival: random.Ran
     late: list[bytes] = []  # removals that were sent and have not arrived
     for step in script:
         owner = owners[-1 - min(step.who, len(owners) - 1)]
-        late += take(step, owner, newest=owner is owners[-1])
+        late += take(step, owner)
         if step.what == "take over":
             owners.append(Owner(entries, log, len(owners)))
         while late and arrival.random() < 0.7:
@@ -117,13 +115,14 @@ def test_any_restore_is_exact(script: list[Step], seed: int, arrival: random.Ran
     assert same(restored(entries, log), log)
 
 
-def take(step: Step, owner: Owner, *, newest: bool) -> list[bytes]:
+def take(step: Step, owner: Owner) -> list[bytes]:
     """Take a step; the keys whose removal it sends."""
     if step.what == "round":
-        return owner.round(accepted=newest)
+        return owner.round()
+    gone: list[bytes] = []
     for _ in range(step.times):
         if step.what == "apply":
             owner.apply()
         elif step.what == "save":
-            owner.save()
-    return []
+            gone += owner.save()
+    return gone

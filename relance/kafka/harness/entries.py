@@ -1,7 +1,7 @@
 """The records of a changelog: saved buckets, pieces, and the mark that a partition was once saved as a whole.
 
 Key and value of each are made and read here and nowhere else. Keys carry the id of the *owner* that wrote them (one
-for each time that a partition is restored), so that no owner ever overwrites what another has saved: see `ledger`.
+for each time that a partition is restored) and the offset, so that nothing is ever overwritten: see `ledger`.
 """
 
 from typing import Final
@@ -61,9 +61,9 @@ _decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 _encoder = msgspec.msgpack.Encoder()
 
 
-def bucket_key(owner: str, index: int) -> bytes:
-    """An owner's key of a bucket: each save replaces the owner's last."""
-    return f"bucket/{owner}/{index:05d}".encode()
+def bucket_key(owner: str, index: int, offset: int) -> bytes:
+    """The key of a bucket as an owner saved it after the record at `offset`: no two saves have the same."""
+    return f"bucket/{owner}/{index:05d}/{offset:020d}".encode()
 
 
 def piece_key(owner: str, entry: PieceEntry) -> bytes:

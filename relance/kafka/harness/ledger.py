@@ -1,15 +1,16 @@
 """What is saved of a partition: which entries to restore from, and which of them nobody needs any more. Pure.
 
 **Why a worker that lost its partition without knowing (stopped past its session, cut off) cannot spoil a later
-restore.**
+restore**, whatever it still writes, and whenever that arrives:
 
-1. Each owner writes under keys of its own, so a late write replaces none of another owner's entries.
-2. A machine is a function of the log, so a late bucket is true at its offset. Restore takes, for each bucket, the entry
-   with the greatest offset, whoever wrote it: a late one is either ignored or spares some replay.
-3. An owner removes entries only once it has saved every bucket itself and *then* the group's coordinator accepted a
-   commit from it. So all later owners, which restore after that, find those buckets and resume at or after the smallest
-   of their offsets. What is removed is needed by no resume at or after that: pieces that are expired or replaced there,
-   and what the owner has saved again under its own keys. It does not matter when such a removal arrives.
+1. No key is written twice, so a late write replaces nothing.
+2. A machine is a function of the log, so a late bucket is true at its offset. Restore takes, of each bucket, the entry
+   with the greatest offset, whoever wrote it: a late one is ignored, or spares some replay.
+3. An owner removes another's (or its own older) entry only for one of its own that is acknowledged and does as well:
+   a bucket for the same bucket at the same or a greater offset; a piece for its own pieces of the same records. So the
+   greatest saved offset of a bucket never falls, nor does the smallest of these, where the next owner resumes.
+4. It removes pieces that are expired or replaced at the smallest offset of its own buckets. By 3 all later owners resume
+   there or after it. So nothing that is needed is ever removed, and it does not matter when a removal arrives.
 
 Pieces are grouped into *frames*, one for each time that they were cut: all that came after one offset up to another.
 Frames of one owner touch; those of several may overlap, and then agree. Each bucket says which frames its offset needs,
@@ -51,9 +52,9 @@ class Frame(NamedTuple):
 class Held(NamedTuple):
     """An entry in the changelog, without its content: `end` is the greatest offset that it speaks of."""
 
-    sort: str  # bucket, frame, whole, or stale: of a first checkpoint that was never finished
+    sort: str  # bucket, frame or whole
     kind: str
-    start: int
+    start: int  # of a bucket: its index
     end: int
     stream_ms: int
 
@@ -77,6 +78,7 @@ class Ledger:
         self.said = max((bucket.offset for bucket in checkpoint.buckets), default=-1)
         self._retention_ms = retention_ms
         self._saved: list[tuple[int, int] | None] = [None] * buckets  # offset and stream time, once saved by this owner
+        self._replaced: list[bytes] = []
         self._frames = list(chain)  # oldest first, without a gap
         self._base = chain[-1].end if chain else checkpoint.offset  # what came later is in frames of this owner
         self._framed_to = self._base
@@ -105,10 +107,13 @@ class Ledger:
         framed_from = needed[0].start if needed else self._framed_to
         wholes = {kind: ends[-1] for kind, ends in self._wholes.items() if ends}
         entry = BucketEntry(index, offset, stream_ms, framed_from, self._framed_to, wholes, value)
-        return bucket_key(self.owner, index), encode(entry)
+        return bucket_key(self.owner, index, offset), encode(entry)
 
     def saved(self, index: int, offset: int, stream_ms: int) -> None:
         """The bucket's write was acknowledged."""
+        last = self._saved[index]
+        if last is not None and last[0] != offset:
+            self._replaced.append(bucket_key(self.owner, index, last[0]))
         self._saved[index] = offset, stream_ms
 
     @property
@@ -131,33 +136,38 @@ class Ledger:
         """The write that says that each bucket is there; set `complete` when it was acknowledged."""
         return COMPLETE_KEY, encode(CompleteEntry(len(self._saved)))
 
+    def replaced(self) -> list[bytes]:
+        """Keys to remove: this owner's buckets of which it has saved a newer state. They are then forgotten."""
+        keys, self._replaced = self._replaced, []
+        return keys
+
     def removable(self) -> list[bytes]:
-        """Keys to remove, now that a commit was accepted after `resume` came to be what it is; then forgotten."""
+        """Keys to remove: what this owner has saved itself, and what it does not need to resume; then forgotten."""
+        gone = {key for key, held in self._found.items() if self._covered(held)}
         resume = self.resume()
-        if resume is None or not self.complete:
-            return []
-        offset, stream_ms = resume
-        oldest_ms = stream_ms - self._retention_ms
-        newest = {kind: max(ends) for kind, ends in self._upto(offset).items()}
-        gone = [key for key, held in self._found.items() if self._covered(held) or _past(held, oldest_ms, newest)]
-        gone_own = [key for key, held in self._own.items() if _past(held, oldest_ms, newest)]
+        if resume is not None:
+            offset, stream_ms = resume
+            oldest_ms = stream_ms - self._retention_ms
+            newest = {kind: max(ends) for kind, ends in self._upto(offset).items()}
+            known = self._found | self._own
+            gone |= {key for key, held in known.items() if _past(held, oldest_ms, newest)}
+            self._frames = [frame for frame in self._frames if frame.stream_ms >= oldest_ms]
+            for kind, last in newest.items():
+                self._wholes[kind] = [end for end in self._wholes[kind] if end >= last]
         for key in gone:
-            del self._found[key]
-        for key in gone_own:
-            del self._own[key]
-        self._frames = [frame for frame in self._frames if frame.stream_ms >= oldest_ms]
-        for kind, last in newest.items():
-            self._wholes[kind] = [end for end in self._wholes[kind] if end >= last]
-        return gone + gone_own
+            self._found.pop(key, None)
+            self._own.pop(key, None)
+        return sorted(gone)
 
     def _upto(self, offset: int) -> dict[str, list[int]]:
         kinds = {kind: [end for end in ends if end <= offset] for kind, ends in self._wholes.items()}
         return {kind: ends for kind, ends in kinds.items() if ends}
 
     def _covered(self, held: Held) -> bool:
-        """Whether this owner has saved the same under its own keys, or nobody can use it."""
-        if held.sort in {"bucket", "stale"}:
-            return True
+        """Whether this owner has saved under its own keys what does as well."""
+        if held.sort == "bucket":
+            saved = self._saved[held.start]
+            return saved is not None and saved[0] >= held.end
         if held.sort == "whole":
             return held.end > self._restored and held.end in self._wholes.get(held.kind, ())
         return held.start >= self._base and held.end <= self._framed_to
@@ -190,8 +200,8 @@ def choose(entries: Mapping[bytes, bytes], owner: str, *, buckets: int, retentio
     """
     decoded = {key: decode(key, value) for key, value in entries.items()}
     mark = decoded.pop(COMPLETE_KEY, None)
+    found = {key: _held(entry) for key, entry in decoded.items() if not isinstance(entry, CompleteEntry)}
     if not isinstance(mark, CompleteEntry):
-        found = {key: Held("stale", "", -1, -1, -1) for key in decoded}
         return NOTHING, Ledger(owner, buckets=buckets, retention_ms=retention_ms, found=found)
     if mark.buckets != buckets:
         raise Defect(f"saved in {mark.buckets} buckets, and to be restored in {buckets}: their number is fixed")
@@ -207,7 +217,6 @@ def choose(entries: Mapping[bytes, bytes], owner: str, *, buckets: int, retentio
         buckets=[_bucket(saved[index]) for index in range(buckets)],
         pieces=sorted(parts + _wholes([entry for _, entry in pieces if entry.whole], resume), key=lambda p: p.last),
     )
-    found = {key: _held(entry) for key, entry in decoded.items() if not isinstance(entry, CompleteEntry)}
     ledger = Ledger(owner, buckets=buckets, retention_ms=retention_ms, checkpoint=checkpoint, chain=chain, found=found)
     return checkpoint, ledger
 
@@ -259,7 +268,7 @@ def _bucket(entry: BucketEntry) -> Bucket:
 
 def _held(entry: BucketEntry | PieceEntry) -> Held:
     if isinstance(entry, BucketEntry):
-        return Held("bucket", "", entry.offset, entry.offset, entry.stream_ms)
+        return Held("bucket", "", entry.index, entry.offset, entry.stream_ms)
     if entry.whole:
         return Held("whole", entry.kind, entry.framed_from, entry.last, entry.stream_ms)
     return Held("frame", entry.kind, entry.framed_from, entry.framed_to, entry.framed_ms)

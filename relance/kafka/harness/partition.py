@@ -186,9 +186,10 @@ class Owned:
                 self.bucket_bytes[index] = len(value)
                 self.saved_ms[index] = now_ms()
             self.torn = False
+            await self._write([(key, None) for key in self.ledger.replaced()])
 
     async def _finish_round(self) -> None:
-        """Commit where to resume, and once that is accepted remove what no later restore needs."""
+        """Remove what no later restore needs, and commit where to resume."""
         async with self._saving:
             resume = self.ledger.resume()
             if resume is None:
@@ -196,8 +197,8 @@ class Owned:
             if not self.ledger.complete:
                 await self._write([self.ledger.mark_complete()])
                 self.ledger.complete = True
-            if await self._ways.commit(self, resume[0] + 1):
-                await self._write([(key, None) for key in self.ledger.removable()])
+            await self._write([(key, None) for key in self.ledger.removable()])
+            await self._ways.commit(self, resume[0] + 1)
 
     async def _write(self, entries: Sequence[tuple[bytes, bytes] | tuple[bytes, None]]) -> None:
         if entries:
