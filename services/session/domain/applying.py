@@ -57,7 +57,7 @@ _CONSENT: Final = CODE["consent.changed"]
 _LINKED: Final = CODE["identity.linked"]
 _PRODUCT: Final = 2
 _CART_STAGE: Final = 3
-_MAX_DELTA: Final = 2**31 - 1
+_MAX_ITEMS: Final = 2**31 - 1
 
 _STREAM = Register.STREAM
 _OFFSET = Register.OFFSET
@@ -83,7 +83,7 @@ def _begin(t: Tables, c: Columns, i: int, h: np.uint64) -> np.int64:
     row.shop = np.uint32(c.shop[i])
     row.first_append = now
     row.last_activity = min(c.time[i], now)
-    row.first_delta = np.int32(min(now - row.last_activity, _MAX_DELTA))
+    row.first_activity = row.last_activity
     row.cart_time = ABSENT
     row.opener_time = ABSENT
     row.top_price = ABSENT
@@ -175,7 +175,7 @@ def _move_items(row: Row, c: Columns, i: int, sign: int) -> None:
         row.total += sign * value
     else:
         row.state = np.uint16(row.state & ~TOTAL_KNOWN)
-    row.items = np.int32(min(row.items + sign * quantity, _MAX_DELTA))
+    row.items = np.int32(min(row.items + sign * quantity, _MAX_ITEMS))
     if sign > 0 and top != ABSENT:
         row.top_price = max(row.top_price, top)
 
@@ -398,7 +398,7 @@ def apply_event(t: Tables, c: Columns, i: int) -> None:
         row.events += np.uint32(1)
         active = min(at, now)
         row.last_activity = max(row.last_activity, active)
-        row.first_delta = np.int32(max(np.int64(row.first_delta), min(row.first_append - active, _MAX_DELTA)))
+        row.first_activity = min(row.first_activity, active)
     row.seen = np.uint32(t.reg[_SEQUENCE])
     _change(t, c, i, r)
     reschedule(t, r, row.last_activity + definition.shortest[row.state & STAGE_MASK] + definition.grace)

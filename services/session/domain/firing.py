@@ -182,7 +182,7 @@ def emit(t: Tables, r: int, kind: int, place: int, name: int, deadline: int, due
     out.last_activity = row.last_activity
     out.first_append = row.first_append
     out.total = shown_total(row)
-    out.duration = row.last_activity - (row.first_append - row.first_delta)
+    out.duration = row.last_activity - row.first_activity
     out.shop = np.int32(row.shop)
     out.place = np.int32(place)
     out.name = np.int32(name)

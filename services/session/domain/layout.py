@@ -1,6 +1,6 @@
 """Memory layout of one partition's sessions: plain numpy records that the compiled kernels share.
 
-A session is one row of 104 bytes; with its place in the index and in the timer wheel it takes at most 128. One row lies
+A session is one row of 108 bytes; with its place in the index and in the timer wheel it takes at most 128. One row lies
 in two or three cache lines, so that an event costs that many misses, and not one a field.
 """
 
@@ -22,6 +22,7 @@ ROW: Final = np.dtype(
         ("last_activity", "i8"),
         ("cart_time", "i8"),  # newest time that the cart follows; ABSENT: none
         ("first_append", "i8"),
+        ("first_activity", "i8"),
         ("total", "i8"),
         ("top_price", "i8"),  # ABSENT: none
         ("opener_time", "i8"),  # newest event that opens stages 3 to 5 again; ABSENT: none
@@ -31,7 +32,6 @@ ROW: Final = np.dtype(
         ("nodes", "i4"),  # head of the list of NODEs, or next free row; -1: none
         ("sched", "u4"),  # wheel tick at which the row is looked at, modulo 2**32
         ("seen", "u4"),  # definition sequence at the last applied event
-        ("first_delta", "i4"),  # first_append - first activity, ms, saturating at 24 days
         ("origin", "i4"),  # interned (landing page, campaign); -1: none
         ("currency", "u2"),
         ("episode", "u2"),

@@ -89,7 +89,7 @@ def look_up(engine: Engine, shop: str, visitor: UUID) -> LiveSession | None:
         stage=Stage(state & STAGE_MASK).name.lower(),
         episode=int(row["episode"]),
         events=int(row["events"]),
-        first_activity_ms=int(row["first_append"]) - int(row["first_delta"]),
+        first_activity_ms=int(row["first_activity"]),
         last_activity_ms=int(row["last_activity"]),
         ends_at_ms=int(end_due(t, r)),
         items=int(row["items"]),
