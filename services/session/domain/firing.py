@@ -214,13 +214,13 @@ def _fire_stage_windows(t: Tables, r: int, to: int) -> None:
 
 @njit(cache=True, _nrt=False)
 def _note_firing(t: Tables, r: int, name: int, deadline: int) -> None:
-    """Keep a firing of an event window; the oldest gives way when there are too many."""
+    """Keep a firing of an event window; the session's oldest gives way when there are too many."""
     count = 0
     oldest = np.int64(-1)
     n = np.int64(t.rows[r].nodes)
     while n >= 0:
         node = t.nodes[n]
-        if node.kind == FIRED and node.name == name:
+        if node.kind == FIRED:
             count += 1
             if oldest < 0 or node.t < t.nodes[oldest].t:
                 oldest = n
@@ -229,6 +229,7 @@ def _note_firing(t: Tables, r: int, name: int, deadline: int) -> None:
         take_node(t, r, FIRED, name, deadline)
     else:
         t.nodes[oldest].t = deadline
+        t.nodes[oldest].name = np.int32(name)
 
 
 @njit(cache=True, _nrt=False)

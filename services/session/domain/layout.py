@@ -58,7 +58,7 @@ ARMED: Final = 0  # t: time of the arming event; name: window id
 FIRED: Final = 1  # t: deadline with which it fired
 ORDER: Final = 2  # t: time of the last order.completed
 PAID: Final = 3  # t: time of the last payment.succeeded
-MAX_FIRINGS: Final = 32  # of one event window in one episode that are kept for retraction
+MAX_FIRINGS: Final = 2_048  # of a session in one episode that are kept: for retraction, and not to fire twice
 
 DEFINITION: Final = np.dtype(
     [

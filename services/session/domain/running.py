@@ -19,7 +19,7 @@ __all__ = ["DONE", "OUT_ROOM", "ROOM", "advance", "earliest", "recheck", "run"]
 DONE: Final = 0
 FULL: Final = 1  # some table has no room for the next step: make room, then call again
 ROOM: Final = 136  # nodes and wheel chunks that one step may take: 64 windows, twice, and a few
-OUT_ROOM: Final = 64 * (MAX_FIRINGS + 2)  # signals and names that one step may take
+OUT_ROOM: Final = MAX_FIRINGS + 2 * ROOM  # signals and names that one step may take
 
 AHEAD: Final = 64  # events whose memory is fetched ahead
 _STREAM = Register.STREAM
