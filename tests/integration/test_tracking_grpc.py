@@ -1,6 +1,7 @@
 """The gRPC edge of a running tracking service on a real broker."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -200,6 +201,7 @@ async def test_probes_are_answered_and_told_of_the_end(kafka: str, tmp_path: Any
     ending = start_service(kafka, tmp_path / "ending.log")
     shop = TestShop(ending)
     log = Log(kafka)
+    call: Any
     async with grpc.aio.insecure_channel(ending.grpc) as channel:
         probe = health_pb2_grpc.HealthStub(channel)
         asked = health_pb2.HealthCheckRequest(service="relance.rpc.tracking.v1.TrackingService")
@@ -208,13 +210,12 @@ async def test_probes_are_answered_and_told_of_the_end(kafka: str, tmp_path: Any
         events = shop.events(20)
         for number, event in enumerate(events):
             await call.write(pb.PublishStreamRequest(sequence=number, events=packed(event)))
-        await call.read()
+        answered = len((await call.read()).results)
         exiting = asyncio.create_task(asyncio.to_thread(ending.end))
-        answered = 1
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            while True:
-                answered += len((await call.read()).results)
-        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            while (response := await call.read()) != grpc.aio.EOF:
+                answered += len(response.results)
+        assert await call.code() == grpc.StatusCode.UNAVAILABLE
         assert await exiting == 0
     assert sum(log.holds(events)) >= answered
     log.close()

@@ -62,10 +62,13 @@ def start_service(bootstrap: str, log: Path, **settings: str) -> Service:
     """A service of its own, ready to take events; `settings` without their prefix."""
     own = {"PORT": "0", "GRPC_PORT": "0", "METRICS_PORT": "0", "RAW_TOPIC": "false"} | settings
     variables = {f"RELANCE_TRACKING_{name}": value for name, value in own.items()} | {"RELANCE_KAFKA": bootstrap}
-    service = Service(
-        bootstrap, Running("tracking", [sys.executable, "-m", "services.tracking"], os.environ | variables, log)
-    )
-    service.running.until_answers(f"{service.url}/health/ready", 60)
+    running = Running("tracking", [sys.executable, "-m", "services.tracking"], os.environ | variables, log)
+    try:
+        service = Service(bootstrap, running)
+        running.until_answers(f"{service.url}/health/ready", 60)
+    except BaseException:
+        running.kill()
+        raise
     return service
 
 

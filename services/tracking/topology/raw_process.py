@@ -76,12 +76,21 @@ def _main(settings: RawSettings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
+    threading.Thread(target=_end_with_parent, args=(stopping,), name="parent", daemon=True).start()
     logs.configure("tracking-raw", settings.log_level)
     try:
         serve(settings, stopping)
     except RelanceError as error:
         logs.logger("raw").error("ended", reason=str(error))
         sys.exit(1)
+
+
+def _end_with_parent(stopping: threading.Event) -> None:
+    """A service that was killed cannot end its process; its successor would share the partitions with it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        stopping.set()
 
 
 def serve(settings: RawSettings, stopping: threading.Event) -> None:

@@ -1,0 +1,174 @@
+"""The tracking service while its broker hangs, while senders are too fast, and when it is itself ended or killed."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from relance.kafka import local
+from relance.kafka.admin import ensure_topics
+from tests.integration.tracking_kit import BATCH, Log, Service, TestShop, start_service, wait_for
+
+pytestmark = [pytest.mark.kafka, pytest.mark.chaos]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Broker]:
+    """A broker that only this module stops and continues."""
+    home = tmp_path_factory.mktemp("broker")
+    started = local.start(home)
+    try:
+        ensure_topics(started.bootstrap)
+        yield started
+    finally:
+        local.stop(home)
+
+
+@pytest.fixture
+def service(broker: local.Broker, tmp_path: Path) -> Iterator[Service]:
+    started = start_service(
+        broker.bootstrap, tmp_path / "tracking.log", REQUEST_DEADLINE_S="4", QUEUE_BYTES_MAX="300000", DRAIN_S="5"
+    )
+    yield started
+    started.client.close()
+    started.running.kill()
+
+
+def test_while_kafka_hangs_senders_are_told_to_come_back_and_afterwards_nothing_is_missing(
+    broker: local.Broker, service: Service
+) -> None:
+    shop = TestShop(service)
+    log = Log(broker.bootstrap)
+    before, during, after = shop.events(3)
+    wait_for(lambda: service.publish(shop.secret, before).status_code == 202)
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        began_s = time.monotonic()
+        answer = service.publish(shop.secret, during)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert 3 < time.monotonic() - began_s < 10
+        wait_for(lambda: service.client.get("/health/ready").status_code == 503)
+        assert service.client.get("/health/live").status_code == 200
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    wait_for(lambda: service.publish(shop.secret, during).status_code == 202)
+    assert service.publish(shop.secret, after).status_code == 202
+    wait_for(lambda: service.client.get("/health/ready").status_code == 200)
+    assert log.holds([before, during, after]) == [True, True, True]
+    log.close()
+
+
+def test_memory_does_not_grow_while_kafka_hangs(broker: local.Broker, service: Service) -> None:
+    shop = TestShop(service)
+    log = Log(broker.bootstrap)
+    process = psutil.Process(service.running.pid)
+    answers: list[tuple[int, float]] = []
+    accepted: list[dict[str, Any]] = []
+
+    def send() -> None:
+        for _ in range(10):
+            events = shop.events(300)
+            began_s = time.monotonic()
+            status = service.publish(shop.secret, events, BATCH).status_code
+            answers.append((status, time.monotonic() - began_s))
+            if status == 202:
+                accepted.extend(events)
+
+    service.publish(shop.secret, shop.events(300), BATCH)
+    rss_before = process.memory_info().rss
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        senders = [threading.Thread(target=send) for _ in range(8)]
+        for sender in senders:
+            sender.start()
+        time.sleep(5)
+        metric = service.metric("relance_tracking_turned_away_total")
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    for sender in senders:
+        sender.join()
+    assert {status for status, _ in answers} <= {202, 503}
+    assert metric > 0
+    assert min(took_s for status, took_s in answers if status == 503) < 1
+    assert process.memory_info().rss < rss_before + 100_000_000
+    wait_for(lambda: service.publish(shop.secret, shop.event()).status_code == 202)
+    assert all(log.holds(accepted))
+    log.close()
+
+
+def test_what_was_acknowledged_outlives_kill_9(broker: local.Broker, service: Service, tmp_path: Path) -> None:
+    shop = TestShop(service)
+    log = Log(broker.bootstrap)
+    acknowledged: list[dict[str, Any]] = []
+    stopped = threading.Event()
+
+    def send() -> None:
+        while not stopped.is_set():
+            events = shop.events(5)
+            try:
+                if service.publish(shop.secret, events, BATCH).status_code == 202:
+                    acknowledged.extend(events)
+            except OSError:
+                return
+            except Exception:  # noqa: BLE001 - the server is killed while it answers
+                return
+
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    wait_for(lambda: len(acknowledged) > 100)
+    service.running.kill()
+    stopped.set()
+    for sender in senders:
+        sender.join()
+    assert all(log.holds(acknowledged))
+    log.close()
+
+
+def test_an_end_while_kafka_hangs_is_bounded_and_told(broker: local.Broker, service: Service) -> None:
+    shop = TestShop(service)
+    os.kill(broker.pid, signal.SIGSTOP)
+    statuses: list[int] = []
+    event = shop.event()
+    sending = threading.Thread(target=lambda: statuses.append(service.publish(shop.secret, event).status_code))
+    sending.start()
+    wait_for(lambda: service.metric("relance_tracking_waiting_requests") == 1)
+    began_s = time.monotonic()
+    try:
+        assert service.running.end(60) == 1
+        assert time.monotonic() - began_s < 30
+        sending.join()
+        assert statuses == [503]
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+
+
+def test_no_process_outlives_the_service(broker: local.Broker, tmp_path: Path) -> None:
+    for ending, number in (("killed", signal.SIGKILL), ("ended", signal.SIGTERM)):
+        service = start_service(
+            broker.bootstrap, tmp_path / f"{ending}.log", RAW_TOPIC="true", RAW_METRICS_PORT="0", DRAIN_S="5"
+        )
+        children = psutil.Process(service.running.pid).children(recursive=True)
+        assert children
+        service.running.signal(number)
+        gone, alive = psutil.wait_procs(children, 20)
+        assert (len(gone), alive) == (len(children), [])
+        service.running.process.wait(20)
+        service.client.close()
+
+
+def test_the_service_ends_when_its_raw_process_does(broker: local.Broker, tmp_path: Path) -> None:
+    service = start_service(broker.bootstrap, tmp_path / "tracking.log", RAW_TOPIC="true", RAW_METRICS_PORT="0")
+    children = psutil.Process(service.running.pid).children(recursive=True)
+    reader = next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
+    reader.kill()
+    assert service.running.process.wait(30) == 1
+    assert "raw topic ended" in service.running.said()
+    service.client.close()
