@@ -1,12 +1,13 @@
 """JSON events become rows, facts and refusals: thousands at a time, most of them in compiled code.
 
-Measured on one busy core with CloudEvents of 400 bytes: the compiled reader takes 0.6 us an event, the strict Structs alone
-take 2.7 us and `pyarrow.json` with an explicit schema 4.0 us, both before any column is made. The compiled reader takes
-only what the strict decoder takes; what it is unsure of, the strict decoder decides, event by event.
+Measured on one busy core with CloudEvents of 400 bytes: the compiled reader takes 0.6 us an event, the strict Structs
+alone take 2.7 us and `pyarrow.json` with an explicit schema 4.0 us, both before any column is made. The compiled reader
+takes only what the strict decoder takes; what it is unsure of, the strict decoder decides, event by event.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -17,10 +18,11 @@ from relance.events.codec import EventError, decode
 from relance.events.envelope import shop_of
 from relance.events.faults import Problem
 from relance.kernel.errors import InputError
-from services.tracking.domain import facts, kernel, members, rows
+from relance.kernel.instants import format_ms
+from services.tracking.domain import columns, facts, kernel, members, rows
 from services.tracking.domain.decoding import FACT_TYPES, Row, corrected_ms, row_of, type_name
+from services.tracking.domain.memory import PADDING_BYTES
 from services.tracking.domain.rows import WIDTH, Rows
-from services.tracking.domain.scan import PADDING_BYTES
 from services.tracking.domain.shapes import Shapes
 from services.tracking.domain.shops import ShopTable
 from services.tracking.domain.visitors import Visitor, Visitors
@@ -31,8 +33,8 @@ EMPTY_ROWS: Rows = np.empty((0, WIDTH), np.int64)
 Times = int | npt.NDArray[np.int64] | None
 """One time for all events, one for each, or none; milliseconds."""
 
-_TAIL_BYTES: Final = 2_048
-_NO_WORDS: Final = (rows.VISITOR_A, rows.VISITOR_B, rows.PARTITION_HASH)
+_TAIL_BYTES: Final = 2_048  # for strings without their escapes; more for large bodies
+_NOBODY: Final = 2**40  # code of no shop
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -73,21 +75,18 @@ class Encoded(msgspec.Struct, kw_only=True):
 
 
 class Encoder:
-    """Encodes for one thread. `shops`: whose events are taken. `links_max`: remembered visitor ids that are no UUIDs."""
+    """Encodes for one thread. `shops`: whose events are taken. `links_max`: visitor ids, no UUIDs, to remember."""
 
     def __init__(self, shops: ShopTable, links_max: int = 1_000_000) -> None:
         self.shops = shops
-        self._visitors = Visitors(links_max)
-        self._tables = tables = Shapes()
-        self._notes = np.zeros((members.NOTES, members.NOTE_WIDTH), np.int64)
-        self._book = np.zeros(members.BOOK, np.int64)
-        self._book[: members.SHOP_SLOTS] = (
-            tables.slots.ctypes.data, tables.mask, tables.fields.ctypes.data, tables.shapes.ctypes.data,
-            tables.types.ctypes.data,
-        )  # fmt: skip
-        self._version = -1
-        self.slow = 0  # events that the strict decoder had to decide
+        self._state = _State(shops, links_max)
         self.encode([b"{}"], received_ms=0)  # compiles, or loads what was compiled before
+        self._state.slow = 0
+
+    @property
+    def slow(self) -> int:
+        """How many events the strict decoder had to decide."""
+        return self._state.slow
 
     def encode(
         self,
@@ -113,23 +112,39 @@ class Encoder:
         np.cumsum(sizes + 1, out=spans[:, 1])
         spans[:, 1] -= 1
         spans[:, 0] = spans[:, 1] - sizes
-        return _Run(self, values, buffer, spans, _times(received_ms), _times(arrival_ms), shop).encoded()
+        return _Run(self._state, values, buffer, spans, (_times(received_ms), _times(arrival_ms)), shop).encoded()
 
     def encode_array(self, body: bytes, *, received_ms: Times = None, shop: str | None = None) -> Encoded:
         """As `encode`, of the elements of a JSON array. Raises InputError when `body` is no JSON array."""
         return self.encode(split(body), received_ms=received_ms, shop=shop)
 
-    def _ready(self, shop: str | None) -> None:
-        """Tell compiled code which shops there are."""
-        shops = self.shops
-        code = None if shop is None else shops.code(shop)
-        book = self._book
-        if self._version != shops.version:
-            self._version = shops.version
-            book[members.SHOP_SLOTS] = shops.slots.ctypes.data
-            book[members.SHOP_MASK] = shops.mask
-            book[members.SHOP_KNOWN] = shops.known.ctypes.data
-        book[members.SHOP_ONLY] = -1 if shop is None else (2**40 if code is None else code)
+
+class _State:
+    """What lasts from call to call: tables for compiled code, and the visitors."""
+
+    def __init__(self, shops: ShopTable, links_max: int) -> None:
+        self.shops = shops
+        self.visitors = Visitors(links_max)
+        self.slow = 0
+        self.notes = np.zeros((members.NOTES, members.NOTE_WIDTH), np.int64)
+        self.book = np.zeros(members.BOOK, np.int64)
+        self._version = -1
+        self._tables = tables = Shapes()
+        self.book[members.SLOTS] = tables.slots.ctypes.data
+        self.book[members.SLOT_MASK] = tables.mask
+        self.book[members.FIELDS] = tables.fields.ctypes.data
+        self.book[members.SHAPES] = tables.shapes.ctypes.data
+        self.book[members.TYPES] = tables.types.ctypes.data
+
+    def allow(self, shop: str | None) -> None:
+        """Tell compiled code which shops there are, and which alone is allowed; None: all that are known."""
+        code = None if shop is None else self.shops.code(shop)
+        if self._version != self.shops.version:
+            self._version = self.shops.version
+            self.book[members.SHOP_SLOTS] = self.shops.slots.ctypes.data
+            self.book[members.SHOP_MASK] = self.shops.mask
+            self.book[members.SHOP_KNOWN] = self.shops.known.ctypes.data
+        self.book[members.SHOP_ONLY] = -1 if shop is None else (_NOBODY if code is None else code)
 
 
 def split(body: bytes) -> Sequence[bytes]:
@@ -159,80 +174,76 @@ class _UnknownShopError(EventError):
 class _Run:
     """One call of the encoder."""
 
-    def __init__(self, encoder: Encoder, values: Sequence[bytes], buffer: bytearray,
-                 spans: npt.NDArray[np.int64], received: npt.NDArray[np.int64], arrival: npt.NDArray[np.int64],
-                 shop: str | None) -> None:  # fmt: skip
-        self._encoder = encoder
+    def __init__(self, state: _State, values: Sequence[bytes], buffer: bytearray, spans: npt.NDArray[np.int64],
+                 times: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], shop: str | None) -> None:  # fmt: skip
+        self._state = state
         self._values = values
-        self._received = received
-        self._arrival = arrival
+        self._received, self._arrival = times
         self._shop = shop
-        self._shops = encoder.shops
-        encoder._ready(shop)
-        size = int(spans[-1, 1])
         self._buffer = buffer
-        data = np.frombuffer(buffer, np.uint8)
-        self._base = base = data.ctypes.data
+        state.allow(shop)
+        size = int(spans[-1, 1])
+        self._base = base = np.frombuffer(buffer, np.uint8).ctypes.data
         spans += base
         self._starts = spans[:, 0]
-        tail = encoder._notes[members.TAIL]
-        tail[members.START] = base + size + PADDING_BYTES
-        tail[members.END] = base + len(buffer) - PADDING_BYTES
+        state.notes[members.TAIL, members.START] = base + size + PADDING_BYTES
+        state.notes[members.TAIL, members.END] = base + len(buffer) - PADDING_BYTES
         self._rows = np.empty((len(values), WIDTH), np.int64)
-        self._meta = np.zeros((len(values), kernel.META_WIDTH), np.int64)
+        self._meta = np.zeros((len(values), columns.META_WIDTH), np.int64)
         strings = np.empty(size + PADDING_BYTES, np.uint8)
         written = kernel.encode_events(
-            encoder._book, encoder._notes, spans, received, arrival, self._rows, self._meta, strings
+            state.book, state.notes, spans, self._received, self._arrival, self._rows, self._meta, strings
         )
+        self._taken = self._meta[:, columns.STATE].copy()
         self._strings = [strings[:written].tobytes()]
         self._strings_bytes = written
         self._facts: list[tuple[int, bytes, bytes]] = []
         self._links: list[tuple[bytes, bytes]] = []
-        self._linked: list[Any] = []
+        self._linked: list[tuple[str, str]] = []
         self._refusals: list[Refusal] = []
 
     def encoded(self) -> Encoded:
-        state = self._meta[:, kernel.STATE]
-        visitor = self._meta[:, kernel.VISITOR]
-        fast = bool(state.all())
-        if not fast or (visitor == kernel.TEXT).any():
+        """The result; call it once."""
+        visitor = self._meta[:, columns.VISITOR]
+        is_fast = bool(self._taken.all())
+        if not is_fast or (visitor == columns.TEXT).any():
             self._finish()
-        self._fast_facts(state if fast else self._taken)
-        if not fast:
+        self._fast_facts()
+        if not is_fast:
             self._facts.sort(key=lambda fact: fact[0])
-        with_row = visitor != kernel.NONE
-        chosen, index = self._rows, range(len(self._values))
-        if not with_row.all():
-            chosen, index = self._rows[with_row], np.flatnonzero(with_row).tolist()
-        linked = self._linked
+        chosen, index = self._with_rows(visitor != columns.NONE)
         return Encoded(
             count=len(self._values),
             rows=chosen,
             index=index,
             strings=b"".join(self._strings) if len(self._strings) > 1 else self._strings[0],
-            shops=self._shops.names,
+            shops=self._state.shops.names,
             fact_keys=[key for key, _ in self._links] + [key for _, key, _ in self._facts],
             fact_values=[value for _, value in self._links] + [value for _, _, value in self._facts],
             refusals=self._refusals,
-            undone=(lambda: self._encoder._visitors.forget(linked)) if linked else None,
+            undone=partial(self._state.visitors.forget, self._linked) if self._linked else None,
         )
+
+    def _with_rows(self, chosen: npt.NDArray[np.bool_]) -> tuple[Rows, Sequence[int]]:
+        if chosen.all():
+            return self._rows, range(len(self._values))
+        return self._rows[chosen], np.flatnonzero(chosen).tolist()
 
     def _finish(self) -> None:
         """In order: what the strict decoder must decide, and the UUIDs of visitor ids that are none."""
         meta = self._meta
-        self._taken = meta[:, kernel.STATE].copy()
-        for place in np.flatnonzero((meta[:, kernel.VISITOR] == kernel.TEXT) | (self._taken == 0)).tolist():
+        for place in np.flatnonzero((meta[:, columns.VISITOR] == columns.TEXT) | (self._taken == 0)).tolist():
             if not self._taken[place]:
                 self._decide(place)
                 continue
-            start, end = (meta[place, kernel.VISITOR_START : kernel.VISITOR_END + 1] - self._base).tolist()
+            start, end = (meta[place, columns.VISITOR_START : columns.VISITOR_END + 1] - self._base).tolist()
             row = self._rows[place]
             self._name(place, int(row[rows.SHOP]), self._buffer[start:end].decode(), int(row[rows.TIME]))
 
     def _name(self, place: int, shop: int, text: str, time_ms: int) -> Visitor:
         """The visitor of a row, noted in it; a pair seen for the first time becomes a fact."""
-        name = self._shops.names[shop]
-        visitor, new = self._encoder._visitors.of(name, text)
+        name = self._state.shops.names[shop]
+        visitor, new = self._state.visitors.of(name, text)
         row = self._rows[place]
         row[rows.VISITOR_A] = visitor.first
         row[rows.VISITOR_B] = visitor.second
@@ -242,16 +253,16 @@ class _Run:
             self._linked.append((name, text))
         return visitor
 
-    def _fast_facts(self, taken: npt.NDArray[np.int64]) -> None:
+    def _fast_facts(self) -> None:
         """Facts of the events that compiled code took: they go on as they are, but for times and visitors."""
         meta = self._meta
-        wanted = (meta[:, kernel.FACT] | (meta[:, kernel.VISITOR] == kernel.NONE)) & taken
+        wanted = (meta[:, columns.FACT] | (meta[:, columns.VISITOR] == columns.NONE)) & self._taken
         chosen = np.flatnonzero(wanted)
         if not len(chosen):
             return
         told = meta[chosen]
-        plain = (told[:, kernel.VISITOR] == kernel.CANONICAL) & (told[:, kernel.TIME_START] == 0)
-        starts = (told[:, kernel.VISITOR_START] - self._starts[chosen]).tolist()
+        plain = (told[:, columns.VISITOR] == columns.CANONICAL) & (told[:, columns.TIME_START] == 0)
+        starts = (told[:, columns.VISITOR_START] - self._starts[chosen]).tolist()
         values = self._values
         for number, (place, start, is_plain) in enumerate(zip(chosen.tolist(), starts, plain.tolist(), strict=True)):
             if is_plain:
@@ -265,28 +276,28 @@ class _Run:
         own = int(self._starts[place])
         value = bytes(self._values[place])
         edits: list[tuple[int, int, bytes]] = []
-        spelling = int(told[kernel.VISITOR])
-        key = bytes(self._buffer[told[kernel.KEY_START] - self._base : told[kernel.KEY_END] - self._base])
-        start, end = int(told[kernel.VISITOR_START]) - own, int(told[kernel.VISITOR_END]) - own
-        if spelling != kernel.NONE:
+        spelling = int(told[columns.VISITOR])
+        key = bytes(self._buffer[told[columns.KEY_START] - self._base : told[columns.KEY_END] - self._base])
+        start, end = int(told[columns.VISITOR_START]) - own, int(told[columns.VISITOR_END]) - own
+        if spelling != columns.NONE:
             key = value[start:end]
-        if spelling == kernel.UUID_OTHERWISE:
+        if spelling == columns.UUID_OTHERWISE:
             key = key.lower()
             edits.append((start, end, key))
-        elif spelling == kernel.TEXT:
-            shop = self._shops.names[self._rows[place, rows.SHOP]]
-            key = self._encoder._visitors.of(shop, key.decode())[0].text.encode()
+        elif spelling == columns.TEXT:
+            shop = self._state.shops.names[self._rows[place, rows.SHOP]]
+            key = self._state.visitors.of(shop, key.decode())[0].text.encode()
             edits.append((start, end, key))
-        if told[kernel.TIME_START]:
-            time = facts.format_ms(int(self._rows[place, rows.TIME])).encode()
-            edits.append((int(told[kernel.TIME_START]) - own, int(told[kernel.TIME_END]) - own, time))
-            edits.append((int(told[kernel.SENT_START]) - own - 1, int(told[kernel.SENT_END]) - own + 1, b"null"))
+        if told[columns.TIME_START]:
+            time = format_ms(int(self._rows[place, rows.TIME])).encode()
+            edits.append((int(told[columns.TIME_START]) - own, int(told[columns.TIME_END]) - own, time))
+            edits.append((int(told[columns.SENT_START]) - own - 1, int(told[columns.SENT_END]) - own + 1, b"null"))
         return place, key or facts.key_of(None, None, None), facts.spliced(value, edits) if edits else value
 
     def _decide(self, place: int) -> None:
         """What the strict decoder says of an event."""
-        self._encoder.slow += 1
-        self._meta[place, kernel.VISITOR] = kernel.NONE
+        self._state.slow += 1
+        self._meta[place, columns.VISITOR] = columns.NONE
         raw = bytes(self._values[place])
         try:
             self._accept(place, raw)
@@ -303,7 +314,7 @@ class _Run:
         if event.visitorid is not None:
             self._fill(place, shop, row_of(event, time_ms))
             visitor = self._name(place, shop, event.visitorid, time_ms)
-            self._meta[place, kernel.VISITOR] = kernel.TEXT
+            self._meta[place, columns.VISITOR] = columns.TEXT
         if visitor is not None and type_name(event) not in FACT_TYPES:
             return
         text = None if visitor is None else visitor.text
@@ -315,7 +326,7 @@ class _Run:
     def _allowed(self, shop: str) -> int:
         if self._shop is not None and shop != self._shop:
             raise EventError((Problem("source", f"is of another shop than {self._shop}"),))
-        code = self._shops.code(shop)
+        code = self._state.shops.code(shop)
         if code is None:
             raise _UnknownShopError((Problem("source", f"the shop {shop} is not known"),))
         return code

@@ -26,7 +26,7 @@ FACT_TYPES: Final = frozenset(kind.name for kind in EVENT_TYPES if kind.fact)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns of `relance.events.batch.SCHEMA` that are read from the event itself; not visitor, shop and arrival."""
+    """The columns of `relance.events.batch.SCHEMA` that an event alone decides; not visitor, shop and arrival."""
 
     type: int
     time: int

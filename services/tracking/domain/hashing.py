@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from services.tracking.domain.scan import word_at
+from services.tracking.domain.memory import word_at
 
 __all__ = ["cart_hash", "event_hash", "hash64", "hash64_span"]
 
@@ -44,7 +44,7 @@ def hash64(data: bytes, seed: int) -> int:
     return h ^ (h >> 47)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def hash64_span(start: int, end: int, seed: np.uint64) -> np.uint64:
     """`hash64` of the bytes in memory from address `start` to `end`; 8 bytes beyond must be readable."""
     length = end - start

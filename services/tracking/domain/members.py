@@ -1,4 +1,4 @@
-"""Objects of known shape, read in compiled code: envelope fields, `data`, its items and its consent.
+"""Objects of known shape, read in compiled code: their members, and the values of plain fields.
 
 What is found is noted by role (`shapes.ENVELOPE_ROLES` and so on) in *notes*, a table with a line of integers a role.
 """
@@ -9,23 +9,20 @@ import numpy as np
 from numba import njit
 
 from services.tracking.domain import shapes
+from services.tracking.domain.calendar import UNSURE_INSTANT, instant_at
+from services.tracking.domain.memory import byte_at, cell, put_word, word_at
 from services.tracking.domain.scan import (
     ESCAPED,
     UNSURE,
     after_space,
-    byte_at,
-    cell,
-    instant_at,
     integer_at,
     literal_end,
-    put_word,
     skip_value,
     string_end,
     unescape,
-    word_at,
 )
 
-__all__ = ["find", "member_at", "next_member", "note_field", "scan_data"]
+__all__ = ["complete", "find", "flat_object", "member_at", "next_member", "note", "note_field"]
 
 # columns of a note
 START: Final = 0  # of the text, without escapes; of other kinds the value
@@ -34,15 +31,6 @@ GIVEN: Final = 2  # 1 when the field is there and not null
 RAW_START: Final = 3  # of the text as it stands in the event
 RAW_END: Final = 4
 NOTE_WIDTH: Final = 8
-
-# the notes of items and consent
-ITEMS_SUM: Final = 0
-ITEMS_VALUE: Final = 1
-ITEMS_TOP: Final = 3
-ITEMS_PRODUCT_START: Final = 4
-ITEMS_PRODUCT_END: Final = 5
-GRANTED: Final = 0
-DENIED: Final = 1
 
 # lines after those of the roles
 TAIL: Final = shapes.ROLES  # where text without its escapes goes, and where that room ends
@@ -60,22 +48,14 @@ SHOP_KNOWN: Final = 7  # a byte each, 1: known
 SHOP_ONLY: Final = 8  # code of the only shop allowed; negative: all that are known
 BOOK: Final = 9
 
-_ABSENT: Final = -(2**63)
 _QUOTE: Final = 0x22
 _NULL: Final = np.uint64(0x6C6C756E)
-_TRUE: Final = np.uint64(0x65757274)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _R29: Final = np.uint64(29)
 
-_ITEM_PRODUCT: Final = shapes.ITEM_ROLES["product_id"]
-_ITEM_QUANTITY: Final = shapes.ITEM_ROLES["quantity"]
-_ITEM_PRICE: Final = shapes.ITEM_ROLES["price_minor"]
-_ITEMS: Final = shapes.DATA_ROLES["items"]
-_CONSENT: Final = shapes.DATA_ROLES["consent"]
 
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _key_word(at: int, size: int) -> np.uint64:
     """The first `size` bytes (8 at most) as a word; 0 for none."""
     if size >= 8:
@@ -85,7 +65,7 @@ def _key_word(at: int, size: int) -> np.uint64:
     return word_at(at) & ((np.uint64(1) << np.uint64(8 * size)) - np.uint64(1))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def find(book: int, space: int, at: int, size: int) -> int:
     """What the key of `size` bytes means in a space; negative: nothing."""
     if size > shapes.KEY_BYTES:
@@ -114,7 +94,7 @@ def find(book: int, space: int, at: int, size: int) -> int:
         place = (place + 1) & mask
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def member_at(book: int, shape: int, at: int) -> Any:
     """Position of the value of the member at `at`, and the address of its field; 0 for a field that nobody knows."""
     if byte_at(at) != _QUOTE:
@@ -132,7 +112,7 @@ def member_at(book: int, shape: int, at: int) -> Any:
     return after_space(value + 1), field
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def next_member(at: int) -> int:
     """Position of the next member's key; the negative position after the object when `at` was its last."""
     at = after_space(at)
@@ -144,8 +124,9 @@ def next_member(at: int) -> int:
     return 0
 
 
-@njit(nogil=True, cache=True)
-def _note(notes: int, role: int, start: int, end: int, raw_start: int, raw_end: int) -> None:
+@njit(nogil=True)
+def note(notes: int, role: int, start: int, end: int, raw_start: int, raw_end: int) -> None:
+    """Note what a role's field holds, and where it stands in the event."""
     line = notes + role * (8 * NOTE_WIDTH)
     put_word(line + 8 * START, start)
     put_word(line + 8 * END, end)
@@ -154,7 +135,7 @@ def _note(notes: int, role: int, start: int, end: int, raw_start: int, raw_end: 
     put_word(line + 8 * RAW_END, raw_end)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _note_text(notes: int, role: int, start: int, end: int, flags: int) -> bool:
     """Note a string, without its escapes; False when there is no room for it."""
     if flags & ESCAPED:
@@ -164,13 +145,13 @@ def _note_text(notes: int, role: int, start: int, end: int, flags: int) -> bool:
             return False
         after = unescape(start, end, target)
         put_word(tail + 8 * START, after)
-        _note(notes, role, target, after, start, end)
+        note(notes, role, target, after, start, end)
     else:
-        _note(notes, role, start, end, start, end)
+        note(notes, role, start, end, start, end)
     return True
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _text_field(book: int, notes: int, field: int, at: int) -> int:
     """Position after the string at `at`, noted; as a string, a word or an instant."""
     if byte_at(at) != _QUOTE:
@@ -199,14 +180,14 @@ def _text_field(book: int, notes: int, field: int, at: int) -> int:
             return UNSURE
     else:
         value = instant_at(start, end)
-        if value == _ABSENT:
+        if value == UNSURE_INSTANT:
             return UNSURE
     if role:
-        _note(notes, role, value, 0, start, end)
+        note(notes, role, value, 0, start, end)
     return end + 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def note_field(book: int, notes: int, field: int, at: int) -> Any:
     """Position after the plain value at `at`, checked and noted, and whether it is there (1) or null (0)."""
     kind = cell(field, shapes.FIELD_KIND)
@@ -230,20 +211,21 @@ def note_field(book: int, notes: int, field: int, at: int) -> Any:
     else:
         return UNSURE, 0
     if role:
-        _note(notes, role, value, 0, at, end)
+        note(notes, role, value, 0, at, end)
     return end, 1
 
 
-@njit(nogil=True, cache=True)
-def _complete(book: int, shape: int, seen: int, given: int) -> bool:
+@njit(nogil=True)
+def complete(book: int, shape: int, seen: int, given: int) -> bool:
+    """Whether a shape's required fields were seen, and one of its alternatives given."""
     line = cell(book, SHAPES) + shape * (8 * shapes.SHAPE_WIDTH)
     required = cell(line, shapes.SHAPE_REQUIRED)
     one_of = cell(line, shapes.SHAPE_ONE_OF)
     return (seen & required) == required and (one_of == 0 or (given & one_of) != 0)
 
 
-@njit(nogil=True, cache=True)
-def _flat_object(book: int, notes: int, shape: int, at: int) -> int:
+@njit(nogil=True)
+def flat_object(book: int, notes: int, shape: int, at: int) -> int:
     """Position after the object at `at`, whose fields are all plain."""
     if byte_at(at) != 0x7B:
         return UNSURE
@@ -251,7 +233,7 @@ def _flat_object(book: int, notes: int, shape: int, at: int) -> int:
     given = 0
     at = after_space(at + 1)
     if byte_at(at) == 0x7D:
-        return at + 1 if _complete(book, shape, seen, given) else UNSURE
+        return at + 1 if complete(book, shape, seen, given) else UNSURE
     while True:
         at, field = member_at(book, shape, at)
         if at < 0:
@@ -269,146 +251,4 @@ def _flat_object(book: int, notes: int, shape: int, at: int) -> int:
             return UNSURE
         at = next_member(at)
         if at <= 0:
-            return -at if at < 0 and _complete(book, shape, seen, given) else UNSURE
-
-
-@njit(nogil=True, cache=True)
-def _forget_item(notes: int) -> None:
-    for role in (_ITEM_PRODUCT, _ITEM_QUANTITY, _ITEM_PRICE):
-        put_word(notes + (role * NOTE_WIDTH + GIVEN) * 8, 0)
-
-
-@njit(nogil=True, cache=True)
-def _items(book: int, notes: int, field: int, at: int) -> int:
-    """Position after the array of items at `at`; quantities, value and highest price are noted."""
-    if byte_at(at) != 0x5B:
-        return UNSURE
-    line = notes + _ITEMS * (8 * NOTE_WIDTH)
-    put_word(line + 8 * GIVEN, 1)
-    put_word(line + 8 * ITEMS_PRODUCT_START, 0)
-    count, quantities, value, top, priced = 0, 0, np.int64(0), np.int64(_ABSENT), True
-    at = after_space(at + 1)
-    more = byte_at(at) != 0x5D
-    if not more:
-        at += 1
-    while more:
-        _forget_item(notes)
-        at = _flat_object(book, notes, shapes.ITEM, at)
-        if at < 0:
-            return UNSURE
-        count += 1
-        quantity = 1
-        if cell(notes, _ITEM_QUANTITY * NOTE_WIDTH + GIVEN):
-            quantity = cell(notes, _ITEM_QUANTITY * NOTE_WIDTH)
-        quantities += quantity
-        if cell(notes, _ITEM_PRICE * NOTE_WIDTH + GIVEN):
-            price = cell(notes, _ITEM_PRICE * NOTE_WIDTH)
-            value += quantity * price
-            top = max(top, price)
-        else:
-            priced = False
-        if count == 1:
-            put_word(line + 8 * ITEMS_PRODUCT_START, cell(notes, _ITEM_PRODUCT * NOTE_WIDTH + START))
-            put_word(line + 8 * ITEMS_PRODUCT_END, cell(notes, _ITEM_PRODUCT * NOTE_WIDTH + END))
-        at = after_space(at)
-        byte = byte_at(at)
-        more = byte == 0x2C
-        if not more and byte != 0x5D:
-            return UNSURE
-        at = after_space(at + 1) if more else at + 1
-    if count > cell(field, shapes.FIELD_HIGH):
-        return UNSURE
-    put_word(line + 8 * ITEMS_SUM, quantities)
-    put_word(line + 8 * ITEMS_VALUE, value if priced else _ABSENT)
-    put_word(line + 8 * ITEMS_TOP, top)
-    return at
-
-
-@njit(nogil=True, cache=True)
-def is_granted(start: int, end: int) -> bool:
-    """Whether the text is ``granted``."""
-    return end - start == 7 and (word_at(start) & np.uint64(0x00FF_FFFF_FFFF_FFFF)) == np.uint64(0x006465746E617267)
-
-
-@njit(nogil=True, cache=True)
-def _consent(book: int, notes: int, at: int) -> int:
-    """Position after the object from channel to consent at `at`; the channels' bits are noted."""
-    if byte_at(at) != 0x7B:
-        return UNSURE
-    granted = 0
-    denied = 0
-    at = after_space(at + 1)
-    more = byte_at(at) != 0x7D
-    if not more:
-        at += 1
-    while more:
-        if byte_at(at) != _QUOTE:
-            return UNSURE
-        close, flags = string_end(at + 1)
-        if close < 0 or flags & ESCAPED:
-            return UNSURE
-        channel = find(book, shapes.CHANNEL_SPACE, at + 1, close - at - 1)
-        at = after_space(close + 1)
-        if byte_at(at) != 0x3A:
-            return UNSURE
-        value = after_space(at + 1)
-        at = skip_value(value)
-        if at < 0:
-            return UNSURE
-        if channel >= 0:
-            yes = (word_at(value) & _LOW) == _TRUE
-            if byte_at(value) == _QUOTE:
-                yes = is_granted(value + 1, at - 1)
-                if string_end(value + 1)[1] & ESCAPED:
-                    return UNSURE
-            bit = 1 << channel
-            granted = (granted | bit) if yes else (granted & ~bit)
-            denied = (denied & ~bit) if yes else (denied | bit)
-        at = next_member(at)
-        if at == 0:
-            return UNSURE
-        more = at > 0
-        at = abs(at)
-    _note(notes, _CONSENT, granted, denied, 0, 0)
-    return at
-
-
-@njit(nogil=True, cache=True)
-def scan_data(book: int, notes: int, shape: int, at: int) -> int:
-    """Position after the object `data` at `at`, checked against its shape and noted."""
-    if byte_at(at) != 0x7B:
-        return UNSURE
-    seen = 0
-    given = 0
-    at = after_space(at + 1)
-    if byte_at(at) == 0x7D:
-        return at + 1 if _complete(book, shape, seen, given) else UNSURE
-    while True:
-        at, field = member_at(book, shape, at)
-        if at < 0:
-            return UNSURE
-        if field == 0:
-            at = skip_value(at)
-        else:
-            bit = 1 << cell(field, shapes.FIELD_BIT)
-            if seen & bit:
-                return UNSURE
-            seen |= bit
-            kind = cell(field, shapes.FIELD_KIND)
-            there = 1
-            if kind < shapes.ITEMS or byte_at(at) == 0x6E:
-                at, there = note_field(book, notes, field, at)
-            elif kind == shapes.ITEMS:
-                at = _items(book, notes, field, at)
-            elif kind == shapes.CONSENT:
-                at = _consent(book, notes, at)
-            elif kind == shapes.OBJECT:
-                at = _flat_object(book, notes, cell(field, shapes.FIELD_EXTRA), at)
-            else:
-                return UNSURE
-            given |= bit * there
-        if at < 0:
-            return UNSURE
-        at = next_member(at)
-        if at <= 0:
-            return -at if at < 0 and _complete(book, shape, seen, given) else UNSURE
+            return -at if at < 0 and complete(book, shape, seen, given) else UNSURE

@@ -19,14 +19,14 @@ _R32: Final = np.uint64(32)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _step(h: np.uint32, word: np.uint64) -> np.uint32:
     k = np.uint32(np.uint32(word & _LOW) * _M32)  # products of 32 bits are widened to 64: cut each back
     k = np.uint32(np.uint32(k ^ (k >> _R24)) * _M32)
     return np.uint32(np.uint32(h * _M32) ^ k)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def murmur2_words(first: Any, second: Any) -> np.int64:
     """murmur2 & 0x7fffffff of 16 bytes, given as two little-endian words."""
     a = np.uint64(first)

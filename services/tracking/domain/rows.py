@@ -97,15 +97,54 @@ def join(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:
     return rows, b"".join([part[1] for part in parts])
 
 
+@njit(nogil=True, cache=True)
+def _transpose(rows: Any, places: Any, visitor: Any, shop: Any, kind: Any, time: Any, arrival: Any, event_hash: Any,
+               cart_hash: Any, total: Any, value: Any, top_price: Any, items: Any, currency: Any, device: Any,
+               flags: Any, granted: Any, denied: Any) -> int:  # fmt: skip
+    """Rows to columns in one pass. `places` (by shop code, -1 at first) gets the shops' places; their number."""
+    shops = 0
+    for number in range(rows.shape[0]):
+        row = rows[number]
+        visitor[number, 0] = row[VISITOR_A]
+        visitor[number, 1] = row[VISITOR_B]
+        if places[row[SHOP]] < 0:
+            places[row[SHOP]] = shops
+            shops += 1
+        shop[number] = places[row[SHOP]]
+        kind[number] = row[TYPE]
+        time[number] = row[TIME]
+        arrival[number] = row[ARRIVAL]
+        event_hash[number] = row[EVENT_HASH]
+        cart_hash[number] = row[CART_HASH]
+        total[number] = row[TOTAL]
+        value[number] = row[VALUE]
+        top_price[number] = row[TOP_PRICE]
+        items[number] = row[ITEMS]
+        currency[number] = row[CURRENCY]
+        device[number] = row[DEVICE]
+        flags[number] = row[FLAGS]
+        granted[number] = row[GRANTED]
+        denied[number] = row[DENIED]
+    return shops
+
+
 def to_batch(rows: Rows, strings: bytes, shops: Sequence[str]) -> pa.RecordBatch:
     """One Arrow batch of the rows; `shops` maps a row's shop code to its name."""
-    columns: dict[str, pa.Array] = {name: pa.array(rows[:, column].astype(kind)) for name, column, kind in _PLAIN}
     count = len(rows)
-    visitors = pa.py_buffer(np.ascontiguousarray(rows[:, :2]))
-    columns["visitor"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, visitors])
-    codes, places = np.unique(rows[:, SHOP], return_inverse=True)
-    names = pa.array([shops[code] for code in codes.tolist()], pa.utf8())
-    columns["shop"] = pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), names)
+    visitor = np.empty((count, 2), np.int64)
+    places = np.full(len(shops), -1, np.int32)
+    shop = np.empty(count, np.int32)
+    plain = [np.empty(count, kind) for _, _, kind in _PLAIN]
+    used = _transpose(rows, places, visitor, shop, *plain)
+    names = [""] * used
+    for code in np.flatnonzero(places >= 0).tolist():
+        names[places[code]] = shops[code]
+    columns: dict[str, pa.Array] = {
+        name: pa.Array.from_buffers(_BARE_SCHEMA.field(name).type, count, [None, pa.py_buffer(column)])
+        for (name, _, _), column in zip(_PLAIN, plain, strict=True)
+    }
+    columns["visitor"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, pa.py_buffer(visitor)])
+    columns["shop"] = pa.DictionaryArray.from_arrays(pa.array(shop), pa.array(names, pa.utf8()), safe=False)
     text = np.frombuffer(strings, np.uint8)
     for name, column in (("product", PRODUCT_BYTES), ("page", PAGE_BYTES), ("campaign", CAMPAIGN_BYTES)):
         offsets, data = gather_strings(rows, text, column)

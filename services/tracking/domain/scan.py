@@ -1,120 +1,36 @@
-"""JSON read byte by byte in compiled code: strings, numbers, instants, and values that nobody looks at.
+"""JSON read byte by byte in compiled code: strings, numbers, and values that nobody looks at.
 
-These functions accept a part of JSON and never more than all of it: what they take, a strict decoder takes too. At anything
-unusual they answer UNSURE, and the event goes to the strict decoder, whose word is final. So being wrong here can cost time
-and nothing else.
+These functions accept a part of JSON and never more than all of it: what they take, a strict decoder takes too. At
+anything unusual they answer UNSURE, and the event goes to the strict decoder, whose word is final. So being wrong here
+can cost time and nothing else.
 
-Positions are addresses in memory, one integer, because an array costs a compiled function seven arguments and a reference count
-a call. The caller keeps the memory alive and ends it with 64 bytes of NUL; NUL also stands between events, so that no scan
-runs from one event into the next: NUL is nowhere allowed in JSON.
+Positions are addresses. NUL stands behind each event, so that no scan runs from one event into the next: NUL is nowhere
+allowed in JSON.
 """
 
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
+
+from services.tracking.domain.memory import LANES, byte_at, plain_bytes, put_byte, word_at
 
 __all__ = [
-    "ESCAPED", "NOT_ASCII", "PADDING_BYTES", "UNSURE", "after_space", "byte_at", "cell", "hex_pair", "instant_at", "integer_at",
-    "literal_end", "plain_bytes", "put_byte", "put_word", "skip_value", "string_end", "unescape", "word_at",
+    "ESCAPED", "NOT_ASCII", "UNSURE", "after_space", "hex_pair", "integer_at", "literal_end", "skip_value",
+    "string_end", "unescape",
 ]  # fmt: skip
 
-PADDING_BYTES: Final = 64
 UNSURE: Final = -1
 ESCAPED: Final = 1  # flags of a string
 NOT_ASCII: Final = 2
 
 _QUOTE: Final = 0x22
 _BACKSLASH: Final = 0x5C
-_LANES: Final = 32
 _DEEPEST: Final = 48  # the strict decoder allows some more; who nests so deep can wait for it
 _LONGEST_NUMBER: Final = 15  # digits that no decoder can find out of range
 
 
-def _load(builder: Any, address: Any, kind: Any) -> Any:
-    load = builder.load(builder.inttoptr(address, kind.as_pointer()))
-    load.align = 1
-    return load
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def plain_bytes(_context: Any, at: Any) -> Any:
-    """How many of the 32 bytes from `at` on are plain: ASCII, no control character, quote or backslash."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        lanes = ir.VectorType(ir.IntType(8), _LANES)
-        block = _load(builder, arguments[0], lanes)
-
-        def splat(value: int) -> Any:
-            return ir.Constant(lanes, [value] * _LANES)
-
-        quote = builder.icmp_unsigned("==", block, splat(_QUOTE))
-        escape = builder.icmp_unsigned("==", block, splat(_BACKSLASH))
-        other = builder.icmp_signed("<", block, splat(0x20))  # control characters, and from 0x80 on: negative
-        found = builder.bitcast(builder.or_(builder.or_(quote, escape), other), ir.IntType(_LANES))
-        count = builder.cttz(found, ir.Constant(ir.IntType(1), 0))
-        return builder.zext(count, ir.IntType(64))
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def word_at(_context: Any, at: Any) -> Any:
-    """The 8 bytes from `at` on as one little-endian word."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _load(builder, arguments[0], ir.IntType(64))
-
-    return types.uint64(types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def byte_at(_context: Any, at: Any) -> Any:
-    """The byte at `at`, 0 to 255."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.zext(_load(builder, arguments[0], ir.IntType(8)), ir.IntType(64))
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def put_byte(_context: Any, at: Any, value: Any) -> Any:
-    """Write one byte."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        kind = ir.IntType(8)
-        builder.store(builder.trunc(arguments[1], kind), builder.inttoptr(arguments[0], kind.as_pointer()), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def put_word(_context: Any, at: Any, value: Any) -> Any:
-    """Write one word."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[1], builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def cell(_context: Any, table: Any, place: Any) -> Any:
-    """Integer number `place` of the table of int64 at address `table`."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        offset = builder.shl(arguments[1], ir.Constant(ir.IntType(64), 3))
-        return _load(builder, builder.add(arguments[0], offset), ir.IntType(64))
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def after_space(at: int) -> int:
     """Position of the first byte from `at` on that is no white space."""
     while byte_at(at) <= 0x20:
@@ -125,7 +41,7 @@ def after_space(at: int) -> int:
     return at
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _hex_digit(byte: int) -> int:
     if 0x30 <= byte <= 0x39:
         return byte - 0x30
@@ -135,13 +51,13 @@ def _hex_digit(byte: int) -> int:
     return -1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def hex_pair(at: int) -> int:
     """The byte that two hex digits spell; negative when they are none."""
     return (_hex_digit(byte_at(at)) << 4) | _hex_digit(byte_at(at + 1))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _escape_end(at: int) -> int:
     """Position after the escape whose backslash is at `at`. Lone surrogates and NUL are left to the strict decoder."""
     byte = byte_at(at + 1)
@@ -160,7 +76,7 @@ def _escape_end(at: int) -> int:
     return at + 12 if high <= 0xDB and paired and 0xDC <= second <= 0xDF else UNSURE
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _utf8_end(at: int) -> int:
     """Position after the character of two to four bytes at `at`; only well-formed UTF-8."""
     first = byte_at(at)
@@ -180,14 +96,14 @@ def _utf8_end(at: int) -> int:
     return UNSURE
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def string_end(at: int) -> Any:
     """Position of the closing quote of the string whose first character is at `at`, and the string's flags."""
     flags = 0
     while True:
         plain = plain_bytes(at)
         at += plain
-        if plain == _LANES:
+        if plain == LANES:
             continue
         byte = byte_at(at)
         if byte == _QUOTE:
@@ -204,9 +120,9 @@ def string_end(at: int) -> Any:
             return UNSURE, flags
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def unescape(start: int, end: int, target: int) -> int:
-    """Write the string byte_at(start:end) without its escapes at `target`; the position after it."""
+    """Write the string from `start` to `end`, without its escapes, at `target`; the position after it."""
     at = start
     while at < end:
         byte = byte_at(at)
@@ -258,7 +174,7 @@ def unescape(start: int, end: int, target: int) -> int:
     return target
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def integer_at(at: int) -> Any:
     """Position after the integer at `at`, and its value. Fractions, exponents and long ones are unsure."""
     negative = byte_at(at) == 0x2D
@@ -277,7 +193,7 @@ def integer_at(at: int) -> Any:
     return at, (-value if negative else value)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _number_end(at: int) -> int:
     """Position after a number of at most 15 digits, without exponent."""
     if byte_at(at) == 0x2D:
@@ -299,7 +215,7 @@ def _number_end(at: int) -> int:
     return at
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def literal_end(at: int) -> int:
     """Position after true, false or null."""
     four = word_at(at) & np.uint64(0xFFFF_FFFF)
@@ -310,7 +226,7 @@ def literal_end(at: int) -> int:
     return UNSURE
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _scalar_end(at: int) -> int:
     byte = byte_at(at)
     if byte == _QUOTE:
@@ -320,7 +236,7 @@ def _scalar_end(at: int) -> int:
     return literal_end(at)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _key_end(at: int) -> int:
     """Position of the value of the member whose key should begin at `at`."""
     if byte_at(at) != _QUOTE:
@@ -334,7 +250,7 @@ def _key_end(at: int) -> int:
     return after_space(at + 1)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def skip_value(at: int) -> int:
     """Position after the value at `at`, whatever it is, nested to 48 levels."""
     objects = np.uint64(0)  # one bit a level, the lowest is the innermost: 1 for an object
@@ -375,89 +291,3 @@ def skip_value(at: int) -> int:
             if depth == 0:
                 return at
             at = after_space(at)
-
-
-@njit(nogil=True, cache=True)
-def _two_digits(at: int) -> int:
-    tens = byte_at(at) - 0x30
-    ones = byte_at(at + 1) - 0x30
-    if 0 <= tens <= 9 and 0 <= ones <= 9:
-        return tens * 10 + ones
-    return -1_000_000
-
-
-@njit(nogil=True, cache=True)
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the proleptic Gregorian calendar."""
-    shifted = year - (month <= 2)
-    era = shifted // 400
-    of_era = shifted - era * 400
-    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
-
-
-@njit(nogil=True, cache=True)
-def _day_exists(year: int, month: int, day: int) -> bool:
-    if month < 1 or month > 12 or day < 1:
-        return False
-    last = 31
-    if month == 2:
-        last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
-    elif month in (4, 6, 9, 11):
-        last = 30
-    return day <= last
-
-
-@njit(nogil=True, cache=True)
-def instant_at(start: int, end: int) -> int:
-    """Milliseconds of the RFC 3339 instant byte_at(start:end); the smallest int64 when unsure. Years 1971 to 2261."""
-    unsure = np.int64(-(2**63))
-    if end - start < 20 or end - start > 36:
-        return unsure
-    year = _two_digits(start) * 100 + _two_digits(start + 2)
-    month = _two_digits(start + 5)
-    day = _two_digits(start + 8)
-    hour = _two_digits(start + 11)
-    minute = _two_digits(start + 14)
-    second = _two_digits(start + 17)
-    if (
-        byte_at(start + 4) != 0x2D or byte_at(start + 7) != 0x2D or byte_at(start + 10) != 0x54 or byte_at(start + 13) != 0x3A
-        or byte_at(start + 16) != 0x3A or year < 1971 or year > 2261 or not _day_exists(year, month, day)
-        or not 0 <= hour <= 23 or not 0 <= minute <= 59 or not 0 <= second <= 59
-    ):  # fmt: skip
-        return unsure
-    at = start + 19
-    ms = np.int64(0)
-    if byte_at(at) == 0x2E:
-        at += 1
-        point = at
-        nines = 0
-        while 0x30 <= byte_at(at) <= 0x39:
-            place = at - point
-            if place < 3:
-                ms = ms * 10 + (byte_at(at) - 0x30)
-            elif place < 6 and byte_at(at) == 0x39:
-                nines += 1
-            at += 1
-        digits = at - point
-        if digits == 0 or digits > 9 or (digits > 6 and nines == 3):  # a decoder may round up
-            return unsure
-        while digits < 3:
-            ms *= 10
-            digits += 1
-    offset = 0
-    if byte_at(at) == 0x5A:
-        at += 1
-    else:
-        hours = _two_digits(at + 1)
-        minutes = _two_digits(at + 4)
-        if byte_at(at) not in (0x2B, 0x2D) or byte_at(at + 3) != 0x3A or not 0 <= hours <= 23 or not 0 <= minutes <= 59:
-            return unsure
-        offset = hours * 60 + minutes
-        if byte_at(at) == 0x2D:
-            offset = -offset
-        at += 6
-    if at != end:
-        return unsure
-    seconds = _days(year, month, day) * 86_400 + hour * 3_600 + (minute - offset) * 60 + second
-    return seconds * 1_000 + ms

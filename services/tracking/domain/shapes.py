@@ -1,7 +1,7 @@
 """The event types of `relance.events`, told to compiled code as tables of integers.
 
-The tables are read out of the strict Structs when the process starts, so the two cannot drift apart: a field whose type is
-not understood here makes the events that carry it go to the strict decoder.
+The tables are read out of the strict Structs when the process starts, so the two cannot drift apart: a field whose type
+is not understood here makes the events that carry it go to the strict decoder.
 """
 
 import types
@@ -37,12 +37,12 @@ STRANGE: Final = 10  # for the strict decoder
 # what a field is for; 0: only to be checked
 NO_ROLE: Final = 0
 ENVELOPE_ROLES: Final = {
-    "id": 1, "source": 2, "type": 3, "time": 4, "visitorid": 5, "personid": 6, "device": 7, "returning": 8, "senttime": 9,
-    "data": 10,
+    "id": 1, "source": 2, "type": 3, "time": 4, "visitorid": 5, "personid": 6, "device": 7, "returning": 8,
+    "senttime": 9, "data": 10,
 }  # fmt: skip
 DATA_ROLES: Final = {
-    "cart_id": 11, "currency": 12, "total_minor": 13, "items": 14, "product_id": 15, "page": 16, "url": 17, "campaign": 18,
-    "consent": 19, "channel": 20, "status": 21,
+    "cart_id": 11, "currency": 12, "total_minor": 13, "items": 14, "product_id": 15, "page": 16, "url": 17,
+    "campaign": 18, "consent": 19, "channel": 20, "status": 21,
 }  # fmt: skip
 ITEM_ROLES: Final = {"product_id": 22, "quantity": 23, "price_minor": 24}
 ROLES: Final = 25

@@ -21,7 +21,7 @@ class Visitor(msgspec.Struct, frozen=True, gc=False):
 
 
 class Visitors:
-    """Remembers between half of `most` and `most` pairs, the latest used; one that was forgotten counts as new again."""
+    """Remembers between half of `most` and `most` pairs, the latest used; a forgotten one counts as new again."""
 
     def __init__(self, most: int) -> None:
         self._half = max(1, most // 2)

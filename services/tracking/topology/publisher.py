@@ -204,18 +204,18 @@ class Publisher:
 
     def _write_facts(self, group: _Group, member: Member) -> None:
         encoded = member.encoded
-        messages = [
-            {"value": value, "key": key} for key, value in zip(encoded.fact_keys, encoded.fact_values, strict=True)
-        ]
-        group.pending += len(messages)
+        topic = self._topics.facts
+        produce = self._producer.produce
         report = partial(self._fact_reported, group, member)
+        group.pending += len(encoded.fact_values)
+        left = len(encoded.fact_values)
         try:
-            queued = self._producer.produce_batch(self._topics.facts, messages, on_delivery=report)
+            for key, value in zip(encoded.fact_keys, encoded.fact_values, strict=True):
+                produce(topic, value, key, -1, report)
+                left -= 1
         except (BufferError, KafkaException) as error:
-            queued = sum(1 for message in messages if "_error" not in message) if isinstance(error, BufferError) else 0
-        if queued < len(messages):
-            self._fail(member, self._topics.facts, "the producer's queue is full")
-            group.pending -= len(messages) - queued
+            group.pending -= left
+            self._fail(member, topic, error)
 
     def _write_letter(self, group: _Group, member: Member, letter: Letter) -> None:
         group.pending += 1

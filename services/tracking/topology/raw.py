@@ -7,15 +7,16 @@ The loop has a process of its own (`raw_process`): with the HTTP server in one p
 interpreter lock, and a backlog here would slow down every answer there.
 """
 
+import itertools
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from relance.events.codec import EventError
 from relance.events.faults import Problem
@@ -31,6 +32,7 @@ from services.tracking.topology.publisher import Member, Publisher
 __all__ = ["RawLimits", "RawTopic"]
 
 Partition = tuple[str, int]
+Run = tuple[Partition, int, int]
 _RETRY_S: Final = 1.0
 _COMMIT_S: Final = 0.5
 _HELD_S: Final = 5.0  # after so long without room, Kafka is asked for nothing more
@@ -134,17 +136,15 @@ class RawTopic:
     # -- records in
 
     def _take(self, messages: Sequence[Any]) -> None:
-        last = self._last_of_each(messages)
-        values, problems = self._values(messages)
-        stamps = [message.timestamp() for message in messages]
-        is_append = stamps[0][0] == TIMESTAMP_LOG_APPEND_TIME
-        times = np.fromiter((stamp[1] for stamp in stamps), np.int64, len(stamps)) if is_append else None
-        encoded = self._encode(values, times)
+        runs = self._runs(messages)
+        last = {partition: end - 1 for partition, _, end in runs}
+        values, problems = _values(messages)
+        encoded = self._encode(values, _append_times(messages, runs))
         for refusal in encoded.refusals:
             problems.setdefault(refusal.index, refusal.problems)
         bytes_max = self._limits.dead_letter_bytes_max
         letters = [letter_of(messages[place], problems[place], bytes_max) for place in sorted(problems)]
-        self._watch_share(messages, last, problems)
+        self._watch_share(messages, runs, problems)
         resume = {partition: messages[place].offset() + 1 for partition, place in last.items()}
         chunk = _Chunk(resume, encoded, letters)
         self._chunks.append(chunk)
@@ -152,29 +152,14 @@ class RawTopic:
         self._metrics.events.labels("raw", "accepted").inc(encoded.accepted)
         self._metrics.events.labels("raw", "rejected").inc(len(letters))
 
-    def _last_of_each(self, messages: Sequence[Any]) -> dict[Partition, int]:
-        """Place of each partition's last message."""
+    def _runs(self, messages: Sequence[Any]) -> list[Run]:
+        """The stretches of one partition: partition, first place, place after the last."""
         topic = self._limits.topic
         if len(self._assigned) == 1 and messages[0].partition() == messages[-1].partition():
-            return {(topic, messages[0].partition()): len(messages) - 1}
-        numbers = [message.partition() for message in messages]
-        return {(topic, number): place for number, place in zip(numbers, range(len(numbers)), strict=True)}
-
-    @staticmethod
-    def _values(messages: Sequence[Any]) -> tuple[list[bytes], dict[int, tuple[Problem, ...]]]:
-        """Each record as one JSON object, and what is wrong with those that are none."""
-        values = [message.value() for message in messages]
-        problems: dict[int, tuple[Problem, ...]] = {}
-        headers = [message.headers() for message in messages]
-        if any(headers) or None in values:
-            for place, found in enumerate(headers):
-                if found or values[place] is None:
-                    try:
-                        values[place] = structured(values[place], found or ())
-                    except EventError as error:
-                        values[place] = b""
-                        problems[place] = error.problems
-        return values, problems
+            return [((topic, messages[0].partition()), 0, len(messages))]
+        numbers = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
+        borders = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(messages)]
+        return [((topic, int(numbers[start])), start, end) for start, end in itertools.pairwise(borders)]
 
     def _encode(self, values: Sequence[bytes], times: npt.NDArray[np.int64] | None) -> Encoded:
         encoded = self._encoder.encode(values, received_ms=times, arrival_ms=times)
@@ -269,17 +254,12 @@ class RawTopic:
 
     # -- too many dead letters
 
-    def _watch_share(self, messages: Sequence[Any], last: Mapping[Partition, int], problems: Mapping[int, Any]) -> None:
+    def _watch_share(self, messages: Sequence[Any], runs: Sequence[Run], problems: Mapping[int, Any]) -> None:
         limits = self._limits
-        counts = dict.fromkeys(last, 0)
-        refused = dict.fromkeys(last, 0)
-        if len(last) == 1:
-            counts = dict.fromkeys(last, len(messages))
-        else:
-            for message in messages:
-                counts[limits.topic, message.partition()] += 1
-        for place in problems:
-            refused[limits.topic, messages[place].partition()] += 1
+        counts: Counter[Partition] = Counter()
+        for partition, start, end in runs:
+            counts[partition] += end - start
+        refused = Counter((limits.topic, messages[place].partition()) for place in problems)
         for partition, count in counts.items():
             share = self._shares.get(partition)
             if share is None:
@@ -301,3 +281,39 @@ class RawTopic:
             self._metrics.paused.set(len(self._paused))
             if not self._held:
                 self._consumer.resume([partition])
+
+
+def _values(messages: Sequence[Any]) -> tuple[list[bytes], dict[int, tuple[Problem, ...]]]:
+    """Each record as one JSON object, and what is wrong with those that are none."""
+    values = list(map(Message.value, messages))
+    problems: dict[int, tuple[Problem, ...]] = {}
+    headers = list(map(Message.headers, messages))
+    if any(headers) or None in values:
+        for place, found in enumerate(headers):
+            if found or values[place] is None:
+                try:
+                    values[place] = structured(values[place], found or ())
+                except EventError as error:
+                    values[place] = b""
+                    problems[place] = error.problems
+    return values, problems
+
+
+def _append_times(messages: Sequence[Any], runs: Sequence[Run]) -> npt.NDArray[np.int64] | None:
+    """Append times in milliseconds; None when the topic does not keep them.
+
+    They never fall within a partition, and thousands of neighbours share one: equal ends need no look in between.
+    """
+    if messages[0].timestamp()[0] != TIMESTAMP_LOG_APPEND_TIME:
+        return None
+    times = np.empty(len(messages), np.int64)
+    open_runs = [(start, end) for _, start, end in runs]
+    while open_runs:
+        start, end = open_runs.pop()
+        first = messages[start].timestamp()[1]
+        if first == messages[end - 1].timestamp()[1]:
+            times[start:end] = first
+        else:
+            middle = (start + end) // 2
+            open_runs += [(start, middle), (middle, end)]
+    return times
