@@ -17,7 +17,7 @@ __all__ = ["build", "main"]
 # Modules with a command or a group of commands, in the order of the help. Each has `register(program)`.
 _MODULES = (
     "up", "kafka", "topics", "shop", "windows", "send", "signals", "sessions", "log", "simulate", "dead_letters",
-    "replay", "convert",
+    "replay", "convert", "demo",
 )  # fmt: skip
 
 # Typer brings its own click or uses an installed one, by version: its base of all usage errors is found, not imported.
