@@ -12,6 +12,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from relance.events.shops import DEFAULTS
+from relance.events.topics import BATCHES, SHOPS
 from relance.kafka.consumer import BatchConsumer, consumer_config
 from relance.kafka.shops import ShopDirectory, ShopRegister
 from relance.kernel.errors import NotNow, RelanceError
@@ -21,7 +22,7 @@ from relance.observability.health import Health, Heartbeat
 from services.tracking.domain.columnar import Encoder
 from services.tracking.domain.shops import ShopTable
 from services.tracking.metrics import Metrics
-from services.tracking.topology.publisher import Limits, Publisher, producer_config
+from services.tracking.topology.publisher import Limits, Publisher, Topics, producer_config
 from services.tracking.topology.raw import RawLimits, RawTopic
 
 __all__ = ["RawProcess", "RawSettings", "serve"]
@@ -41,6 +42,9 @@ class RawSettings(msgspec.Struct, frozen=True, kw_only=True):
     links_max: int = 1_000_000
     raw: RawLimits = RawLimits()
     out: Limits = Limits()
+    topics: Topics = Topics()
+    partitions: int = BATCHES.partitions
+    shops: str = SHOPS.name
     consumer: dict[str, str | int | bool] = {}  # more settings of the client
 
 
@@ -54,6 +58,11 @@ class RawProcess:
     def start(self) -> None:
         """Begin to read."""
         self._process.start()
+
+    @property
+    def pid(self) -> int | None:
+        """None before the start."""
+        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -98,7 +107,7 @@ def serve(settings: RawSettings, stopping: threading.Event) -> None:
     heartbeat = Heartbeat(_HEARTBEAT_S, time.monotonic)
     registry = make_registry()
     exposition = Exposition(settings.metrics_host, settings.metrics_port, registry, Health(live={"loop": heartbeat}))
-    directory = ShopDirectory(settings.kafka)
+    directory = ShopDirectory(settings.kafka, topic=settings.shops)
     directory.start()
     try:
         if not directory.wait_ready(_SHOPS_S):
@@ -128,11 +137,11 @@ def _topic(settings: RawSettings, shops: ShopTable, metrics: Metrics) -> RawTopi
     producer = Producer(producer_config(settings.kafka, settings.out.queue_bytes_max))
 
     def find_shops() -> Iterable[str]:
-        return [name for name in ShopRegister(settings.kafka).read() if name != DEFAULTS]
+        return [name for name in ShopRegister(settings.kafka, topic=settings.shops).read() if name != DEFAULTS]
 
     return RawTopic(
         BatchConsumer(config | settings.consumer),
-        Publisher(producer, settings.out, metrics),
+        Publisher(producer, settings.out, metrics, partitions=settings.partitions, topics=settings.topics),
         Encoder(shops, settings.links_max),
         find_shops,
         settings.raw,
