@@ -17,7 +17,8 @@ from relance.kernel.errors import InputError, NotNow
 __all__ = ["register"]
 
 _WATCH_S: Final = 0.5
-_DOWN_S: Final = 90.0
+_POLL_S: Final = 0.1
+_DOWN_S: Final = 120.0  # two services may take 40 s each to drain
 
 
 def register(program: typer.Typer) -> None:
@@ -28,7 +29,7 @@ def register(program: typer.Typer) -> None:
 
 def up(
     partitions: Annotated[int | None, typer.Option(min=1, help="When topics are created.", show_default=False)] = None,
-    ready_s: Annotated[float, typer.Option("--ready-within", help="Seconds until all must be ready.")] = 120.0,
+    ready_s: Annotated[float, typer.Option("--ready-within", help="Seconds until all must be ready.")] = 300.0,
 ) -> None:
     """Start Kafka where needed, the topics, tracking and session; go on until ctrl-C or SIGTERM, then end in order.
 
@@ -80,10 +81,11 @@ def down() -> None:
     running = _running(home)
     if running is not None:
         running.send_signal(signal.SIGTERM)
-        try:
-            running.wait(_DOWN_S)
-        except psutil.TimeoutExpired:
-            raise NotNow(f"relance up (process {running.pid}) does not end") from None
+        end_s = time.monotonic() + _DOWN_S
+        while _running(home) is not None:
+            if time.monotonic() > end_s:
+                raise NotNow(f"relance up (process {running.pid}) does not end")
+            time.sleep(_POLL_S)
     stopped = local.stop(home)
     NOTES.print("down" if running is not None or stopped else f"nothing runs for {home}")
 
@@ -106,7 +108,7 @@ def _running(home: Path) -> psutil.Process | None:
     with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
         pid, created_s = _pid_file(home).read_text().split()
         process = psutil.Process(int(pid))
-        if abs(process.create_time() - float(created_s)) < 1.0:
+        if abs(process.create_time() - float(created_s)) < 1.0 and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
 
