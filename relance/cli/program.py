@@ -3,22 +3,32 @@
 0 done, 1 failed, 2 wrong input, 130 interrupted.
 """
 
-import importlib
 from typing import Any
 
 import typer
 from rich.markup import escape
 
+from relance.cli import (
+    bench,
+    convert,
+    dead_letters,
+    demo,
+    kafka,
+    log,
+    replay,
+    send,
+    sessions,
+    shop,
+    signals,
+    simulate,
+    topics,
+    up,
+    windows,
+)
 from relance.cli.console import NOTES
 from relance.kernel.errors import InputError, RelanceError
 
 __all__ = ["build", "main"]
-
-# Modules with a command or a group of commands, in the order of the help. Each has `register(program)`.
-_MODULES = (
-    "up", "kafka", "topics", "shop", "windows", "send", "signals", "sessions", "log", "simulate", "dead_letters",
-    "replay", "convert", "demo",
-)  # fmt: skip
 
 # Typer brings its own click or uses an installed one, by version: its base of all usage errors is found, not imported.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__base__ is Exception)
@@ -34,8 +44,10 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name in _MODULES:
-        importlib.import_module(f"relance.cli.{name}").register(program)
+    # What a command needs it imports when it runs; so this costs little.
+    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, simulate, dead_letters, replay,
+                   convert, demo, bench):  # fmt: skip
+        module.register(program)
     return program
 
 

@@ -1,0 +1,1 @@
+"""Kafka: the local broker, the clients, the shops, and the harness that carries state machines."""
