@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import uvloop
 
 from relance.kernel.errors import InputError
 from services.tracking.api.bodies import Gone, read
@@ -68,12 +67,6 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     finally:
         server.should_exit = True
         await asyncio.wait_for(task, 10)
-
-
-@pytest.fixture(scope="module")
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    """The loop that the service runs on: its transports are not asyncio's."""
-    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture
