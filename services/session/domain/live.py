@@ -74,7 +74,8 @@ def look_up(engine: Engine, shop: str, visitor: UUID) -> LiveSession | None:
     t = engine.tables
     number = engine.shops.intern(shop)
     hi, lo = np.uint64(visitor.int >> 64), np.uint64(visitor.int & (2**64 - 1))
-    r = int(find(t, key_hash(hi, lo, t.shop_key[number]), hi, lo, np.uint32(number)))
+    h = np.uint64(key_hash(hi, lo, t.shop_key[number]))  # comes back as an int, which would be taken for signed
+    r = int(find(t, h, hi, lo, np.uint32(number)))
     if r < 0:
         return None
     row = t.rows[r]
