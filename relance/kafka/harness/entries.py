@@ -17,23 +17,23 @@ COMPLETE_KEY: Final = b"complete"
 
 
 class BucketEntry(msgspec.Struct, frozen=True, array_like=True, tag="bucket.1"):
-    """One bucket after the record at `offset`. It names the pieces that must be there to resume at that offset:
-    frames without a gap from `framed_from` (exclusive) to `framed_to` (inclusive), and of each whole kind the piece
-    whose `last` is in `wholes`.
+    """One bucket after the record at `offset`. It names the pieces that must be there to resume at that offset: the
+    frames back from `framed_to`, the offset of the last record (its stream time is `framed_ms`) with which something
+    came, as far as that is not expired; and of each whole kind the one piece whose `last` is in `wholes`.
     """
 
     index: int
     offset: int
     stream_ms: int
-    framed_from: int
     framed_to: int
+    framed_ms: int
     wholes: dict[str, int]
     value: bytes
 
 
 class PieceEntry(msgspec.Struct, frozen=True, array_like=True, tag="piece.1"):
     """One piece. Those that are not whole are part `part` of `parts` of a frame: all that came with the records after
-    `framed_from` up to `framed_to`, the last of them at stream time `framed_ms`.
+    `framed_from` up to `framed_to`; the stream times of these two are `framed_from_ms` and `framed_ms`.
     """
 
     kind: str
@@ -42,6 +42,7 @@ class PieceEntry(msgspec.Struct, frozen=True, array_like=True, tag="piece.1"):
     stream_ms: int
     whole: bool
     framed_from: int
+    framed_from_ms: int
     framed_to: int
     framed_ms: int
     part: int

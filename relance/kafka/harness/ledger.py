@@ -7,19 +7,20 @@ restore**, whatever it still writes, and whenever that arrives:
 2. A machine is a function of the log, so a late bucket is true at its offset. Restore takes, of each bucket, the entry
    with the greatest offset, whoever wrote it: a late one is ignored, or spares some replay.
 3. An owner removes another's (or its own older) entry only for one of its own that is acknowledged and does as well:
-   a bucket for the same bucket at the same or a greater offset; a piece for its own pieces of the same records. So the
-   greatest saved offset of a bucket never falls, nor does the smallest of these, where the next owner resumes.
-4. It removes pieces that are expired or replaced at the smallest offset of its own buckets. By 3 all later owners resume
-   there or after it. So nothing that is needed is ever removed, and it does not matter when a removal arrives.
+   a bucket for the same bucket at the same or a greater offset; a piece for its own pieces of the same records. So
+   the greatest saved offset of a bucket never falls, nor does the smallest of these, where the next owner resumes.
+4. It removes pieces that are expired or replaced at the smallest offset of its own buckets. By 3 all later owners
+   resume there or after it. So nothing that is needed is ever removed, and it does not matter when a removal arrives.
 
 Pieces are grouped into *frames*, one for each time that they were cut: all that came after one offset up to another.
-Frames of one owner touch; those of several may overlap, and then agree. Each bucket says which frames its offset needs,
-so that a restore that has not been given everything is noticed, and is a defect, not a quiet loss.
+Frames of one owner touch; those of several may overlap, and then agree. Each bucket says where its frames end and each
+frame where the one before it does, so that a restore that has not been given everything is noticed, and is a defect,
+not a quiet loss.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from relance.kafka.harness.entries import (
     COMPLETE_KEY,
@@ -37,16 +38,20 @@ from relance.kernel.errors import Defect
 
 __all__ = ["Ledger", "choose"]
 
-NOTHING = Checkpoint(offset=-1, stream_ms=-1, buckets=(), pieces=())
+NOTHING: Final = Checkpoint(offset=-1, stream_ms=-1, buckets=(), pieces=())
 Write = tuple[bytes, bytes]
 
 
 class Frame(NamedTuple):
-    """All that came after `start` up to `end` (offsets), at stream time `stream_ms`."""
+    """All that came after the record at `start` up to the one at `end`, with the stream times after these."""
 
     start: int
+    start_ms: int
     end: int
-    stream_ms: int
+    end_ms: int
+
+
+START: Final = Frame(-1, -1, -1, -1)
 
 
 class Held(NamedTuple):
@@ -69,19 +74,18 @@ class Ledger:
         buckets: int,
         retention_ms: int,
         checkpoint: Checkpoint = NOTHING,
-        chain: Sequence[Frame] = (),
+        framed: Frame = START,
         found: Mapping[bytes, Held],
     ) -> None:
         self.owner = owner
         self.complete = bool(checkpoint.buckets)  # each bucket was saved at least once, by whomever
-        self._restored = checkpoint.offset
         self.said = max((bucket.offset for bucket in checkpoint.buckets), default=-1)
+        self._restored = checkpoint.offset
         self._retention_ms = retention_ms
         self._saved: list[tuple[int, int] | None] = [None] * buckets  # offset and stream time, once saved by this owner
         self._replaced: list[bytes] = []
-        self._frames = list(chain)  # oldest first, without a gap
-        self._base = chain[-1].end if chain else checkpoint.offset  # what came later is in frames of this owner
-        self._framed_to = self._base
+        self._base = framed.end  # what came later is in frames of this owner
+        self._framed = framed  # the last one
         self._found = dict(found)
         self._own: dict[bytes, Held] = {}
         self._wholes: dict[str, list[int]] = defaultdict(list)
@@ -92,21 +96,20 @@ class Ledger:
     def frame(self, pieces: Sequence[Piece]) -> list[Write]:
         """The writes that save what was cut, to be acknowledged before any bucket that is snapshot after the cut."""
         adding = [piece for piece in pieces if not piece.whole]
-        writes = [self._piece(piece, Frame(piece.last, piece.last, piece.stream_ms)) for piece in pieces if piece.whole]
+        whole = [piece for piece in pieces if piece.whole]
+        writes = [
+            self._piece(piece, Frame(piece.last, piece.stream_ms, piece.last, piece.stream_ms)) for piece in whole
+        ]
         if adding:
-            end = max(piece.last for piece in adding)
-            frame = Frame(self._framed_to, end, max(piece.stream_ms for piece in adding))
-            writes += [self._piece(piece, frame, part, len(adding)) for part, piece in enumerate(adding)]
-            self._frames.append(frame)
-            self._framed_to = end
+            end, end_ms = max(piece.last for piece in adding), max(piece.stream_ms for piece in adding)
+            self._framed = Frame(self._framed.end, self._framed.end_ms, end, end_ms)
+            writes += [self._piece(piece, self._framed, part, len(adding)) for part, piece in enumerate(adding)]
         return writes
 
     def bucket(self, index: int, offset: int, stream_ms: int, value: bytes) -> Write:
         """The write that saves a bucket; all pieces up to `offset` have been given to `frame` before."""
-        needed = [frame for frame in self._frames if frame.stream_ms >= stream_ms - self._retention_ms]
-        framed_from = needed[0].start if needed else self._framed_to
         wholes = {kind: ends[-1] for kind, ends in self._wholes.items() if ends}
-        entry = BucketEntry(index, offset, stream_ms, framed_from, self._framed_to, wholes, value)
+        entry = BucketEntry(index, offset, stream_ms, self._framed.end, self._framed.end_ms, wholes, value)
         return bucket_key(self.owner, index, offset), encode(entry)
 
     def saved(self, index: int, offset: int, stream_ms: int) -> None:
@@ -151,7 +154,6 @@ class Ledger:
             newest = {kind: max(ends) for kind, ends in self._upto(offset).items()}
             known = self._found | self._own
             gone |= {key for key, held in known.items() if _past(held, oldest_ms, newest)}
-            self._frames = [frame for frame in self._frames if frame.stream_ms >= oldest_ms]
             for kind, last in newest.items():
                 self._wholes[kind] = [end for end in self._wholes[kind] if end >= last]
         for key in gone:
@@ -170,7 +172,7 @@ class Ledger:
             return saved is not None and saved[0] >= held.end
         if held.sort == "whole":
             return held.end > self._restored and held.end in self._wholes.get(held.kind, ())
-        return held.start >= self._base and held.end <= self._framed_to
+        return held.start >= self._base and held.end <= self._framed.end
 
     def _piece(self, piece: Piece, frame: Frame, part: int = 0, parts: int = 1) -> Write:
         entry = PieceEntry(
@@ -180,8 +182,9 @@ class Ledger:
             stream_ms=piece.stream_ms,
             whole=piece.whole,
             framed_from=frame.start,
+            framed_from_ms=frame.start_ms,
             framed_to=frame.end,
-            framed_ms=frame.stream_ms,
+            framed_ms=frame.end_ms,
             part=part,
             parts=parts,
             value=piece.value,
@@ -208,16 +211,19 @@ def choose(entries: Mapping[bytes, bytes], owner: str, *, buckets: int, retentio
     saved = _newest(entry for entry in decoded.values() if isinstance(entry, BucketEntry))
     if missing := [index for index in range(buckets) if index not in saved]:
         raise Defect(f"the changelog lacks {len(missing)} of {buckets} buckets, the first is {missing[0]}")
-    resume = min(saved.values(), key=lambda entry: (entry.offset, -entry.framed_to))
+    resume = min(saved.values(), key=lambda entry: entry.offset)
     pieces = [(owner_of(key), entry) for key, entry in decoded.items() if isinstance(entry, PieceEntry)]
-    chain, parts = _cover([(whose, entry) for whose, entry in pieces if not entry.whole], resume)
+    parts = _cover([(whose, entry) for whose, entry in pieces if not entry.whole], resume, retention_ms)
     checkpoint = Checkpoint(
         offset=resume.offset,
         stream_ms=resume.stream_ms,
         buckets=[_bucket(saved[index]) for index in range(buckets)],
         pieces=sorted(parts + _wholes([entry for _, entry in pieces if entry.whole], resume), key=lambda p: p.last),
     )
-    ledger = Ledger(owner, buckets=buckets, retention_ms=retention_ms, checkpoint=checkpoint, chain=chain, found=found)
+    framed = Frame(resume.framed_to, resume.framed_ms, resume.framed_to, resume.framed_ms)
+    ledger = Ledger(
+        owner, buckets=buckets, retention_ms=retention_ms, checkpoint=checkpoint, framed=framed, found=found
+    )
     return checkpoint, ledger
 
 
@@ -229,25 +235,22 @@ def _newest(entries: Iterable[BucketEntry]) -> dict[int, BucketEntry]:
     return newest
 
 
-def _cover(entries: Sequence[tuple[bytes, PieceEntry]], resume: BucketEntry) -> tuple[list[Frame], list[Piece]]:
-    """Frames, oldest first and without a gap, of what the resume offset needs; the last ends at `resume.framed_to`."""
+def _cover(entries: Sequence[tuple[bytes, PieceEntry]], resume: BucketEntry, retention_ms: int) -> list[Piece]:
+    """The pieces of frames without a gap, back from the resume offset to where all is expired."""
     frames: dict[tuple[bytes, int, int], dict[int, PieceEntry]] = defaultdict(dict)
     for owner, entry in entries:
         frames[owner, entry.framed_from, entry.framed_to][entry.part] = entry
     whole = {(start, end): parts for (_, start, end), parts in frames.items() if len(parts) == parts[max(parts)].parts}
-    chain: list[Frame] = []
     chosen: list[Piece] = []
-    end = resume.framed_to
-    while end > resume.framed_from:
+    end, end_ms = resume.framed_to, resume.framed_ms
+    while end_ms >= 0 and end_ms >= resume.stream_ms - retention_ms:
         fitting = [span for span in whole if span[0] < end <= span[1]]
         if not fitting:
             raise Defect(f"the changelog lacks the pieces that came with records up to {end}")
-        span = min(fitting)
-        parts = [whole[span][part] for part in sorted(whole[span])]
-        chain.append(Frame(span[0], end, parts[0].framed_ms))
-        chosen += [_piece(entry) for entry in parts]
-        end = span[0]
-    return chain[::-1], chosen
+        parts = whole[min(fitting)]
+        chosen += [_piece(parts[part]) for part in sorted(parts)]
+        end, end_ms = parts[0].framed_from, parts[0].framed_from_ms
+    return chosen
 
 
 def _wholes(entries: Sequence[PieceEntry], resume: BucketEntry) -> list[Piece]:

@@ -23,6 +23,8 @@ async def watch(harness: "Harness") -> None:
     while not harness.failure.done():
         await asyncio.sleep(_LOOK_S)
         at_ms = now_ms()
+        if stood_s := harness.pulse.stood_s():
+            raise Defect(f"stood still for {stood_s:.1f} s, longer than the session: others own the partitions by now")
         harness.look_at_ends()
         for owned in list(harness.owned.values()):
             if owned.live:
