@@ -26,7 +26,7 @@ up: setup ## the broker, tracking and session, until `make down`
 
 .PHONY: down
 down: setup ## stop what `make up` started
-	@$(PYTHON_BIN)/relance kafka stop
+	@$(PYTHON_BIN)/relance down
 
 .PHONY: test
 test: ## all tests, on a real broker where that is the point

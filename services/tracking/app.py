@@ -14,6 +14,7 @@ import uvloop
 from confluent_kafka import KafkaException, Producer
 
 from relance.events.topics import BATCHES
+from relance.kafka.admin import partition_count
 from relance.kafka.shops import ShopDirectory
 from relance.kernel.errors import Defect, InputError, NotNow, RelanceError
 from relance.kernel.settings import read
@@ -85,11 +86,12 @@ class _Service:
         producer = Producer(producer_config(settings.kafka, settings.queue_bytes_max))
         async with self._shops(stop) as directory:
             keys = KeyRing(directory, self._table.set_known)
-            batcher = self._batcher(producer, stop)
+            partitions = await asyncio.to_thread(partition_count, settings.kafka, BATCHES.name)
+            batcher = self._batcher(producer, partitions, stop)
             encoder = Encoder(self._table, settings.linked_max)
             intake = Intake(Gatherer(encoder, batcher, settings.request_deadline_s), self._metrics, settings)
             http = HttpServer(self._site(intake, keys), settings)
-            raw = self._raw()
+            raw = self._raw(partitions)
             grpc = GrpcEdge(intake, keys, settings, self._edge_metrics)
             exposition = Exposition(settings.metrics_host, settings.metrics_port, self._registry, self._health)
             exposition.start()
@@ -121,11 +123,11 @@ class _Service:
         finally:
             await asyncio.to_thread(directory.close)
 
-    def _batcher(self, producer: Producer, stop: asyncio.Event) -> Batcher:
+    def _batcher(self, producer: Producer, partitions: int, stop: asyncio.Event) -> Batcher:
         def on_fatal(defect: Defect) -> None:
             self._broken(defect, stop)
 
-        publisher = Publisher(producer, self._limits, self._metrics)
+        publisher = Publisher(producer, self._limits, self._metrics, partitions=partitions)
         return Batcher(publisher, self._limits, self._metrics, on_fatal=on_fatal)
 
     def _broken(self, defect: Defect, stop: asyncio.Event) -> None:
@@ -134,14 +136,14 @@ class _Service:
         self._log.error("broken", reason=str(defect))
         stop.set()
 
-    def _raw(self) -> RawProcess | None:
+    def _raw(self, partitions: int) -> RawProcess | None:
         settings = self._settings
         if not settings.raw_topic:
             return None
         raw = RawProcess(
             RawSettings(
                 kafka=settings.kafka, log_level=settings.log_level, metrics_host=settings.metrics_host,
-                metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=self._limits,
+                metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=self._limits, partitions=partitions,
                 raw=RawLimits(alarm_share=settings.raw_dead_letter_share_max, pauses=settings.raw_pauses),
             )
         )  # fmt: skip

@@ -175,6 +175,7 @@ def _network(address: str) -> str:
 def _cors(origin: bytes) -> Sequence[Header]:
     return (
         (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", b"retry-after"),
         (b"access-control-allow-credentials", b"true"),  # beacons are sent with credentials; none is read here
         (b"vary", b"origin"),
     )

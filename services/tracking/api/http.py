@@ -154,7 +154,7 @@ async def answer_each(send: Send, count: int, rejected: Sequence[Rejected], head
     """The answer to several events of which some were rejected: 207, or 422 when none was accepted."""
     if len(rejected) == count:
         shown = [one.shown() for one in rejected]
-        raise Refused(422, "no event of this request can be taken", headers, {"accepted": 0, "rejected": shown})
+        raise Refused(422, "no event of this request can be taken", extra={"accepted": 0, "rejected": shown})
     await respond(send, 207, encode_results(count - len(rejected), rejected), headers=headers)
     return 207
 

@@ -81,7 +81,7 @@ def _add_tracker(site: Site, script: bytes) -> None:
     @site.head("/relance.js", include_in_schema=False)
     @site.get("/relance.js", tags=["browser"])
     async def tracker(request: Request) -> Response:
-        """The browser tracker; see docs/browser.md."""
+        """The browser tracker; see docs/browser-tracker.md."""
         if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):

@@ -132,7 +132,7 @@ def serve(settings: RawSettings, stopping: threading.Event) -> None:
 def _topic(settings: RawSettings, shops: ShopTable, metrics: Metrics) -> RawTopic:
     config = consumer_config(settings.kafka, settings.group) | {
         "isolation.level": "read_committed",  # shops may write in transactions
-        "partition.assignment.strategy": "cooperative-sticky",
+        "partition.assignment.strategy": "range,roundrobin",  # librdkafka's cooperative one has stalled for others
     }
     producer = Producer(producer_config(settings.kafka, settings.out.queue_bytes_max))
 
