@@ -71,8 +71,8 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             )
         except grpc.aio.AioRpcError as error:
             code = error.code()
-            text = error.details() or "the owner did not answer"
-        await _refuse(context, grpc.StatusCode.UNAVAILABLE if code == grpc.StatusCode.DEADLINE_EXCEEDED else code, text)
+            code = grpc.StatusCode.UNAVAILABLE if code == grpc.StatusCode.DEADLINE_EXCEEDED else code
+            return await _refuse(context, code, error.details() or "the owner did not answer")
 
     @override
     async def StreamSignals(

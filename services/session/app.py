@@ -63,7 +63,9 @@ class _Service:
         self._harness: Harness | None = None
         self._shops = ShopDirectory(settings.kafka)
         self._heartbeat = Heartbeat(_HEARTBEAT_LIMIT_S, time.monotonic)
-        self._health = Health(live={"loop": self._heartbeat}, ready={"partitions": self._unready, "shops": self._shops.unready})
+        self._health = Health(
+            live={"loop": self._heartbeat}, ready={"partitions": self._unready, "shops": self._shops.unready}
+        )
 
     async def run(self) -> int:
         """Start, work, end; returns the exit code."""

@@ -2,18 +2,36 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from services.session.topology import DELAY_BOUNDS_MS, SessionMachine
+from services.session.domain.engine import Engine
 
-__all__ = ["PartitionNumbers", "SessionCollector"]
+__all__ = ["DELAY_BOUNDS_MS", "Counted", "PartitionNumbers", "SessionCollector"]
+
+DELAY_BOUNDS_MS: Final = (5, 10, 20, 40, 80, 120, 200, 350, 500, 1_000, 2_000, 5_000, 30_000, 300_000)
 
 PartitionNumbers = Any  # relance.kafka.harness.PartitionStatus
+
+
+class Counted(Protocol):
+    """What a partition's machine has counted; `delays` by DELAY_BOUNDS_MS, one more for what is above."""
+
+    engine: Engine
+    fired: Counter[tuple[str, str]]
+    delays: list[int]
+    delay_sum_ms: int
+
+    @property
+    def stream_ms(self) -> int:
+        """Stream time."""
+        ...
+
+
 _EVENT_FATES = ("applied", "duplicate", "late", "quiet", "skipped")
 
 
@@ -21,7 +39,7 @@ class SessionCollector(Collector):
     """`partitions()` gives (harness's numbers, machine) of each owned partition."""
 
     def __init__(
-        self, registry: CollectorRegistry, partitions: Callable[[], Sequence[tuple[PartitionNumbers, SessionMachine]]]
+        self, registry: CollectorRegistry, partitions: Callable[[], Sequence[tuple[PartitionNumbers, Counted]]]
     ) -> None:
         self._partitions = partitions
         registry.register(self)
@@ -34,7 +52,7 @@ class SessionCollector(Collector):
         yield from _gauges(owned)
         yield _delays([machine for _, machine in owned])
 
-    def _counters(self, owned: Sequence[tuple[PartitionNumbers, SessionMachine]]) -> Iterator[Any]:
+    def _counters(self, owned: Sequence[tuple[PartitionNumbers, Counted]]) -> Iterator[Any]:
         events = CounterMetricFamily("relance_session_events", "Events by fate", labels=["fate"])
         for fate in _EVENT_FATES:
             events.add_metric([fate], sum(machine.engine.counts[fate] for _, machine in owned))
@@ -53,8 +71,8 @@ class SessionCollector(Collector):
         )  # fmt: skip
 
 
-def _gauges(owned: Sequence[tuple[PartitionNumbers, SessionMachine]]) -> Iterator[Any]:
-    rows: list[tuple[str, str, Callable[[PartitionNumbers, SessionMachine], float | None]]] = [
+def _gauges(owned: Sequence[tuple[PartitionNumbers, Counted]]) -> Iterator[Any]:
+    rows: list[tuple[str, str, Callable[[PartitionNumbers, Counted], float | None]]] = [
         ("open_sessions", "Live sessions", lambda _, machine: machine.engine.live),
         ("lag_records", "Records in the log that were not applied", lambda numbers, _: numbers.lag),
         ("records", "Records applied by this owner", lambda numbers, _: numbers.records),
@@ -75,7 +93,7 @@ def _gauges(owned: Sequence[tuple[PartitionNumbers, SessionMachine]]) -> Iterato
         yield family
 
 
-def _delays(machines: Sequence[SessionMachine]) -> HistogramMetricFamily:
+def _delays(machines: Sequence[Counted]) -> HistogramMetricFamily:
     counts = [sum(machine.delays[place] for machine in machines) for place in range(len(DELAY_BOUNDS_MS) + 1)]
     buckets: list[tuple[str, float]] = []
     total = 0

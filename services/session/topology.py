@@ -20,6 +20,7 @@ from services.session.domain.layout import ENDED as ENDED_KIND
 from services.session.domain.memory import Run, decode_book, decode_seen, encode_book, encode_seen
 from services.session.domain.seen import WITHIN_MS
 from services.session.domain.signals import Signals
+from services.session.metrics import DELAY_BOUNDS_MS
 
 __all__ = ["SessionFactory", "SessionMachine"]
 
@@ -28,7 +29,6 @@ SEEN: Final = "seen"
 _IDS_A_PIECE: Final = 40_000  # 12 bytes each before compression, hashes do not compress: below 512 KB
 _ENDED_A_MESSAGE: Final = 10_000
 _TIME_MAX_MS: Final = 253_402_300_800_000  # the year 10000
-DELAY_BOUNDS_MS: Final = (5, 10, 20, 40, 80, 120, 200, 350, 500, 1_000, 2_000, 5_000, 30_000, 300_000)
 
 
 class Tick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):

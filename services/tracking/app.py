@@ -143,7 +143,8 @@ class _Service:
         raw = RawProcess(
             RawSettings(
                 kafka=settings.kafka, log_level=settings.log_level, metrics_host=settings.metrics_host,
-                metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=self._limits, partitions=partitions,
+                metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=self._limits,
+                partitions=partitions,
                 raw=RawLimits(alarm_share=settings.raw_dead_letter_share_max, pauses=settings.raw_pauses),
             )
         )  # fmt: skip

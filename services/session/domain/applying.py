@@ -7,6 +7,16 @@ from numba import njit
 
 from relance.events.batch import FLAG_PERSON, FLAG_RETURNING, FLAG_RETURNING_GIVEN
 from relance.events.catalog import CODE, EVENT_TYPES
+from services.session.domain.cart import (
+    ADDED,
+    CHECKOUT_TYPES,
+    PRODUCT,
+    UPDATED,
+    apply_cart,
+    empty_cart,
+    fall_back,
+    set_stage,
+)
 from services.session.domain.firing import emit, free_node, take_node, window_at
 from services.session.domain.index import find, home_of, insert, key_hash, take_row
 from services.session.domain.layout import (
@@ -41,23 +51,16 @@ __all__ = ["apply_event"]
 _STAGE: Final = np.zeros(256, np.uint8)
 _QUIET: Final = np.zeros(256, np.bool_)
 _CART: Final = np.zeros(256, np.bool_)  # cart.*
-_CHECKOUT: Final = np.zeros(256, np.bool_)  # checkout.*
 for _type in EVENT_TYPES:
     _STAGE[_type.code] = _type.stage
     _QUIET[_type.code] = _type.quiet
     _CART[_type.code] = _type.name.startswith("cart.")
-    _CHECKOUT[_type.code] = _type.name.startswith("checkout.")
-_ADDED: Final = CODE["cart.product_added"]
-_REMOVED: Final = CODE["cart.product_removed"]
-_UPDATED: Final = CODE["cart.updated"]
 _STARTED: Final = CODE["checkout.started"]
 _SUCCEEDED: Final = CODE["payment.succeeded"]
 _COMPLETED: Final = CODE["order.completed"]
 _CONSENT: Final = CODE["consent.changed"]
 _LINKED: Final = CODE["identity.linked"]
-_PRODUCT: Final = 2
 _CART_STAGE: Final = 3
-_MAX_ITEMS: Final = 2**31 - 1
 
 _STREAM = Register.STREAM
 _OFFSET = Register.OFFSET
@@ -136,96 +139,15 @@ def _note_facts(row: Row, c: Columns, i: int) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _empty_cart(row: Row) -> None:
-    row.items = np.int32(0)
-    row.total = 0
-    row.top_price = ABSENT
-    row.currency = np.uint16(0)
-    row.state = np.uint16(row.state | TOTAL_KNOWN)
-
-
-@njit(cache=True, _nrt=False, forceinline=True)
-def _set_stage(row: Row, stage: int) -> None:
-    row.state = np.uint16((row.state & ~STAGE_MASK) | stage)
-
-
-@njit(cache=True, _nrt=False, forceinline=True)
-def _fall_back(row: Row) -> None:
-    """The stage of a session whose cart is empty."""
-    _set_stage(row, _PRODUCT if row.state & PRODUCT_SEEN else 1)
-
-
-@njit(cache=True, _nrt=False, forceinline=True)
-def _move_items(row: Row, c: Columns, i: int, sign: int) -> None:
-    """Add (1) or take (-1) the event's items."""
-    quantity = int(c.items[i])
-    value = c.value[i]
-    top = c.top_price[i]
-    if quantity <= 0:
-        quantity = 1
-        value = ABSENT
-        top = ABSENT
-    currency = c.currency[i]
-    known = row.state & TOTAL_KNOWN != 0 and value != ABSENT
-    if currency != 0:
-        if row.currency != 0 and row.currency != currency:
-            known = False
-        row.currency = currency
-    if known:
-        row.total += sign * value
-    else:
-        row.state = np.uint16(row.state & ~TOTAL_KNOWN)
-    row.items = np.int32(min(row.items + sign * quantity, _MAX_ITEMS))
-    if sign > 0 and top != ABSENT:
-        row.top_price = max(row.top_price, top)
-
-
-@njit(cache=True, _nrt=False, forceinline=True)
-def _set_cart(row: Row, c: Columns, i: int) -> None:
-    row.items = c.items[i]
-    row.top_price = c.top_price[i]
-    if c.currency[i] != 0:
-        row.currency = c.currency[i]
-    if c.total[i] != ABSENT:
-        row.total = c.total[i]
-        row.state = np.uint16(row.state | TOTAL_KNOWN)
-    else:
-        row.state = np.uint16(row.state & ~TOTAL_KNOWN)
-
-
-@njit(cache=True, _nrt=False, forceinline=True)
-def _apply_cart(row: Row, c: Columns, i: int) -> bool:
-    """Let a `cart.*` or `checkout.*` event change the cart; True if it emptied it."""
-    code = c.type[i]
-    if _CHECKOUT[code] and (c.items[i] < 0 or c.time[i] < row.cart_time):
-        return False
-    row.cart_time = c.time[i]
-    if code == _ADDED:
-        _move_items(row, c, i, 1)
-        return False
-    if code == _REMOVED:
-        _move_items(row, c, i, -1)
-        emptied = row.items <= 0
-    else:
-        emptied = c.items[i] == 0 or (code == _UPDATED and c.items[i] < 0)
-        if c.items[i] > 0:
-            _set_cart(row, c, i)
-    if emptied:
-        _empty_cart(row)
-        _fall_back(row)
-    return emptied
-
-
-@njit(cache=True, _nrt=False, forceinline=True)
 def _apply_stage(row: Row, code: int, blocked: int) -> None:
     """Raise the stage to the event's, unless an order or payment keeps stages 3 to 5 shut."""
     stage = np.int64(_STAGE[code])
-    if stage == _PRODUCT:
+    if stage == PRODUCT:
         row.state = np.uint16(row.state | PRODUCT_SEEN)
     if stage >= _CART_STAGE and blocked != ABSENT and row.opener_time <= blocked:
         return
     if stage > row.state & STAGE_MASK:
-        _set_stage(row, stage)
+        set_stage(row, stage)
 
 
 @njit(cache=True, _nrt=False)
@@ -304,8 +226,8 @@ def _convert(t: Tables, r: int, at: int) -> None:
     row.episode = np.uint16(min(row.episode + 1, 65_535))
     row.state = np.uint16(row.state & ~PRODUCT_SEEN)
     if row.cart_time <= at:
-        _empty_cart(row)
-        _set_stage(row, 1)
+        empty_cart(row)
+        set_stage(row, 1)
     _disarm(t, r, at)
     _keep_time(t, r, ORDER, at)
 
@@ -347,15 +269,15 @@ def _change(t: Tables, c: Columns, i: int, r: int) -> None:
     if not _QUIET[code]:
         _note_origin(t, c, i, r)
         emptied = False
-        if _CART[code] or _CHECKOUT[code]:
-            if code == _ADDED or code == _STARTED or (code == _UPDATED and c.items[i] > 0):
+        if _CART[code] or CHECKOUT_TYPES[code]:
+            if code == ADDED or code == _STARTED or (code == UPDATED and c.items[i] > 0):
                 row.opener_time = max(row.opener_time, at)
-            emptied = _apply_cart(row, c, i)
+            emptied = apply_cart(row, c, i)
         if code == _COMPLETED:
             _convert(t, r, at)
             return
         if code == _SUCCEEDED:
-            _fall_back(row)
+            fall_back(row)
             _disarm(t, r, at)
             _keep_time(t, r, PAID, at)
             return
