@@ -47,6 +47,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=ROOT / "benchmarks" / "results", help="where the numbers are kept"
     )
+    parser.add_argument(
+        "--measures", default=",".join(_MEASURES), help=f"of {', '.join(_MEASURES)}; default: all; none: -"
+    )
     parser.add_argument("--heap-mb", type=int, default=1024, help="of the broker (default %(default)s)")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -73,7 +76,11 @@ def main() -> int:
         _CONSOLE.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/] {text}", highlight=False)
 
     told("building what is not built yet")
-    build(arguments.names)
+    try:
+        build(arguments.names)
+    except RuntimeError as error:
+        told(f"[red]{error}[/]")
+        return 1
     load_before = os.getloadavg()[0]
     if load_before > 0.5:
         told(f"[yellow]this machine is busy (load {load_before:.1f}): the numbers are indicative only[/]")

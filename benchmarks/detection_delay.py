@@ -88,9 +88,12 @@ def _time(kafka: str, file: str, rate: float, seconds: float, logs: Path) -> tup
     writer = Tree("pace", command, log=logs / "pace.log", environ=os.environ, directory=ROOT)
     delays: list[float] = []
     first_s = 0.0
-    until = time.monotonic() + seconds + (GAP_MS + GRACE_MS) / 1000 + 10
+    until = time.monotonic() + 2 * seconds + 60
+    after_s = (GAP_MS + GRACE_MS) / 1000 + 2
     try:
         while time.monotonic() < until:
+            if after_s and not writer.running():
+                until, after_s = time.monotonic() + after_s, 0.0
             messages = reader.consume(1_000, 0.002)
             now_ms = time.time() * 1000
             if messages and not first_s:
@@ -104,7 +107,11 @@ def _time(kafka: str, file: str, rate: float, seconds: float, logs: Path) -> tup
         reader.close()
         writer.stop()
     words = log_tail(writer.log, 1)
-    return delays, float(words)
+    try:
+        return delays, float(words)
+    except ValueError:
+        message = f"the writer failed or did not end in time: {words}"
+        raise RuntimeError(message) from None
 
 
 def _due(topic: str, value: bytes) -> Iterator[int]:

@@ -38,15 +38,17 @@ class LiveService:
 
     def metrics(self) -> dict[str, float]:
         """Every family's sum over its labels; nothing while the service does not answer."""
+        return {name: sum(values) for name, values in self.series().items()}
+
+    def series(self) -> dict[str, list[float]]:
+        """Every family's values, one for each set of labels; nothing while the service does not answer."""
         status, text = self._ask("/metrics")
-        if status != 200:
-            return {}
-        sums: dict[str, float] = defaultdict(float)
-        for line in text.splitlines():
-            found = _LINE.match(line)
-            if found is not None:
-                sums[found[1]] += float(found[2])
-        return dict(sums)
+        found = (_LINE.match(line) for line in text.splitlines()) if status == 200 else ()
+        values: dict[str, list[float]] = defaultdict(list)
+        for line in found:
+            if line is not None:
+                values[line[1]].append(float(line[2]))
+        return values
 
     def ready(self) -> bool:
         """Whether the service says that it is ready."""

@@ -27,11 +27,12 @@ def pace(kafka: str, file: str, rate: float, seconds: float) -> float:
     )  # fmt: skip
     began = time.monotonic()
     sent = 0
+    total = int(rate * seconds)
     late_s = 0.0
     with open(file, "rb", buffering=1 << 20) as log:  # noqa: PTH123 - the buffer is the point
-        while sent < rate * seconds:
+        while sent < total:
             now_s = time.monotonic() - began
-            wanted = min(int(now_s * rate), int(rate * seconds))
+            wanted = min(int(now_s * rate), total)
             late_s = max(late_s, (wanted - sent) / rate - _STEP_S)
             for _ in range(wanted - sent):
                 row = log.read(EVENT_BYTES)

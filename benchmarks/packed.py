@@ -33,7 +33,7 @@ EIGHT_WINDOWS: Final = Definitions(
         Window(id="product", stage="product", inactivity=timedelta(minutes=15)),
         Window(id="product-known", stage="product", inactivity=timedelta(minutes=20), when=When(known_person=True)),
         Window(id="cart", stage="cart", inactivity=timedelta(minutes=20)),
-        Window(id="cart-2", stage="cart", inactivity=timedelta(minutes=25), when=When(cart_total_at_least_minor=50_000)),
+        Window(id="big", stage="cart", inactivity=timedelta(minutes=25), when=When(cart_total_at_least_minor=50_000)),
         Window(id="checkout", stage="checkout", inactivity=timedelta(minutes=10)),
         Window(id="payment", stage="payment", inactivity=timedelta(minutes=5)),
         Window(id="payment-failed", event="payment.failed", inactivity=timedelta(minutes=5)),

@@ -134,7 +134,8 @@ def build(names: Iterable[str]) -> None:
                 f"{job}: Maven",
                 ["mvn", "-q", "-f", str(_RIVALS / job / "pom.xml"), f"-Dbench.build={_BUILD / job}", "package"],
             )
-    for service in ("session", "tracking"):  # compiled once for each state of the sources, as `make setup` does
+    for warming in sorted((ROOT / "services").glob("*/domain/warming.py")):  # once for each state of the sources
+        service = warming.parts[-3]
         warm = f"from services.{service}.domain.warming import warm; warm()"
         _command(f"kernels of {service}", [sys.executable, "-c", warm])
     if "quix" in wanted and _stale(_BUILD / "quix" / "ready", [_RIVALS / "quix" / "requirements.txt"]):
