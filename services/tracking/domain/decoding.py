@@ -20,6 +20,7 @@ __all__ = ["Row", "corrected_ms", "path_of", "row_of", "type_name", "utm_campaig
 
 _PAGE_MAX: Final = 200
 _CAMPAIGN_MAX: Final = 100
+_YEAR_1_MS: Final = -62_135_596_800_000
 _FAR_MS: Final = 253_402_300_800_000  # the year 10000
 _PRODUCT_TYPES: Final = frozenset(kind.name for kind in EVENT_TYPES if kind.stage is Stage.PRODUCT)
 FACT_TYPES: Final = frozenset(kind.name for kind in EVENT_TYPES if kind.fact)
@@ -52,8 +53,14 @@ def type_name(event: Event) -> str:
 
 
 def corrected_ms(event: Event, received_ms: int | None) -> int:
-    """The event's time, corrected by what its sender's clock was wrong. Raises EventError when that leads nowhere."""
+    """The event's time, corrected by what its sender's clock was wrong. Raises EventError when that leads nowhere.
+
+    In UTC it lies in the years 1 to 9999, whatever its zone: an instant outside them has no text, and the session
+    service would make a dead letter of the whole batch.
+    """
     time_ms = to_ms(event.time)
+    if not _YEAR_1_MS <= time_ms < _FAR_MS:
+        raise EventError((Problem("time", "is outside the years 1 to 9999 in UTC"),))
     if event.senttime is None or received_ms is None:
         return time_ms
     corrected = time_ms + received_ms - to_ms(event.senttime)
