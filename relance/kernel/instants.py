@@ -24,4 +24,4 @@ def to_ms(instant: datetime) -> int:
 
 def format_ms(ms: int) -> str:
     """RFC 3339 UTC with milliseconds: ``2026-11-22T10:00:00.000Z``."""
-    return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
