@@ -27,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # the raw topic, read by a process of its own
     raw_topic: bool = True  # whether `shop-events` is read here
-    raw_metrics_port: Port = 9102
+    raw_metrics_port: Port = 9103  # 9102 is the session service's
     raw_dead_letter_share_max: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1  # above it: an alarm
     raw_pauses: bool = False  # whether a partition is paused above that share
 
