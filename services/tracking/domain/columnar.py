@@ -5,6 +5,7 @@ alone take 2.7 us and `pyarrow.json` with an explicit schema 4.0 us, both before
 takes only what the strict decoder takes; what it is unsure of, the strict decoder decides, event by event.
 """
 
+import string
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -17,7 +18,6 @@ from relance.events.batch import ABSENT
 from relance.events.codec import EventError, decode
 from relance.events.envelope import shop_of
 from relance.events.faults import Problem
-from relance.kernel.errors import InputError
 from relance.kernel.instants import format_ms
 from services.tracking.domain import columns, facts, kernel, members, rows
 from services.tracking.domain.decoding import FACT_TYPES, Row, corrected_ms, row_of, type_name
@@ -114,10 +114,6 @@ class Encoder:
         spans[:, 0] = spans[:, 1] - sizes
         return _Run(self._state, values, buffer, spans, (_times(received_ms), _times(arrival_ms)), shop).encoded()
 
-    def encode_array(self, body: bytes, *, received_ms: Times = None, shop: str | None = None) -> Encoded:
-        """As `encode`, of the elements of a JSON array. Raises InputError when `body` is no JSON array."""
-        return self.encode(split(body), received_ms=received_ms, shop=shop)
-
 
 class _State:
     """What lasts from call to call: tables for compiled code, and the visitors."""
@@ -135,6 +131,8 @@ class _State:
         self.book[members.FIELDS] = tables.fields.ctypes.data
         self.book[members.SHAPES] = tables.shapes.ctypes.data
         self.book[members.TYPES] = tables.types.ctypes.data
+        self._digits = np.frombuffer(bytes(map(_digit, range(256))), np.uint8)
+        self.book[members.HEX] = self._digits.ctypes.data
 
     def allow(self, shop: str | None) -> None:
         """Tell compiled code which shops there are, and which alone is allowed; None: all that are known."""
@@ -147,18 +145,12 @@ class _State:
         self.book[members.SHOP_ONLY] = -1 if shop is None else (_NOBODY if code is None else code)
 
 
-def split(body: bytes) -> Sequence[bytes]:
-    """The elements of a JSON array, as they stand. Raises InputError when `body` is none."""
-    data = np.frombuffer(bytearray(body) + bytes(PADDING_BYTES), np.uint8)
-    start = data.ctypes.data
-    spans = np.empty((body.count(b"{") + 1, 2), np.int64)
-    count = kernel.split_array(start, start + len(body), spans)
-    if count >= 0:
-        return [body[first:last] for first, last in (spans[:count] - start).tolist()]
-    try:
-        return [bytes(raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])]
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise InputError(f"no JSON array: {error}") from None
+def _digit(byte: int) -> int:
+    """`members.HEX` of one byte."""
+    letter = chr(byte)
+    if letter not in string.hexdigits:
+        return 0x80
+    return int(letter, 16) | (0x10 if letter.isupper() else 0)
 
 
 def _times(times: Times) -> npt.NDArray[np.int64]:

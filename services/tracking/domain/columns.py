@@ -1,6 +1,6 @@
 """From what was noted of an event to its row, in compiled code; `decoding.row_of` says the same in plain Python."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -10,10 +10,11 @@ from services.tracking.domain.content import is_granted
 from services.tracking.domain.hashing import hash64_span
 from services.tracking.domain.memory import byte_at, cell, put_byte, put_word, word_at
 from services.tracking.domain.partition import murmur2_words
-from services.tracking.domain.scan import UNSURE, hex_pair
+from services.tracking.domain.scan import UNSURE
+from services.tracking.domain.texts import campaign, copy, cut, path
 
 __all__ = [
-    "META_WIDTH", "cart", "consent", "currency", "given", "identity", "key", "shop_code", "strings", "time",
+    "META_WIDTH", "cart", "consent", "currency", "given", "identity", "key", "source", "strings", "time",
     "type_line", "visitor",
 ]  # fmt: skip
 
@@ -42,10 +43,6 @@ _W: Final = 8 * members.NOTE_WIDTH
 _PAGE_MAX: Final = 200
 _CAMPAIGN_MAX: Final = 100
 _FAR_MS: Final = 2**46  # the year 4199
-_UTM: Final = b"utm_campaign="
-_UTM_FIRST: Final = np.uint64(int.from_bytes(_UTM[:8], "little"))
-_UTM_SECOND: Final = np.uint64(int.from_bytes(_UTM[8:13].ljust(8, b"\0"), "little"))
-_FIVE: Final = np.uint64(0xFF_FFFF_FFFF)
 _SHOPS: Final = np.uint64(int.from_bytes(b"/shops/\0", "little"))
 _SEVEN: Final = np.uint64(0x00FF_FFFF_FFFF_FFFF)
 
@@ -89,7 +86,7 @@ def _is_word_byte(byte: int) -> bool:
 
 
 @njit(nogil=True)
-def shop_code(book: int, start: int, end: int) -> int:
+def _shop_code(book: int, start: int, end: int) -> int:
     """Code of the shop in the source text; negative when it is of another form, not known, or not allowed."""
     first = start + 7
     if end <= first or (word_at(start) & _SEVEN) != _SHOPS or not _is_word_byte(byte_at(first)):
@@ -123,14 +120,35 @@ def shop_code(book: int, start: int, end: int) -> int:
 
 @njit(nogil=True)
 def _same(one: int, other: int, size: int) -> bool:
-    for place in range(size):  # noqa: SIM110 - generators do not compile
+    place = 0
+    while place + 8 <= size:
+        if word_at(one + place) != word_at(other + place):
+            return False
+        place += 8
+    while place < size:
         if byte_at(one + place) != byte_at(other + place):
             return False
+        place += 1
     return True
 
 
 @njit(nogil=True)
-def visitor(row: int, meta: int, start: int, end: int) -> None:
+def source(book: int, notes: int) -> int:
+    """Code of the event's shop, as `_shop_code`; neighbours often have one source, so the last one is remembered."""
+    line = notes + _R_SOURCE * _W
+    last = notes + members.LAST_SOURCE * _W
+    start = cell(line, members.START)
+    size = cell(line, members.END) - start
+    if cell(last, 1) != size or not _same(cell(last, 0), start, size):
+        put_word(last, start)
+        put_word(last + 8, size)
+        put_word(last + 16, np.int64(hash64_span(start, start + size, np.uint64(0))))
+        put_word(last + 24, _shop_code(book, start, start + size))
+    return cell(last, 3)
+
+
+@njit(nogil=True)
+def visitor(book: int, row: int, meta: int, start: int, end: int) -> None:
     """The visitor's words and partition, and how the id was spelled; other strings than UUIDs are left open."""
     put_word(meta + 8 * VISITOR, TEXT)
     if (
@@ -138,21 +156,21 @@ def visitor(row: int, meta: int, start: int, end: int) -> None:
         or byte_at(start + 18) != 0x2D or byte_at(start + 23) != 0x2D
     ):  # fmt: skip
         return
+    digits = cell(book, members.HEX)
     at = start
-    upper = 0
-    faulty = 0
+    kinds = 0
     for place in range(16):
         if place in (4, 6, 8, 10):
             at += 1
-        value = hex_pair(at)
-        faulty |= value
-        upper |= (~byte_at(at) & byte_at(at) >> 1 & 0x20) | (~byte_at(at + 1) & byte_at(at + 1) >> 1 & 0x20)
-        put_byte(row + place, value)
+        high = byte_at(digits + byte_at(at))
+        low = byte_at(digits + byte_at(at + 1))
+        kinds |= high | low
+        put_byte(row + place, (high << 4) | (low & 0xF))
         at += 2
-    if faulty < 0:
+    if kinds & 0x80:
         return
     put_word(row + 8 * rows.PARTITION_HASH, murmur2_words(cell(row, 0), cell(row, 1)))
-    put_word(meta + 8 * VISITOR, UUID_OTHERWISE if upper else CANONICAL)
+    put_word(meta + 8 * VISITOR, UUID_OTHERWISE if kinds & 0x10 else CANONICAL)
 
 
 @njit(nogil=True)
@@ -192,67 +210,6 @@ def time(notes: int, meta: int, received_ms: int) -> int:
 
 
 @njit(nogil=True)
-def _copy(start: int, end: int, target: int) -> int:
-    at = start
-    while at < end:
-        put_byte(target, byte_at(at))
-        at += 1
-        target += 1
-    return target
-
-
-@njit(nogil=True)
-def _cut(start: int, end: int, most: int) -> int:
-    """Where the text must end so that it has at most `most` characters; negative when bytes are not characters."""
-    if end - start <= most:
-        return end
-    for at in range(start, end):
-        if byte_at(at) >= 0x80:
-            return UNSURE
-    return start + most
-
-
-@njit(nogil=True)
-def _path(start: int, end: int) -> Any:
-    """Start and end of the URL's path, as `decoding.path_of`, and where its query or fragment begins."""
-    last = start
-    slashes = 0
-    while last < end and byte_at(last) != 0x3F and byte_at(last) != 0x23:
-        if slashes == 0 and last + 1 < end and byte_at(last) == 0x2F and byte_at(last + 1) == 0x2F:
-            slashes = last
-        last += 1
-    if slashes == 0 or not (slashes == start or byte_at(slashes - 1) == 0x3A):
-        return start, last, last
-    at = slashes + 2
-    while at < last and byte_at(at) != 0x2F:
-        at += 1
-    if at == last:
-        return slashes, slashes + 1, last
-    return at, last, last
-
-
-@njit(nogil=True)
-def _campaign(start: int, end: int) -> Any:
-    """utm_campaign in the query that begins at `start` (with its ``?``), empty without one; negative when unsure."""
-    at = start
-    while at < end and byte_at(at) != 0x23:
-        separated = at == start or byte_at(at) == 0x26
-        at += 1
-        if not separated:
-            continue
-        if end - at > 13 and word_at(at) == _UTM_FIRST and (word_at(at + 8) & _FIVE) == _UTM_SECOND:
-            first = at + 13
-            at = first
-            while at < end and byte_at(at) not in (0x26, 0x23):
-                if byte_at(at) in (0x25, 0x2B):
-                    return UNSURE, UNSURE
-                at += 1
-            if at > first:
-                return first, at
-    return start, start
-
-
-@njit(nogil=True)
 def strings(book: int, notes: int, row: int, target: int) -> int:
     """Write product, page and campaign at `target`, and their sizes into the row; negative when unsure."""
     start, end = 0, 0
@@ -264,33 +221,33 @@ def strings(book: int, notes: int, row: int, target: int) -> int:
             start = cell(notes + _R_ITEMS * _W, content.ITEMS_PRODUCT_START)
             end = cell(notes + _R_ITEMS * _W, content.ITEMS_PRODUCT_END) if start else 0
     put_word(row + 8 * rows.PRODUCT_BYTES, end - start)
-    target = _copy(start, end, target)
+    target = copy(start, end, target)
     path_start, path_end, query, url_end = 0, 0, 0, 0
     if given(notes, _R_URL):
         url_end = cell(notes + _R_URL * _W, members.END)
-        path_start, path_end, query = _path(cell(notes + _R_URL * _W, members.START), url_end)
+        path_start, path_end, query = path(cell(notes + _R_URL * _W, members.START), url_end)
     start, end = path_start, path_end
     if given(notes, _R_PAGE) and cell(notes + _R_PAGE * _W, members.END) > cell(notes + _R_PAGE * _W, members.START):
         start = cell(notes + _R_PAGE * _W, members.START)
         end = cell(notes + _R_PAGE * _W, members.END)
-    end = _cut(start, end, _PAGE_MAX)
+    end = cut(start, end, _PAGE_MAX)
     if end < 0:
         return UNSURE
     put_word(row + 8 * rows.PAGE_BYTES, end - start)
-    target = _copy(start, end, target)
+    target = copy(start, end, target)
     start, end = 0, 0
     if given(notes, _R_CAMPAIGN):
         start = cell(notes + _R_CAMPAIGN * _W, members.START)
         end = cell(notes + _R_CAMPAIGN * _W, members.END)
     if start == end and query < url_end and byte_at(query) == 0x3F:
-        start, end = _campaign(query, url_end)
+        start, end = campaign(query, url_end)
         if start < 0:
             return UNSURE
-    end = _cut(start, end, _CAMPAIGN_MAX)
+    end = cut(start, end, _CAMPAIGN_MAX)
     if end < 0:
         return UNSURE
     put_word(row + 8 * rows.CAMPAIGN_BYTES, end - start)
-    return _copy(start, end, target)
+    return copy(start, end, target)
 
 
 @njit(nogil=True)
@@ -337,10 +294,9 @@ def cart(notes: int, row: int) -> None:
 
 @njit(nogil=True)
 def identity(notes: int, row: int) -> None:
-    """Event hash, device and flags."""
-    source = notes + _R_SOURCE * _W
+    """Event hash, device and flags; `source` comes first."""
     line = notes + _R_ID * _W
-    seed = hash64_span(cell(source, members.START), cell(source, members.END), np.uint64(0))
+    seed = word_at(notes + members.LAST_SOURCE * _W + 16)
     put_word(row + 8 * rows.EVENT_HASH, np.int64(hash64_span(cell(line, members.START), cell(line, members.END), seed)))
     device = cell(notes + _R_DEVICE * _W, members.START) if given(notes, _R_DEVICE) else 0
     put_word(row + 8 * rows.DEVICE, device)

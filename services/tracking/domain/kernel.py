@@ -12,12 +12,11 @@ from services.tracking.domain.members import member_at, next_member, note_field
 from services.tracking.domain.memory import byte_at, cell, put_word
 from services.tracking.domain.scan import UNSURE, after_space, skip_value
 
-__all__ = ["encode_events", "split_array"]
+__all__ = ["encode_events"]
 
 _ABSENT: Final = -(2**63)
 _W: Final = 8 * members.NOTE_WIDTH
 _R_TYPE: Final = shapes.ENVELOPE_ROLES["type"]
-_R_SOURCE: Final = shapes.ENVELOPE_ROLES["source"]
 _R_VISITOR: Final = shapes.ENVELOPE_ROLES["visitorid"]
 
 
@@ -79,8 +78,7 @@ def _encode_event(
     after = _scan_event(book, notes, after_space(at))
     if after < 0 or (after != end and after_space(after) != end):  # beyond the end: NUL or a bracket, never `end`
         return UNSURE
-    source = notes + _R_SOURCE * _W
-    shop = columns.shop_code(book, cell(source, members.START), cell(source, members.END))
+    shop = columns.source(book, notes)
     currency = columns.currency(notes)
     time_ms = columns.time(notes, meta, received_ms)
     if shop < 0 or currency < 0 or time_ms == _ABSENT:
@@ -91,7 +89,7 @@ def _encode_event(
             return UNSURE
         put_word(meta + 8 * VISITOR_START, cell(line, members.RAW_START))
         put_word(meta + 8 * VISITOR_END, cell(line, members.RAW_END))
-        columns.visitor(row, meta, cell(line, members.START), cell(line, members.END))
+        columns.visitor(book, row, meta, cell(line, members.START), cell(line, members.END))
     else:
         columns.key(notes, meta)
     put_word(row + 8 * rows.SHOP, shop)
@@ -122,6 +120,7 @@ def encode_events(
     """
     target = np.int64(strings.ctypes.data)
     first = target
+    put_word(np.int64(notes.ctypes.data) + members.LAST_SOURCE * _W + 8, -1)  # what it points to is of another call
     for place in range(spans.shape[0]):
         row = np.int64(table.ctypes.data) + place * (8 * rows.WIDTH)
         line = np.int64(meta.ctypes.data) + place * (8 * META_WIDTH)
@@ -133,33 +132,3 @@ def encode_events(
         if after > 0:
             target = after
     return target - first
-
-
-@njit(nogil=True, cache=True)  # what it calls is compiled into it
-def split_array(start: int, end: int, spans: Any) -> int:
-    """Spans of the elements of the JSON array in memory from `start` to `end`; how many there are.
-
-    Negative: malformed, or unsure, or more than `spans` has room for.
-    """
-    at = after_space(start)
-    if byte_at(at) != 0x5B:
-        return UNSURE
-    at = after_space(at + 1)
-    count = 0
-    if byte_at(at) == 0x5D:
-        return 0 if after_space(at + 1) == end else UNSURE
-    while count < spans.shape[0]:
-        after = skip_value(at)
-        if after < 0 or after > end:
-            return UNSURE
-        spans[count, 0] = at
-        spans[count, 1] = after
-        count += 1
-        at = after_space(after)
-        byte = byte_at(at)
-        if byte == 0x5D:
-            return count if after_space(at + 1) == end else UNSURE
-        if byte != 0x2C:
-            return UNSURE
-        at = after_space(at + 1)
-    return UNSURE

@@ -34,7 +34,8 @@ NOTE_WIDTH: Final = 8
 
 # lines after those of the roles
 TAIL: Final = shapes.ROLES  # where text without its escapes goes, and where that room ends
-NOTES: Final = shapes.ROLES + 1
+LAST_SOURCE: Final = shapes.ROLES + 1  # the source seen last: address, size, hash, shop's code
+NOTES: Final = shapes.ROLES + 2
 
 # the book: addresses and sizes of all tables
 SLOTS: Final = 0
@@ -46,13 +47,16 @@ SHOP_SLOTS: Final = 5
 SHOP_MASK: Final = 6
 SHOP_KNOWN: Final = 7  # a byte each, 1: known
 SHOP_ONLY: Final = 8  # code of the only shop allowed; negative: all that are known
-BOOK: Final = 9
+HEX: Final = 9  # what each of the 256 bytes is as a hex digit; 0x10 is added for capitals, 0x80 for no digit
+BOOK: Final = 10
 
 _QUOTE: Final = 0x22
 _NULL: Final = np.uint64(0x6C6C756E)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_R29: Final = np.uint64(29)
+_MIX_1: Final = np.uint64(shapes.MIX[0])
+_MIX_2: Final = np.uint64(shapes.MIX[1])
+_MIX_3: Final = np.uint64(shapes.MIX[2])
+_MIX_4: Final = np.uint64(shapes.MIX[3])
 
 
 @njit(nogil=True)
@@ -71,15 +75,15 @@ def find(book: int, space: int, at: int, size: int) -> int:
     if size > shapes.KEY_BYTES:
         return -1
     first = _key_word(at, size)
-    second = _key_word(at + 8, size - 8)
-    third = _key_word(at + 16, size - 16)
-    fourth = _key_word(at + 24, size - 24)
-    h = (np.uint64(space) ^ first) * _MIX
-    h = ((h ^ (h >> _R29)) ^ second) * _MIX
-    h = ((h ^ (h >> _R29)) ^ third) * _MIX
-    h = ((h ^ (h >> _R29)) ^ fourth) * _MIX
+    second = third = fourth = np.uint64(0)
+    h = (first + np.uint64(space)) * _MIX_1
+    if size > 8:
+        second = _key_word(at + 8, size - 8)
+        third = _key_word(at + 16, size - 16)
+        fourth = _key_word(at + 24, size - 24)
+        h ^= second * _MIX_2 ^ third * _MIX_3 ^ fourth * _MIX_4
     mask = cell(book, SLOT_MASK)
-    place = np.int64(h ^ (h >> _R29)) & mask
+    place = np.int64(h >> np.uint64(40)) & mask
     slots = cell(book, SLOTS)
     while True:
         slot = slots + place * (8 * shapes.SLOT_WIDTH)

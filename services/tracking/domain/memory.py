@@ -10,7 +10,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "PADDING_BYTES", "byte_at", "cell", "plain_bytes", "put_byte", "put_word", "word_at"]
+__all__ = [
+    "LANES", "PADDING_BYTES", "before_pair", "before_query", "before_slash", "byte_at", "cell", "plain_bytes",
+    "put_byte", "put_word", "word_at",
+]  # fmt: skip
 
 PADDING_BYTES: Final = 64
 LANES: Final = 32  # bytes looked at together
@@ -44,6 +47,30 @@ def plain_bytes(_context: Any, _at: Any) -> Any:
         return builder.zext(count, ir.IntType(64))
 
     return types.int64(types.int64), generate
+
+
+def _distance(wanted: bytes) -> Any:
+    """A compiled function: how many of the 32 bytes from an address on come before the first of `wanted`."""
+
+    def typed(_context: Any, _at: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            lanes = ir.VectorType(ir.IntType(8), LANES)
+            block = _load(builder, arguments[0], lanes)
+            found = ir.Constant(ir.IntType(LANES), 0)
+            for byte in wanted:
+                equal = builder.icmp_unsigned("==", block, ir.Constant(lanes, [byte] * LANES))
+                found = builder.or_(found, builder.bitcast(equal, ir.IntType(LANES)))
+            count = builder.cttz(found, ir.Constant(ir.IntType(1), 0))
+            return builder.zext(count, ir.IntType(64))
+
+        return types.int64(types.int64), generate
+
+    return intrinsic(typed)
+
+
+before_query = _distance(b"?#")
+before_pair = _distance(b"&#")
+before_slash = _distance(b"/")
 
 
 @intrinsic

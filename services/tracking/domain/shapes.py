@@ -5,7 +5,6 @@ is not understood here makes the events that carry it go to the strict decoder.
 """
 
 import types
-from collections.abc import Iterable
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -82,7 +81,7 @@ CHANNEL_SPACE: Final = 1_001
 DEVICE_SPACE: Final = 1_002
 WORD_SPACES: Final = 2_000
 
-_MIX: Final = 0x9E3779B97F4A7C15
+MIX: Final = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5)
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
 _NO_LIMIT: Final = 2**60
 
@@ -94,13 +93,11 @@ def key_words(key: bytes) -> tuple[int, int, int, int]:
     return first, second, third, fourth
 
 
-def slot_of(space: int, words: Iterable[int], mask: int) -> int:
-    """Where the search for a key begins; `kernel.find` computes the same."""
-    h = space
-    for word in words:
-        h = ((h ^ word) * _MIX) & _MASK
-        h ^= h >> 29
-    return h & mask
+def slot_of(space: int, words: tuple[int, int, int, int], mask: int) -> int:
+    """Where the search for a key begins; `members.find` computes the same. At most 2**24 slots."""
+    first, second, third, fourth = words
+    h = (first + space) * MIX[0] ^ second * MIX[1] ^ third * MIX[2] ^ fourth * MIX[3]
+    return ((h & _MASK) >> 40) & mask
 
 
 class Shapes:

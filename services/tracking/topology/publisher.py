@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from relance.events.topics import BATCHES, FACTS, TRACKING_DEAD_LETTERS
 from relance.kernel.errors import Defect, NotNow
 from services.tracking.domain.columnar import Encoded
-from services.tracking.domain.rows import PARTITION_HASH, Rows, join, record_bytes, to_batch
+from services.tracking.domain.rows import PARTITION_HASH, WIDTH, Rows, join, record_bytes, to_batch
 from services.tracking.metrics import Metrics
 from services.tracking.topology.letters import Letter
 
@@ -108,6 +108,7 @@ class Publisher:
         self.in_flight_bytes = 0
         self.in_flight_groups = 0
         self.fatal: Defect | None = None
+        to_batch(np.zeros((1, WIDTH), np.int64), b"", [""])  # compiles, or loads what was compiled before
 
     def poll(self, timeout_s: float = 0.0) -> int:
         """Serve delivery reports: members are told from within. Raises Defect when the producer is beyond repair."""

@@ -44,7 +44,7 @@ class RawLimits(msgspec.Struct, frozen=True, kw_only=True):
     topic: str = RAW.name
     dead_letters: str = TRACKING_DEAD_LETTERS.name
     dead_letter_bytes_max: int = TRACKING_DEAD_LETTERS.max_message_bytes
-    chunk_events: int = 4_000  # some 1.5 MB: what is read together should stay in the processor's cache
+    chunk_events: int = 2_000  # some 800 kB: what is read together should stay in the processor's cache
     linger_ms: int = 20
     in_flight_bytes_max: int = 67_108_864
     alarm_share: float = 0.1  # of dead letters, over the window

@@ -1,5 +1,6 @@
 """The raw topic's loop as a process of its own, with its own metrics and health."""
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -29,6 +30,7 @@ __all__ = ["RawProcess", "RawSettings", "serve"]
 
 _HEARTBEAT_S: Final = 30.0
 _SHOPS_S: Final = 30.0
+_YOUNG_OBJECTS: Final = 200_000
 
 
 class RawSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +125,13 @@ def serve(settings: RawSettings, stopping: threading.Event) -> None:
                 shops.set_known(shop.shop for shop in directory.all())
 
         beat()
-        _topic(settings, shops, Metrics(registry)).run(stopping.is_set, beat)
+        topic = _topic(settings, shops, Metrics(registry))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(
+            _YOUNG_OBJECTS, 20, 20
+        )  # thousands of messages come and go together: 20 % of all time otherwise
+        topic.run(stopping.is_set, beat)
     finally:
         directory.close()
         exposition.close()

@@ -344,10 +344,3 @@ def test_facts_stand_under_the_visitors_uuid() -> None:
         visitor = json.loads(value).get("visitorid")
         if visitor is not None:
             assert key.decode() == visitor == str(UUID(visitor))
-
-
-def test_array_elements_are_found_as_json_sees_them() -> None:
-    maker = Maker(13, 0.0)
-    values = [maker.text().strip() for _ in range(50)]
-    for body in (b"[" + b",".join(values) + b"]", b" [ " + b" , \n".join(values) + b" ] "):
-        assert _told(_encoder().encode_array(body)) == _told(_encoder().encode(values))
