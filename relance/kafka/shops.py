@@ -12,6 +12,7 @@ from relance.kafka.consumer import BatchConsumer, consumer_config, read_all, tai
 from relance.kafka.producer import Placed, Producer, producer_config
 from relance.kernel.errors import Defect, NotNow, RelanceError
 from relance.observability.logs import logger
+from relance.rules.windows import faults
 
 __all__ = ["ShopDirectory", "ShopRegister"]
 
@@ -180,6 +181,10 @@ def _decode(message: Any) -> tuple[str, Shop | None] | None:
         shop = msgspec.json.decode(message.value(), type=Shop)
     except msgspec.DecodeError as error:
         logger("shops").error("shop_unreadable", shop=name, offset=message.offset(), reason=str(error))
+        return None
+    fault = next(faults(shop.definitions), None) if shop.definitions is not None else None
+    if fault is not None:  # what the session service would not take, it must not be given again and again
+        logger("shops").error("shop_unreadable", shop=name, offset=message.offset(), reason=fault.reason)
         return None
     return shop.shop, shop
 

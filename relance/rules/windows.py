@@ -12,6 +12,7 @@ __all__ = ["MAX_WINDOWS", "WINDOW_EVENTS", "ControlRecord", "Definitions", "Faul
 
 MAX_WINDOWS: Final = 64  # one bit each in a session's words
 LONGEST: Final = timedelta(days=3660)  # keeps sums of times far from the ends of int64
+LARGEST: Final = 2**62 - 1  # of a count: fits the engine's int64 with room
 WINDOW_EVENTS: Final = tuple(name for name in CODE if name not in {"order.completed", "payment.succeeded"})
 
 StageName = Literal["browse", "product", "cart", "checkout", "payment"]
@@ -82,6 +83,10 @@ def faults(definitions: Definitions) -> Iterator[Fault]:
         yield from _kind_faults(place, window)
         if window.when.consent is not None and window.when.consent not in CHANNELS:
             yield Fault(place, "when.consent", f"unknown channel {window.when.consent!r}")
+        for field in When.__struct_fields__:
+            value = getattr(window.when, field)
+            if type(value) is int and value > LARGEST:
+                yield Fault(place, f"when.{field}", f"is larger than {LARGEST}")
 
 
 def _duration_faults(place: int | None, field: str, duration: timedelta) -> Iterator[Fault]:

@@ -13,7 +13,7 @@ from relance.events.batch import SCHEMA
 from relance.events.topics import ENDED, SIGNALS
 from relance.kafka.machine import BadRecord, Checkpoint, Message, Piece, Record
 from relance.kernel.errors import Defect
-from relance.rules.windows import ControlRecord
+from relance.rules.windows import ControlRecord, faults
 from services.session.domain.engine import Engine
 from services.session.domain.layout import ABANDONED, KINDS
 from services.session.domain.layout import ENDED as ENDED_KIND
@@ -46,16 +46,31 @@ def _batch(value: bytes) -> pa.RecordBatch:
             if not stream.schema.equals(SCHEMA, check_metadata=False):
                 raise BadRecord("the schema is not that of relance.events.batch")
             batch = stream.read_next_batch()
+            if next(iter(stream), None) is not None:
+                raise BadRecord("more than one batch")
         batch.validate(full=True)
     except (pa.ArrowException, OSError, StopIteration) as error:
         raise BadRecord(f"not an Arrow batch: {error or 'the stream is empty'}") from error
-    if any(column.null_count for column in batch.columns):
+    if any(column.null_count for column in (*batch.columns, batch.column(1).dictionary)):
         raise BadRecord("a column has nulls")
     if batch.num_rows:
         times = np.asarray(batch.column(3))
         if times.min() < -_TIME_MAX_MS or times.max() > _TIME_MAX_MS:
             raise BadRecord("a time is out of range")
     return batch
+
+
+def _control(value: bytes) -> Tick | ControlRecord:
+    """What a record that is no batch says. Raises BadRecord, also for definitions that no windows file may hold."""
+    try:
+        control = _CONTROL.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadRecord(f"neither a tick nor definitions: {error}") from error
+    if isinstance(control, ControlRecord) and control.definitions is not None:
+        fault = next(faults(control.definitions), None)
+        if fault is not None:
+            raise BadRecord(f"definitions of {control.shop}: {fault.field or 'windows'}: {fault.reason}")
+    return control
 
 
 class SessionMachine:
@@ -83,10 +98,7 @@ class SessionMachine:
         control: Tick | ControlRecord | None = None
         batch: pa.RecordBatch | None = None
         if value[:1] == b"{":
-            try:
-                control = _CONTROL.decode(value)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise BadRecord(f"neither a tick nor definitions: {error}") from error
+            control = _control(value)
         else:
             batch = _batch(value)
         while self._waiting and self._waiting[-1][0] < record.offset:
