@@ -18,10 +18,11 @@ from relance.rules.windows import Definitions
 __all__ = ["Glance", "Line", "glance", "plain_line", "screen", "story_line", "summary"]
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
-_HISTORY: Final = 24
+_HISTORY: Final = 22
+_FLOW_COLUMNS: Final = 26
 _CONCLUSIONS: Final = (
-    ("converted", "an order came; credits what had fired"),
-    ("retracted", "taken back: the order was there first"),
+    ("converted", "ordered; what had fired is credited"),
+    ("retracted", "taken back: ordered before the deadline"),
     ("ended", "the session is over"),
 )
 
@@ -74,12 +75,11 @@ def screen(look: Glance, rates: deque[float], story: Sequence[Line], definitions
     height = len(definitions.windows) + len(_CONCLUSIONS) + 3
     middle = Layout(size=height)
     middle.split_row(
-        Layout(Panel(_flow(look, rates), title="flow", title_align="left", border_style="cyan"), ratio=2),
+        Layout(Panel(_flow(look, rates), title="flow", title_align="left", border_style="cyan"), size=_FLOW_COLUMNS),
         Layout(
             Panel(
                 _windows(look, definitions), title="what Relance notices", title_align="left", border_style="magenta"
             ),
-            ratio=5,
         ),
     )
     told = Panel(
@@ -131,6 +131,7 @@ def summary(look: Glance, delays_ms: Sequence[int], definitions: Definitions) ->
         Text(
             f"From due (deadline + grace) to readable in Kafka: p50 {_ms(p50)}, p99 {_ms(p99)}, slowest {_ms(slowest)}."
         ),
+        Text("Only the shoppers were simulated. For your own events: relance up, relance shop create, relance replay."),
     )
 
 
@@ -141,7 +142,7 @@ def _head(look: Glance) -> RenderableType:
     head.add_column(justify="right")
     bar = "━" * round(done * 20)
     head.add_row(
-        Text.assemble((" Relance", "bold"), " · a simulated shop on a real Kafka, and what is noticed as it happens"),
+        Text.assemble((" Relance", "bold"), " · a simulated shop on a real Kafka"),
         Text.assemble(
             (bar, "cyan"), ("━" * (20 - len(bar)), "bright_black"), f" {look.at_s:2.0f} of {look.of_s:.0f} s "
         ),
@@ -150,21 +151,31 @@ def _head(look: Glance) -> RenderableType:
 
 
 def _flow(look: Glance, rates: deque[float]) -> RenderableType:
-    rows = Table.grid(padding=(0, 1), expand=True)
-    rows.add_column(style="bright_black")
-    rows.add_column(justify="right")
-    rows.add_row("events/s", Text(f"{look.rate:,.0f}", style="bold cyan"))
-    rows.add_row("", Text(_sparkline(rates), style="cyan"))
-    rows.add_row("events", f"{look.events:,}")
-    rows.add_row("visitors", f"{look.visitors:,}")
-    rows.add_row("sessions open", f"{look.open_sessions:,}")
-    rows.add_row("signals", f"{look.signals.total():,}")
-    rows.add_row("lag, records", f"{look.lag_records:,}")
-    rows.add_row("", "")
-    rows.add_row("due to readable", "")
-    rows.add_row("  p50", Text(_ms(look.p50_ms), style="bold"))
-    rows.add_row("  p99", Text(_ms(look.p99_ms), style="bold"))
-    return rows
+    counts = _pairs(
+        ("events", f"{look.events:,}"),
+        ("visitors", f"{look.visitors:,}"),
+        ("sessions open", f"{look.open_sessions:,}"),
+        ("signals", f"{look.signals.total():,}"),
+        ("records behind", f"{look.lag_records:,}"),
+    )
+    delays = _pairs(("  half within", _ms(look.p50_ms)), ("  99 % within", _ms(look.p99_ms)))
+    return Group(
+        _pairs(("events/s", f"{look.rate:,.0f}")),
+        Text(_sparkline(rates), style="cyan"),
+        counts,
+        Text("\ndue to readable signal", style="bright_black"),
+        delays,
+    )
+
+
+def _pairs(*rows: tuple[str, str]) -> Table:
+    """Words on the left, numbers on the right."""
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(style="bright_black", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, style="bold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _windows(look: Glance, definitions: Definitions) -> RenderableType:
@@ -173,9 +184,7 @@ def _windows(look: Glance, definitions: Definitions) -> RenderableType:
     table.add_column(style="bright_black", no_wrap=True, ratio=1)
     table.add_column(justify="right")
     table.add_column(justify="right", style="bright_black")
-    table.add_row(
-        *(Text(words, style="bright_black") for words in ("window, abandoned", "fires", "so far", "a second"))
-    )
+    table.add_row(*(Text(words, style="bright_black") for words in ("abandoned: window", "fires", "so far", "per s")))
     for window in definitions.windows:
         place = ("abandoned", window.id)
         table.add_row(Text(window.id, style="magenta"), meaning(window), f"{look.signals[place]:,}", _rate(look, place))

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ class _Show:
         self._heroine = visitor_uuid(_SHOP, HEROINE)
         self._story: list[Line] = []
         self._told_scenes = 0
+        self._telling = threading.Lock()
         self._start_ms = 0
         logs = [(shop, _DATA / file, log_format) for shop, file, log_format in LOGS]
         self._logs = [log for log in logs if log[1].is_file()]
@@ -161,18 +163,22 @@ class _Show:
             yield glance(self._numbers, max(at_s, 0.0), self._seconds, now_ms())
             time.sleep(_LOOK_S)
 
-    def _tell_scenes(self, at_s: float) -> None:
-        for scene in SCENES[self._told_scenes :]:
-            if scene.at_ms > at_s * 1_000:
-                return
-            self._told_scenes += 1
-            self._story.append(Line(scene.at_ms / 1_000, from_relance=False, words=scene.words))
+    def _tell_scenes(self, at_s: float, *further: Line) -> None:
+        """What she has done by now, then what else is to be told: in the order of time, whichever thread tells."""
+        with self._telling:
+            for scene in SCENES[self._told_scenes :]:
+                if scene.at_ms > at_s * 1_000:
+                    break
+                self._told_scenes += 1
+                self._story.append(Line(scene.at_ms / 1_000, from_relance=False, words=scene.words))
+            self._story += further
 
     def _heard(self, signal_: Signal, heard_ms: int) -> None:
         delay_ms = self._numbers.heard(signal_, heard_ms)
         if signal_.visitor == self._heroine:
             words = signal_in_words(signal_, self._definitions, delay_ms)
-            self._story.append(Line((heard_ms - self._start_ms) / 1_000, from_relance=True, words=words))
+            at_s = (heard_ms - self._start_ms) / 1_000
+            self._tell_scenes(at_s, Line(at_s, from_relance=True, words=words))
 
     def _gauged(self, open_sessions: int, lag_records: int) -> None:
         self._numbers.open_sessions = open_sessions

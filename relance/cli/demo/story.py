@@ -103,7 +103,7 @@ def meaning(window: Window) -> str:
     ]
     wait = _short(window.inactivity)
     if window.stage:
-        begin = f"{wait} idle at {window.stage}"
+        begin = f"{window.stage} idle {wait}"
     else:
         begin = f"{wait} after {window.event}" if window.inactivity else f"at {window.event}"
     return ", ".join([begin, *filter(None, conditions)])
@@ -111,7 +111,7 @@ def meaning(window: Window) -> str:
 
 def signal_in_words(signal: Signal, definitions: Definitions, late_ms: int) -> str:
     """What Relance says of her; `late_ms` is the time from when it was due until it could be read."""
-    said = f"said {max(late_ms, 0)} ms after it was due"
+    said = f"{max(late_ms, 0)} ms after due"
     if signal.kind == "ended":
         return f"her session is over after {signal.events} events; {said}"
     if signal.kind == "converted":
@@ -120,9 +120,7 @@ def signal_in_words(signal: Signal, definitions: Definitions, late_ms: int) -> s
     if signal.kind == "retracted":
         return f"takes {signal.window} back: the order was there first"
     window = next((one for one in definitions.windows if one.id == signal.window), None)
-    worth = (
-        "" if signal.cart_total_minor is None else f", {money(signal.cart_total_minor, signal.currency)} in the cart"
-    )
+    worth = "" if signal.cart_total_minor is None else f", {money(signal.cart_total_minor, signal.currency)}"
     if window is None:
         return f"{signal.window} fires{worth}; {said}"
     wait = _short(window.inactivity)

@@ -15,6 +15,7 @@ from typing import Final
 from relance.cli.stack import Stack
 from relance.kafka import local
 from relance.kafka.admin import ensure_topics
+from relance.kernel.errors import NotNow
 
 __all__ = ["Gauges", "System"]
 
@@ -38,6 +39,7 @@ class System:
         self._stack: Stack | None = None
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("RELANCE_")}
         self._environ |= {name: str(port) for name, port in zip(_PORTS, _free_ports(len(_PORTS)), strict=True)}
+        self._environ["TMPDIR"] = str(self.home)  # what the services' libraries leave behind goes too
         self._environ["RELANCE_TRACKING_RAW_TOPIC"] = "false"  # these shoppers come over HTTP
 
     @property
@@ -62,7 +64,9 @@ class System:
         self._stack.wait_ready(_READY_S)
 
     def watch(self) -> None:
-        """Start again what ended. Raises what `Stack.watch` raises."""
+        """Start again what ended. Raises what `Stack.watch` raises, and NotNow when the broker is gone."""
+        if local.status(self.home) is None:
+            raise NotNow("the broker has ended")
         if self._stack is not None:
             self.restarted += self._stack.watch()
 
