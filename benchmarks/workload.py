@@ -42,8 +42,8 @@ _CHUNK: Final = 100_000
 _SENTINEL_MS: Final = 30_000
 
 # Placeholders in a template: a run of one control character is the field's place.
-_ID, _VISITOR, _TIME, _PRODUCT, _PRICE, _TOTAL = (chr(code) for code in range(1, 7))
-_WIDTH: Final = {_ID: 10, _VISITOR: 36, _TIME: 24, _PRODUCT: 6, _PRICE: 5, _TOTAL: 5}
+_ID, _VISITOR, _TIME, _PRODUCT, _TOTAL = (chr(code) for code in range(1, 6))
+_WIDTH: Final = {_ID: 10, _VISITOR: 36, _TIME: 24, _PRODUCT: 6, _TOTAL: 5}
 
 _PAGE, _LIST, _SEARCH, _PRODUCT_VIEW, _CLICK, _ENGAGED, _ADD, _UPDATE = range(8)
 _DATA: Final = (
@@ -55,7 +55,7 @@ _DATA: Final = (
     ("page.engaged", '"engaged_ms":15000,"page":"/p/%P"'),
     (
         "cart.product_added",
-        '"cart_id":"c-%P","currency":"EUR","items":[{"product_id":"p-%P","quantity":1,"price_minor":%E}]',
+        '"cart_id":"c-%P","currency":"EUR","items":[{"product_id":"p-%P","quantity":1,"price_minor":%S}]',
     ),
     (
         "cart.updated",
@@ -172,7 +172,7 @@ def _visitors(rng: np.random.Generator, count: int) -> Bytes:
 
 
 def _template(kind: str, data: str) -> str:
-    data = data.replace("%P", _PRODUCT * 6).replace("%E", _PRICE * 5).replace("%S", _TOTAL * 5)
+    data = data.replace("%P", _PRODUCT * 6).replace("%S", _TOTAL * 5)
     head = (
         f'{{"specversion":"1.0","id":"{_ID * 10}","source":"/shops/{SHOP}","visitorid":"{_VISITOR * 36}",'
         f'"time":"{_TIME * 24}","type":"{kind}","device":"mobile","returning":true,"data":{{{data},"title":"'
@@ -197,7 +197,6 @@ def _rows(rng: np.random.Generator, numbers: Ints, visitors: Bytes, types: Bytes
         _VISITOR: visitors,
         _TIME: _times(times),
         _PRODUCT: _digits(rng.integers(0, 1_000_000, size=len(numbers)), 6),
-        _PRICE: _digits(rng.integers(10_000, 100_000, size=len(numbers)), 5),
         _TOTAL: _digits(totals, 5),
     }
     for code, template in enumerate(_TEMPLATES):
