@@ -116,7 +116,7 @@ _TAKEN: Final = {
     "207": _results("some are in Kafka; the rejected ones never will be as they are"),
 }
 _OBJECT: Final = {"application/json": {"type": "object"}}
-_SEGMENT_TAKEN: Final = {
+_FOREIGN_TAKEN: Final = {
     "200": {"description": "taken; `rejected` names what was not", "content": {"application/json": {"schema": {
         "allOf": [{"$ref": "#/components/schemas/Results"}, {"properties": {"success": {"type": "boolean"}}}]}}}},
 }  # fmt: skip
@@ -148,11 +148,12 @@ PATHS: Final[dict[str, Any]] = {
     ),
     **{
         f"/v1/segment/{call}": _operation(
-            f"segment_{call}", f"Segment's {call} call", "writeKey", _OBJECT, _SEGMENT_TAKEN
+            f"segment_{call}", f"Segment's {call} call", "writeKey", _OBJECT, _FOREIGN_TAKEN
         )
         for call in Segment.CALLS
     },
     "/v1/ga4": _operation(
-        "ga4_push", "One dataLayer push of GA4 e-commerce, or an array of them", "secretKey", _OBJECT, _TAKEN
+        "ga4_push", "One dataLayer push of GA4 e-commerce, or an array of them", "writeKey",
+        {"application/json": {"type": ["object", "array"]}}, _FOREIGN_TAKEN,
     ),
 }  # fmt: skip
