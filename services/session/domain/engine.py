@@ -16,7 +16,7 @@ from services.session.domain import buckets
 from services.session.domain.columns import to_columns
 from services.session.domain.compiled import DefinitionBook
 from services.session.domain.interning import Interned
-from services.session.domain.layout import ABSENT, OUT, PENDING, Columns, Register, Tables
+from services.session.domain.layout import ABSENT, ALIVE, OUT, PENDING, Columns, Register, Tables
 from services.session.domain.running import DONE, ROOM, advance, earliest, recheck, run
 from services.session.domain.seen import expire, note_many
 from services.session.domain.signals import Signals, sort_out
@@ -25,6 +25,7 @@ from services.session.domain.tables import fresh, make_room, reserve_lists, rese
 __all__ = ["COUNTS", "Engine"]
 
 DEFAULT_BUCKETS: Final = 1024
+ORIGINS_KEPT: Final = 65_536  # landing pages and campaigns are not looked through before there are so many
 COUNTS: Final = {
     "applied": Register.APPLIED,
     "duplicate": Register.DUPLICATE,
@@ -104,7 +105,10 @@ class Engine:
         while run(self._t, columns) != DONE:
             self._make_room()
         self._settle_origins(batch, columns)
-        return self._taken()
+        said = self._taken()
+        if len(self.origins) > max(ORIGINS_KEPT, 2 * self.live):
+            self._forget_origins()
+        return said
 
     def define(self, append_ms: int, shop: str, version: int, definitions: Definitions | None) -> Signals:
         """A control record: moves the clock, then puts definitions in force for a shop (`*`: the default set)."""
@@ -233,6 +237,18 @@ class Engine:
             place = self._origin_places[pair] = len(self.origins)
             self.origins.append(pair)
         return place
+
+    def _forget_origins(self) -> None:
+        """Keep only the landing pages and campaigns of live sessions; signals said before have the old list."""
+        rows = self._t.rows[: int(self._t.reg[Register.ROW_TOP])]
+        alive = np.flatnonzero(rows["state"] & ALIVE)
+        numbers = rows["origin"][alive]
+        used = np.unique(numbers[numbers >= 0])
+        fresh = np.full(len(self.origins) + 1, -1, np.int32)  # the last is for -1: none
+        fresh[used] = np.arange(len(used))
+        rows["origin"][alive] = fresh[numbers]
+        self.origins = [self.origins[number] for number in used]
+        self._origin_places = {pair: place for place, pair in enumerate(self.origins)}
 
     def _settle_origins(self, batch: pa.RecordBatch, columns: Columns) -> None:
         """Keep the landing page and campaign of the sessions whose first ones came with this batch."""
