@@ -13,7 +13,7 @@ from relance.events.batch import TICK
 from relance.kafka.machine import BadRecord, Checkpoint, Message, Piece, Record
 
 BUCKETS = 8
-RETENTION_MS = 20_000
+RETENTION_MS = 8_000
 OUTPUTS = "outputs"
 
 

@@ -46,7 +46,7 @@ def test_kill_9_of_one_of_two_workers(scene: Scene, chaos_seed: int) -> None:
     draw = random.Random(chaos_seed)
     first, second = scene.worker(), scene.worker()
     until(lambda: first.owned and second.owned, first, second)
-    feeding = threading.Thread(target=scene.feed, args=(12_000,), kwargs={"per_s": 900})
+    feeding = threading.Thread(target=scene.feed, args=(8_000,), kwargs={"per_s": 900})
     feeding.start()
     time.sleep(draw.uniform(3.0, 7.0))  # more than one round of 2 s
     victim, heir = draw.sample([first, second], 2)
@@ -60,14 +60,14 @@ def test_kill_9_of_one_of_two_workers(scene: Scene, chaos_seed: int) -> None:
         # 900 a second over 4 partitions; a round of 2 s, and as much again for a slow machine
         assert offset - resumed[partition] < 900 / 4 * 2.0 * 2
     feeding.join()
-    until(lambda: drained(12_000, heir), heir)
+    until(lambda: drained(8_000, heir), heir)
     assert heir.stop() == 0
     scene.assert_exact()
 
 
 def test_all_workers_killed_again_and_again(scene: Scene, chaos_seed: int) -> None:
     draw = random.Random(chaos_seed)
-    feeding = threading.Thread(target=scene.feed, args=(9_000,), kwargs={"per_s": 900})
+    feeding = threading.Thread(target=scene.feed, args=(6_000,), kwargs={"per_s": 900})
     feeding.start()
     for _ in range(3):
         worker = scene.worker(round_s=0.5)
@@ -76,7 +76,7 @@ def test_all_workers_killed_again_and_again(scene: Scene, chaos_seed: int) -> No
         worker.kill()
     feeding.join()
     worker = scene.worker()
-    until(lambda: drained(9_000, worker), worker, timeout_s=60)
+    until(lambda: drained(6_000, worker), worker, timeout_s=60)
     assert worker.stop() == 0
     scene.assert_exact()
 
@@ -85,7 +85,7 @@ def test_a_worker_stopped_past_its_session_changes_no_later_restore(scene: Scene
     draw = random.Random(chaos_seed)
     zombie, heir = scene.worker(round_s=0.2), scene.worker(round_s=1.0)
     until(lambda: zombie.owned and heir.owned, zombie, heir)
-    feeding = threading.Thread(target=scene.feed, args=(14_000,), kwargs={"per_s": 900})
+    feeding = threading.Thread(target=scene.feed, args=(8_500,), kwargs={"per_s": 900})
     feeding.start()
     time.sleep(draw.uniform(2.0, 4.0))
     lost = set(zombie.owned)
@@ -101,10 +101,10 @@ def test_a_worker_stopped_past_its_session_changes_no_later_restore(scene: Scene
         late = {owner_of(key) for key in scene.saved_entries(partition) if b"/" in key}
         assert late <= owners[partition]
     feeding.join()
-    until(lambda: drained(14_000, heir), heir)
+    until(lambda: drained(8_500, heir), heir)
     heir.kill()
     last = scene.worker()
-    until(lambda: drained(14_000, last), last)
+    until(lambda: drained(8_500, last), last)
     assert last.stop() == 0
     scene.assert_exact()
 

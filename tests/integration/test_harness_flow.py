@@ -104,9 +104,9 @@ def test_a_topic_without_append_time_is_refused(scene: Scene) -> None:
 
 def test_old_entries_and_expired_pieces_leave_the_changelog(scene: Scene) -> None:
     worker = scene.worker(round_s=0.5)
-    scene.feed(3_000, per_s=300)
+    scene.feed(1_500, per_s=300)
     until(lambda: caught_up(scene, worker), worker)
-    time.sleep(24)  # the retention of pieces is 20 s
+    time.sleep(11)  # the retention of pieces is 8 s
     assert worker.stop() == 0
     entries = scene.saved_entries(0)
     assert sum(key.startswith(b"bucket/") for key in entries) == 8

@@ -80,10 +80,10 @@ def test_a_planned_hand_over_replays_nothing(scene: Scene) -> None:
 @pytest.mark.chaos
 def test_workers_join_and_leave_all_the_time(scene: Scene, chaos_seed: int) -> None:
     draw = random.Random(chaos_seed)
-    feeding = threading.Thread(target=scene.feed, args=(12_000,), kwargs={"per_s": 900})
+    feeding = threading.Thread(target=scene.feed, args=(8_000,), kwargs={"per_s": 900})
     feeding.start()
     workers = [scene.worker(), scene.worker()]
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 12
     while time.monotonic() < ends:
         time.sleep(draw.uniform(1.0, 3.0))
         if len(workers) < 2 or (len(workers) < 4 and draw.random() < 0.5):
@@ -95,7 +95,8 @@ def test_workers_join_and_leave_all_the_time(scene: Scene, chaos_seed: int) -> N
             else:
                 assert leaving.stop() == 0, leaving.story()
     feeding.join()
-    until(lambda: drained(scene, 12_000, *workers), *workers, timeout_s=60)
+    until(lambda: all(worker.listened for worker in workers), *workers)
+    until(lambda: drained(scene, 8_000, *workers), *workers, timeout_s=60)
     for worker in workers:
         assert worker.stop() == 0, worker.story()
     scene.assert_exact()
