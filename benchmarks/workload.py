@@ -151,6 +151,7 @@ def _plan(rng: np.random.Generator, events: int, live: int, start_ms: int) -> tu
     with_cart = kind[session] < _BIG_SHARE + _SMALL_SHARE
     types[with_cart & (left == 2)] = _ADD
     types[with_cart & (left == 1)] = _UPDATE
+    times[with_cart & (left == 1)] += 1  # later than the addition: at one instant the order of arrival would decide
     big = rng.integers(BIG_CART_MINOR, 100_000, size=sessions)
     small = rng.integers(10_000, BIG_CART_MINOR, size=sessions)
     totals = np.where(kind < _BIG_SHARE, big, small)[session]
