@@ -83,6 +83,7 @@ TRACKING_DEAD_LETTERS: Final = Topic(
     hears=("cli",),
     partitions=1,
     retention_ms=30 * DAY_MS,
+    max_message_bytes=2_097_152,
 )
 SESSION_DEAD_LETTERS: Final = Topic(
     name="session.dead-letters.v1",
@@ -121,7 +122,8 @@ SESSION_CHANGELOG: Final = Topic(
     compact=True,
     append_time=False,
     segment_bytes=67_108_864,
-    extra={"min.cleanable.dirty.ratio": "0.1"},
+    # Each save leaves the one before to the cleaner; a restore reads what it has not taken away yet.
+    extra={"min.cleanable.dirty.ratio": "0.1", "segment.ms": "600000", "delete.retention.ms": "60000"},
 )
 
 ALL: Final = (
