@@ -8,18 +8,19 @@ import numba
 __all__ = ["keep_kernels"]
 
 
-def keep_kernels(domain: Path) -> None:
+def keep_kernels(domain: Path, *, with_tables: bool = False) -> None:
     """From now on numba keeps what it compiles in a folder of its own for each state of the kernels' sources in `domain`.
 
     Numba itself looks only at the file of the function that is called, and would go on using what it compiled from an older
-    version of the functions that this one calls. A domain with kernels says this before it imports them.
+    version of the functions that this one calls. A domain with kernels says this before it imports them. `with_tables`: kernels
+    also hold tables made from other sources (the events' types), so all of them count.
     """
     root = Path(__file__).parents[1]
     digest = hashlib.blake2b(digest_size=8)
-    shared = [root / "relance" / "events" / name for name in ("batch.py", "catalog.py")]
-    for source in sorted([*domain.glob("*.py"), *shared]):
+    events = [path for path in root.glob("relance/events/*.py") if with_tables or path.stem in ("batch", "catalog")]
+    for source in sorted([*domain.glob("*.py"), *events]):
         text = source.read_bytes()
-        if source in shared or b"njit" in text or b"np.dtype(" in text or b"intrinsic" in text:
+        if with_tables or source in events or b"njit" in text or b"np.dtype(" in text:
             digest.update(text)
     base = Path(_given) if _given else domain / "__pycache__"
     numba.config.CACHE_DIR = str(base / f"kernels-{domain.parent.name}-{digest.hexdigest()}")

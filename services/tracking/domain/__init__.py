@@ -4,7 +4,7 @@ from pathlib import Path
 
 from services import keep_kernels
 
-keep_kernels(Path(__file__).parent)
+keep_kernels(Path(__file__).parent, with_tables=True)
 
 from services.tracking.domain import hashing, kernel, rows  # noqa: E402 - where they are kept has just been said
 
