@@ -9,11 +9,11 @@ __all__ = ["keep_kernels"]
 
 
 def keep_kernels(domain: Path, *, with_tables: bool = False) -> None:
-    """From now on numba keeps what it compiles in a folder of its own for each state of the kernels' sources in `domain`.
+    """From now on numba keeps what it compiles in a folder of its own for each state of the sources of `domain`'s kernels.
 
-    Numba itself looks only at the file of the function that is called, and would go on using what it compiled from an older
-    version of the functions that this one calls. A domain with kernels says this before it imports them. `with_tables`: kernels
-    also hold tables made from other sources (the events' types), so all of them count.
+    Numba itself looks only at the file of the function that is called, and would go on using what it compiled from an
+    older version of the functions that this one calls. A domain with kernels says this before it imports them.
+    `with_tables`: kernels also hold tables made from other sources (the events' types), so all of them count.
     """
     root = Path(__file__).parents[1]
     digest = hashlib.blake2b(digest_size=8)
