@@ -13,9 +13,9 @@ from relance.kernel.ids import signal_id
 from relance.kernel.instants import format_ms
 from services.session.domain.compiled import unpack_currency
 from services.session.domain.hashing import uuid5_into
-from services.session.domain.layout import ABSENT, CONVERTED, ENDED, KINDS, OUT, PLACE_ENDED, PLACE_REMOVED, Row
+from services.session.domain.layout import ABSENT, CONVERTED, ENDED, KINDS, PLACE_ENDED, PLACE_REMOVED, Row
 
-__all__ = ["EMPTY", "Signals", "sort_out"]
+__all__ = ["Signals", "sort_out"]
 
 _STAGE_NAMES: Final = {int(stage): stage.name.lower() for stage in Stage if stage}
 
@@ -76,18 +76,6 @@ class Signals:
 
     def __len__(self) -> int:
         return len(self.out)
-
-    def __add__(self, other: "Signals") -> "Signals":
-        """Both, in this order."""
-        if not len(other):
-            return self
-        if not len(self):
-            return other
-        later = other.out.copy()
-        later["names_begin"] += len(self._aux)
-        later["names_end"] += len(self._aux)
-        aux = np.concatenate([self._aux, other._aux])
-        return Signals(np.concatenate([self.out, later]), aux, other._shops, other._names, other._origins)
 
     def ended(self) -> "Signals":
         """Only the endings."""
@@ -177,6 +165,3 @@ class Signals:
 
 def _binary16(rows: NDArray[np.uint8]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(16), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows))])
-
-
-EMPTY: Final = Signals(np.empty(0, OUT), np.empty(0, np.int32), [], [], [])
