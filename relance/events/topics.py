@@ -121,6 +121,7 @@ SESSION_CHANGELOG: Final = Topic(
     partitions=4,
     compact=True,
     append_time=False,
+    max_message_bytes=4_194_304,  # a bucket, or all definitions, must fit: a refused write ends the process
     segment_bytes=67_108_864,
     # Each save leaves the one before to the cleaner; a restore reads what it has not taken away yet.
     extra={"min.cleanable.dirty.ratio": "0.1", "segment.ms": "600000", "delete.retention.ms": "60000"},
