@@ -22,7 +22,7 @@ __all__ = ["Gauges", "System"]
 _READY_S: Final = 240.0  # without compiled kernels the first start compiles them, on a busy machine for minutes
 _PORTS: Final = (
     "RELANCE_TRACKING_PORT", "RELANCE_TRACKING_GRPC_PORT", "RELANCE_TRACKING_METRICS_PORT",
-    "RELANCE_SESSION_GRPC_PORT", "RELANCE_SESSION_METRICS_PORT",
+    "RELANCE_TRACKING_RAW_METRICS_PORT", "RELANCE_SESSION_GRPC_PORT", "RELANCE_SESSION_METRICS_PORT",
 )  # fmt: skip
 _SAMPLE: Final = re.compile(r"^relance_session_(open_sessions|lag_records)\{[^}]*\} (\S+)$", re.MULTILINE)
 
