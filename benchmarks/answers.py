@@ -1,5 +1,6 @@
 """What a system said, and whether it is the reference's answer."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -18,6 +19,7 @@ Said = tuple[str, str, int]  # kind, visitor, events
 Rows = Callable[[str, bytes], Iterable[Said]]
 
 _POLL_MESSAGES: Final = 10_000
+_LEADER_S: Final = 10.0
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ def rows_of_relance(topic: str, value: bytes) -> Iterable[Said]:
 
 
 class Outputs:
-    """Reads what a system says, from where the topics end when this is made."""
+    """Reads what a system says into fresh topics, from their beginning."""
 
     def __init__(self, kafka: str, topics: Iterable[str], rows: Rows) -> None:
         self._rows = rows
@@ -63,12 +65,17 @@ class Outputs:
                 "log_level": 2,
             }
         )
-        places = []
-        for topic in topics:
-            for partition in self._consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-                end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
-                places.append(TopicPartition(topic, partition, end))
+        places = [TopicPartition(topic, partition, 0) for topic in topics for partition in self._partitions(topic)]
         self._consumer.assign(places)
+
+    def _partitions(self, topic: str) -> list[int]:
+        until = time.monotonic() + _LEADER_S
+        while time.monotonic() < until:
+            found = self._consumer.list_topics(topic, timeout=_LEADER_S).topics[topic]
+            if found.partitions and all(part.error is None for part in found.partitions.values()):
+                return list(found.partitions)
+            time.sleep(0.1)  # made a moment ago: a partition has no leader yet
+        raise RuntimeError(f"{topic} has no leader")
 
     def poll(self, timeout_s: float) -> int:
         """Read what is there within `timeout_s`; return how many results there are so far, the sentinel's apart."""
