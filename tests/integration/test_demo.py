@@ -52,7 +52,7 @@ def left(scratch: Path) -> list[psutil.Process]:
 
 
 def test_a_minute_of_a_shop_is_shown_summed_up_and_leaves_nothing(demo: Callable[..., Running], tmp_path: Path) -> None:
-    running = demo("--seconds", "25", "--rate", "300", "--seed", "5")
+    running = demo("--seconds", "20", "--rate", "300", "--seed", "5")
     assert running.process.wait(400) == 0, running.said()
     said = running.said()
     assert re.search(r"Camille +puts two of them into her cart", said)
@@ -61,10 +61,10 @@ def test_a_minute_of_a_shop_is_shown_summed_up_and_leaves_nothing(demo: Callable
     counts = dict(re.findall(r"^abandoned +(\S+) .*? ([\d,]+)$", said, re.MULTILINE))
     assert len(counts) == 8
     assert int(counts["cart-abandoned"].replace(",", "")) > 0
-    total = re.search(r"([\d,]+) events of ([\d,]+) visitors in 25 s .*; ([\d,]+) signals", said)
+    total = re.search(r"([\d,]+) events of ([\d,]+) visitors in 20 s .*; ([\d,]+) signals", said)
     assert total is not None
     events, visitors, signals = (int(number.replace(",", "")) for number in total.groups())
-    assert events > 3_000
+    assert events > 2_000
     assert visitors > 300
     assert signals > 200
     assert "rejected" not in said
@@ -72,13 +72,10 @@ def test_a_minute_of_a_shop_is_shown_summed_up_and_leaves_nothing(demo: Callable
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_sums_up_and_leaves_nothing(
-    demo: Callable[..., Running], tmp_path: Path, number: signal.Signals
-) -> None:
+def test_interrupted_it_sums_up_and_leaves_nothing(demo: Callable[..., Running], tmp_path: Path) -> None:
     running = demo("--seconds", "300", "--rate", "100")
     running.until_said("events/s", 300)
-    running.signal(number)
+    running.signal(signal.SIGINT)
     assert running.process.wait(120) == 130, running.said()
     assert "events of" in running.said()
     assert "Traceback" not in running.said()
@@ -86,11 +83,11 @@ def test_interrupted_it_sums_up_and_leaves_nothing(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_interrupted_while_it_starts_it_leaves_nothing(demo: Callable[..., Running], tmp_path: Path) -> None:
+def test_terminated_while_it_starts_it_leaves_nothing(demo: Callable[..., Running], tmp_path: Path) -> None:
     running = demo("--seconds", "300")
     running.until_said("starting tracking", 300)
     time.sleep(0.5)
-    running.signal(signal.SIGINT)
+    running.signal(signal.SIGTERM)
     assert running.process.wait(120) == 130, running.said()
     assert "Traceback" not in running.said()
     assert left(tmp_path / "scratch") == []
