@@ -9,7 +9,7 @@ __all__ = ["keep_kernels"]
 
 
 def keep_kernels(domain: Path, *, with_tables: bool = False) -> None:
-    """From now on numba keeps what it compiles in a folder of its own for each state of the sources of `domain`'s kernels.
+    """From now on numba keeps what it compiles in a folder of its own for each state of the sources of `domain`.
 
     Numba itself looks only at the file of the function that is called, and would go on using what it compiled from an
     older version of the functions that this one calls. A domain with kernels says this before it imports them.

@@ -209,7 +209,7 @@ def _fire_stage_windows(t: Tables, r: int, to: int) -> None:
         deadline = row.last_activity + window.inactivity
         if deadline + definition.grace <= to and holds(row, window) and not has_fired(t, r, window.name):
             emit(t, r, ABANDONED, w - definition.begin, window.name, deadline, deadline + definition.grace)
-            take_node(t, r, FIRED, window.name, deadline)
+            _note_firing(t, r, window.name, deadline)
 
 
 @njit(cache=True, _nrt=False)

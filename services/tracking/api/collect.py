@@ -92,7 +92,8 @@ class OpenToBrowsers(Endpoint):
     async def take_from_browser(self, grant: Grant, values: Sequence[Slice], address: str) -> Sequence[Rejected]:
         """As `Intake.take`, with what only servers may say rejected, and counted against the browser's rates."""
         self.rates.take(address, grant, len(values))
-        sifted = [allowed(value) for value in values]
+        at_ms = now_ms()
+        sifted = [allowed(value, grant.shop.shop, at_ms) for value in values]
         barred = {place: problem for place, (_, problem) in enumerate(sifted) if problem is not None}
         return await self.intake.take(grant, [value for value, _ in sifted], self.entry, barred)
 
