@@ -131,7 +131,7 @@ def summary(look: Glance, delays_ms: Sequence[int], definitions: Definitions) ->
         Text(
             f"From due (deadline + grace) to readable in Kafka: p50 {_ms(p50)}, p99 {_ms(p99)}, slowest {_ms(slowest)}."
         ),
-        Text("Only the shoppers were simulated. For your own events: relance up, relance shop create, relance replay."),
+        Text("Only shoppers were simulated, and windows short. For your own events: relance up, shop create, replay."),
     )
 
 

@@ -187,6 +187,7 @@ class _Show:
     def _sum_up(self) -> None:
         at_s = min(max((now_ms() - self._start_ms) / 1_000, 0.0), self._seconds)
         numbers = self._numbers
+        OUT.print()
         OUT.print(summary(glance(numbers, at_s, self._seconds, now_ms()), numbers.delays.all_ms, self._definitions))
         if numbers.rejected:
             OUT.print(f"[red]{numbers.rejected:,} events were rejected[/]")
