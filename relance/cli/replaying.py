@@ -7,8 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
+from typing_extensions import override
 
 from relance.cli.console import NOTES, OUT
 from relance.cli.hearing import Hearing
@@ -147,6 +158,18 @@ class _Visitors:
         return sum(self._last.get(visitor, 0) <= last_ms for visitor, last_ms in self._ended.copy().items())
 
 
+class _Signals(ProgressColumn):
+    """How many signals were heard, also while nothing is sent."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        super().__init__()
+        self._count = count
+
+    @override
+    def render(self, task: Task) -> Text:
+        return Text(f"{self._count()} signals")
+
+
 @contextlib.contextmanager
 def _progress(what: str, total: int, signals: Callable[[], int]) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, a line now and then elsewhere; gives the function that moves it."""
@@ -155,11 +178,11 @@ def _progress(what: str, total: int, signals: Callable[[], int]) -> Iterator[Cal
         return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[signals]} signals"),
+        TimeRemainingColumn(), _Signals(signals),
     )  # fmt: skip
     with Progress(*columns, console=NOTES, transient=True) as progress:
-        task = progress.add_task(what, total=total, signals=0)
-        yield lambda count: progress.update(task, advance=count, signals=signals())
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)
 
 
 def _plain_progress(what: str, total: int, signals: Callable[[], int]) -> Callable[[int], None]:
