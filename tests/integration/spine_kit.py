@@ -127,8 +127,24 @@ class Spine:
 
     def start_tracking(self, **settings: str) -> Service:
         """Tracking, ready."""
-        self.tracking = start_service(self.kafka, self._log("tracking"), **settings)
+        raw = {"RAW_TOPIC": "true", "RAW_METRICS_PORT": "0"}
+        self.tracking = start_service(self.kafka, self._log("tracking"), **(raw | settings))
         return self.tracking
+
+    def mend(self, workers: int = 2) -> None:
+        """What a supervisor does: whatever has ended is started again, where it listened before."""
+        assert local.start(self.home).bootstrap == self.kafka
+        for ended in [worker for worker in self.workers if not worker.running.lives()]:
+            ended.kill()
+            self.workers.remove(ended)
+        while len(self.workers) < workers:
+            self.worker()
+        if not self.tracking.running.lives():
+            self.tracking.client.close()
+            ports = {"PORT": self.tracking.url, "GRPC_PORT": self.tracking.grpc}
+            self.start_tracking(**{name: address.rpartition(":")[2] for name, address in ports.items()})
+        for worker in self.workers:
+            worker.await_ready()
 
     def open(self, windows: Definitions) -> "OpenShop":
         """A fresh shop with these windows, which every part knows."""
@@ -148,7 +164,7 @@ class Spine:
 
     def owned(self) -> dict[int, SessionWorker]:
         """Who owns which partition, by the workers' own word."""
-        return {number: worker for worker in self.workers for number in worker.gauges("lag_records")}
+        return {number: one for one in self.workers if one.running.lives() for number in one.gauges("lag_records")}
 
     def close(self) -> None:
         """End all."""
