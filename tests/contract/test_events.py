@@ -79,6 +79,7 @@ def _replaced(event: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for key in event:
         if key == "type":
             continue
+        value: Any
         for value in (None, "", 7, -1, True, [], {}, "x" * 9000, 1.5):
             yield f"{key}={str(value)[:20]!r}", event | {key: value}
     for key in event.get("data", {}):

@@ -194,7 +194,7 @@ class Worker:
     @property
     def listened(self) -> bool:
         """Whether it has said anything yet."""
-        return self.status["unready"] != "starting"
+        return bool(self.status["unready"] != "starting")
 
     @property
     def owned(self) -> dict[int, dict[str, Any]]:

@@ -8,6 +8,7 @@ import json
 import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from relance.events.batch import TICK
 from relance.kafka.machine import BadRecord, Checkpoint, Message, Piece, Record
@@ -122,7 +123,7 @@ class CountingMachine:
             pieces.append(Piece("seen", rows[0][0], rows[-1][0], rows[-1][1], value))
         return pieces
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """What two machines are compared by."""
         alive = {number for number, stream_ms in self.seen.items() if stream_ms >= self.stream_ms - RETENTION_MS}
         return {"counts": self.counts, "alarms": self.alarms, "factor": self.factor, "seen": alive}
@@ -139,7 +140,7 @@ class CountingFactory:
         return CountingMachine(partition, checkpoint, self.outputs)
 
 
-def recomputed(records: Iterable[Record]) -> dict[str, object]:
+def recomputed(records: Iterable[Record]) -> dict[str, Any]:
     """The same, said plainly, over a whole log: the machine shares no line with it."""
     clock, factor = -1, 1
     counts = [[0, 0, 0] for _ in range(BUCKETS)]

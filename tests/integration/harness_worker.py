@@ -7,17 +7,20 @@ import asyncio
 import json
 import os
 import sys
+from typing import cast
 
 import msgspec
 
 from relance.kafka.harness import Harness, HarnessSettings
+from relance.kafka.machine import Machine
 from relance.observability import logs
 from relance.observability.shutdown import stop_requested
 from tests.integration.harness_machine import CountingFactory, CountingMachine
 
 
-def wanted_factor(_partition: int, machine: CountingMachine) -> list[bytes]:
+def wanted_factor(_partition: int, carried: Machine) -> list[bytes]:
     """The control hook: the factor is to be what the environment says."""
+    machine = cast("CountingMachine", carried)
     wanted = os.environ.get("WANTED_FACTOR")
     return [b"factor " + wanted.encode()] if wanted and machine.factor != int(wanted) else []
 
