@@ -104,7 +104,7 @@ def simulated_shop(path: Path, seconds: float) -> list[dict[str, Any]]:
     first_ms = parse_ms("2026-03-01T10:00:00Z")
     events = [
         {**planned.event, "time": format_ms(first_ms + round(planned.time_ms * SPEED)), "senttime": format_ms(first_ms)}
-        for planned in shopping(11, "elsewhere", 60, seconds)
+        for planned in shopping(11, "elsewhere", 200, seconds)
     ]
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     return events
