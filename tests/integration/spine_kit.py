@@ -134,17 +134,20 @@ class Spine:
     def mend(self, workers: int = 2) -> None:
         """What a supervisor does: whatever has ended is started again, where it listened before."""
         assert local.start(self.home).bootstrap == self.kafka
+        if not self.tracking.running.lives():
+            self.tracking.client.close()
+            ports = {"PORT": self.tracking.url, "GRPC_PORT": self.tracking.grpc}
+            self.start_tracking(**{name: address.rpartition(":")[2] for name, address in ports.items()})
+        # A worker whose broker goes away in the middle of a rebalance ends by itself, maybe while it is waited for.
+        until(lambda: self._all_ready(workers), f"{workers} workers are ready", STARTED_S)
+
+    def _all_ready(self, workers: int) -> bool:
         for ended in [worker for worker in self.workers if not worker.running.lives()]:
             ended.kill()
             self.workers.remove(ended)
         while len(self.workers) < workers:
             self.worker()
-        if not self.tracking.running.lives():
-            self.tracking.client.close()
-            ports = {"PORT": self.tracking.url, "GRPC_PORT": self.tracking.grpc}
-            self.start_tracking(**{name: address.rpartition(":")[2] for name, address in ports.items()})
-        for worker in self.workers:
-            worker.await_ready()
+        return all(worker.logged("listening") and worker.is_ready() for worker in self.workers)
 
     def open(self, windows: Definitions) -> "OpenShop":
         """A fresh shop with these windows, which every part knows."""
