@@ -76,7 +76,7 @@ class World:
     def write(
         self, values: list[bytes | None], headers: list[tuple[str, bytes]] | None = None, partition: int = 0
     ) -> None:
-        producer = Producer({"bootstrap.servers": self.kafka})
+        producer = Producer({"bootstrap.servers": self.kafka, "queue.buffering.max.messages": 1_000_000})
         for value in values:
             producer.produce(self.raw, value, partition=partition, headers=headers)
         assert producer.flush(PATIENCE_S) == 0
@@ -238,11 +238,11 @@ def test_kill_9_in_mid_stream_loses_nothing(world: World, fresh_topic: Topic) ->
     )  # fmt: skip
     seed = random.randrange(10_000)
     print(f"seed {seed}")  # noqa: T201 - the moment of the kill can be had again
-    count = 100_000
+    count = 250_000  # more than a fast machine can do before the kill
     world.write([json.dumps(event(number)).encode() for number in range(count)])
     killed = RawProcess(settings)
     killed.start()
-    world.until_committed(random.Random(seed).randrange(1, 30_000))
+    world.until_committed(random.Random(seed).randrange(1, 10_000))
     assert killed.exit_code is None
     os.kill(killed.pid or 0, signal.SIGKILL)
     assert killed.stop(10.0)

@@ -203,6 +203,11 @@ def test_a_rotated_key_stops_at_its_time_and_a_revoked_one_at_once(service: Serv
     assert service.publish("sk_third", shop.event()).status_code == 202
 
 
+def of_a_page(shop: TestShop, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events as they are known in the log: under the source of the shop's pages."""
+    return [event | {"source": f"/shops/{shop.name}/browser"} for event in events]
+
+
 def test_a_page_sends_events_and_reads_the_answer(service: Service, shop: TestShop, log: Log) -> None:
     events = [
         shop.event(),
@@ -211,9 +216,10 @@ def test_a_page_sends_events_and_reads_the_answer(service: Service, shop: TestSh
     answer = collect(service, shop, events, "198.51.100.1")
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == shop.origin
-    assert log.holds(events) == [True, True]
+    assert log.holds(of_a_page(shop, events)) == [True, True]
     fact = next(fact for fact in log.facts() if fact["id"] == events[1]["id"])
     assert "personid" not in fact
+    assert fact["source"] == f"/shops/{shop.name}/browser"
     with_key_inside = json.dumps({"key": shop.publishable, "events": [shop.event()]})
     headers = {"origin": shop.origin, "content-type": "application/json", "x-forwarded-for": "198.51.100.2"}
     assert service.client.post("/v1/collect", content=with_key_inside, headers=headers).status_code == 204
@@ -225,7 +231,8 @@ def test_a_page_cannot_say_what_only_a_server_knows(service: Service, shop: Test
     answer = collect(service, shop, [forged, seen], "198.51.100.3")
     assert (answer.status_code, [one["index"] for one in answer.json()["rejected"]]) == (207, [0])
     assert collect(service, shop, forged, "198.51.100.3").status_code == 422
-    assert log.holds([forged, seen]) == [False, True]
+    assert log.holds(of_a_page(shop, [forged, seen])) == [False, True]
+    assert log.holds([forged, seen]) == [False, False]
 
 
 def test_only_pages_of_the_shop_are_heard(service: Service, shop: TestShop) -> None:

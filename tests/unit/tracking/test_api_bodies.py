@@ -63,7 +63,13 @@ def test_many_small_members_do_not_add_up_beyond_the_limit() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [b"", b"not gzip", gzip.compress(b"hello" * 100, mtime=0)[:-9], zlib.compress(b"hello"), gzip.compress(b"a", mtime=0) + b"tail"],
+    [
+        b"",
+        b"not gzip",
+        gzip.compress(b"hello" * 100, mtime=0)[:-9],
+        zlib.compress(b"hello"),
+        gzip.compress(b"a", mtime=0) + b"tail",
+    ],
 )
 def test_what_is_no_whole_gzip_is_malformed(broken: bytes) -> None:
     with pytest.raises(Refused) as raised:
