@@ -221,7 +221,7 @@ def literal_end(at: int) -> int:
     four = word_at(at) & np.uint64(0xFFFF_FFFF)
     if four in (np.uint64(0x65757274), np.uint64(0x6C6C756E)):  # "true", "null"
         return at + 4
-    if four == np.uint64(0x736C6166) and byte_at(at + 4) == 0x65:  # "fals", "e"
+    if four == np.uint64(0x736C6166) and byte_at(at + 4) == 0x65:  # "false", its last letter apart
         return at + 5
     return UNSURE
 
