@@ -67,7 +67,11 @@ def keep(result: Result, directory: Path) -> Path:
     while file.exists():
         file = directory / f"{name}-{number}.json"
         number += 1
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    kept = msgspec.to_builtins(result)
+    for compared in (kept, *(value for value in kept.values() if isinstance(value, dict))):
+        if isinstance(compared.get("workload"), dict):
+            compared["workload"].pop("file")  # a path of this machine
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=2) + b"\n")
     return file
 
 
