@@ -43,7 +43,7 @@ CLOCKS = {"now", "utcnow", "today", "uuid1", "uuid4", "perf_counter", "monotonic
 # In pieces, so that this file passes its own test.
 REGISTRIES = (
     *("py" + "pi.org", "pythonhosted" + ".org", "npmjs" + ".org", "npmjs" + ".com"),
-    *("repo.maven" + ".apache", "repo1.maven" + ".org", "proxy.golang" + ".org"),
+    *("repo" + ".maven.apache", "repo1" + ".maven.org", "proxy.golang" + ".org"),
     *("deb.debian" + ".org", "docker" + ".io", "ghcr" + ".io"),
 )
 MACHINE_PATH = re.compile(r"(?<![\w./<}-])/(?:work|tmp|root|home/\w+|Users/\w+)/\w")

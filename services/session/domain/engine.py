@@ -21,6 +21,7 @@ from services.session.domain.running import DONE, ROOM, advance, earliest, reche
 from services.session.domain.seen import expire, note_many
 from services.session.domain.signals import Signals, sort_out
 from services.session.domain.tables import fresh, make_room, reserve_lists, reserve_rows, state_bytes
+from services.session.domain.wheel import TICK_SHIFT
 
 __all__ = ["COUNTS", "Engine"]
 
@@ -162,7 +163,7 @@ class Engine:
     def start_at(self, stream_ms: int) -> None:
         """Set the clock of a fresh engine, as it was at the checkpoint."""
         self._t.reg[Register.STREAM] = stream_ms
-        self._t.reg[Register.CUR] = stream_ms >> 6
+        self._t.reg[Register.CUR] = stream_ms >> TICK_SHIFT
 
     @property
     def seen_position(self) -> int:

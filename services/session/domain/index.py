@@ -37,7 +37,7 @@ def tag_of(h: np.uint64) -> np.uint8:
 
 @njit(cache=True, _nrt=False, forceinline=True)
 def home_of(h: np.uint64, size: int) -> np.int64:
-    """First slot to look at in a table of `size` slots, a power of two."""
+    """First slot to look at in a table of `size` slots; slots follow the order of the hashes."""
     return np.int64(((h >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))
 
 
