@@ -20,11 +20,13 @@ __all__ = ["FactStore", "events_of"]
 _ARROW: Final = b"\xff\xff\xff\xff"
 _DEVICE: Final = {code: name for name, code in DEVICES.items()}
 _COMMIT_EVERY: Final = 10_000
+_FIND: Final = "SELECT value FROM facts WHERE hash = ? ORDER BY type = ? DESC LIMIT 1"
 
 
 class _Fact(msgspec.Struct):
     id: str
     source: str
+    type: str
     personid: str | None = None
     data: dict[str, Any] | None = None
 
@@ -33,38 +35,39 @@ _decode = msgspec.json.Decoder(_Fact).decode
 
 
 class FactStore:
-    """Facts by the hash of their source and id, on disk: a log has more of them than fit in memory."""
+    """Facts by the hash of their source and id, and by type, on disk: a log has more of them than fit in memory."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                               "CREATE TABLE facts (hash INTEGER PRIMARY KEY, value BLOB) WITHOUT ROWID;")  # fmt: skip
+                               "CREATE TABLE facts (hash INTEGER, type TEXT, value BLOB, PRIMARY KEY (hash, type))"
+                               "WITHOUT ROWID;")  # fmt: skip
 
     def add(self, values: Iterable[bytes]) -> None:
-        """Take facts; of two with one identity the first is kept."""
-        rows: list[tuple[int, bytes]] = []
+        """Take facts; of two with one identity and type the first is kept."""
+        rows: list[tuple[int, str, bytes]] = []
         for value in values:
             try:
                 fact = _decode(value)
             except (msgspec.MsgspecError, ValueError):
                 continue
-            rows.append((_signed(event_hash(fact.source, fact.id)), value))
+            rows.append((_signed(event_hash(fact.source, fact.id)), fact.type, value))
             if len(rows) == _COMMIT_EVERY:
                 self._insert(rows)
         self._insert(rows)
 
-    def find(self, identity: int) -> _Fact | None:
-        """The fact of an event hash."""
-        row = self._db.execute("SELECT value FROM facts WHERE hash = ?", (_signed(identity),)).fetchone()
+    def find(self, identity: int, type_name: str) -> _Fact | None:
+        """The fact of an event hash: that of the type, else one of another type with the same source and id."""
+        row = self._db.execute(_FIND, (_signed(identity), type_name)).fetchone()
         return _decode(row[0]) if row else None
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
 
-    def _insert(self, rows: list[tuple[int, bytes]]) -> None:
+    def _insert(self, rows: list[tuple[int, str, bytes]]) -> None:
         self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", rows)
+        self._db.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?, ?)", rows)
         self._db.execute("COMMIT")
         rows.clear()
 
@@ -88,11 +91,12 @@ def events_of(value: bytes, append_ms: int, facts: FactStore) -> Iterator[dict[s
 
 def _event(row: dict[str, Any], received: str, facts: FactStore) -> dict[str, Any]:
     kind = BY_CODE[row["type"]]
-    fact = facts.find(row["event_hash"]) if kind.fact else None
+    same = facts.find(row["event_hash"], kind.name)  # also of another type: it is the same event to the duplicate filter
+    fact = same if same is not None and same.type == kind.name else None
     event: dict[str, Any] = {
         "specversion": "1.0",
-        "id": fact.id if fact else f"h-{row['event_hash']:016x}",
-        "source": fact.source if fact else f"/shops/{row['shop']}",
+        "id": same.id if same else f"h-{row['event_hash']:016x}",
+        "source": same.source if same else f"/shops/{row['shop']}",
         "type": kind.name,
         "time": format_ms(row["time"]),
         "visitorid": str(UUID(bytes=row["visitor"])),

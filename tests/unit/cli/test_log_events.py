@@ -84,6 +84,20 @@ def test_facts_give_back_the_true_id_source_and_data(facts: FactStore) -> None:
     assert "arrivedtime" not in event
 
 
+def test_a_fact_of_another_type_gives_its_identity_and_nothing_else(facts: FactStore) -> None:
+    """One source and id under two types: the duplicate filter takes the second for the first, and so must its file."""
+    fact = {"id": "e-1", "source": "/shops/demo", "personid": "p-1", "time": "1999-01-01T00:00:00Z"}
+    updated = fact | {"type": "cart.updated", "data": {"cart_id": "of the cart"}}
+    completed = fact | {"type": "order.completed", "personid": "p-2", "data": {"cart_id": "of the order"}}
+    facts.add(map(msgspec.json.encode, (updated, completed)))
+    types = ("order.completed", "cart.updated", "payment.failed", "page.viewed")
+    rows = [row(type=CODE[name], flags=1) for name in types]
+    events = list(events_of(record(rows), 2_000, facts))
+    assert {(event["id"], event["source"]) for event in events} == {("e-1", "/shops/demo")}
+    assert [event["data"].get("cart_id") for event in events] == ["of the order", "of the cart", None, None]
+    assert [event["personid"] for event in events] == ["p-2", "p-1", "known", "known"]
+
+
 def test_consent_comes_back_by_channel(facts: FactStore) -> None:
     columns = {"consent_granted": CHANNEL_BIT["email"], "consent_denied": CHANNEL_BIT["sms"]}
     (event,) = events_of(record([row(type=CODE["consent.changed"], **columns)]), 2_000, facts)
