@@ -91,7 +91,7 @@ def events_of(value: bytes, append_ms: int, facts: FactStore) -> Iterator[dict[s
 
 def _event(row: dict[str, Any], received: str, facts: FactStore) -> dict[str, Any]:
     kind = BY_CODE[row["type"]]
-    same = facts.find(row["event_hash"], kind.name)  # also of another type: it is the same event to the duplicate filter
+    same = facts.find(row["event_hash"], kind.name)  # of another type: the duplicate filter's same event
     fact = same if same is not None and same.type == kind.name else None
     event: dict[str, Any] = {
         "specversion": "1.0",
