@@ -174,7 +174,7 @@ def _instant(text: str) -> int:
     try:
         return parse_ms(text.upper())  # RFC 3339 allows z and t
     except ValueError:
-        raise ValueError(f"{text!r} is no RFC 3339 time with a zone") from None
+        raise ValueError(f"{text!r} is no RFC 3339 time with a zone, in the years 1 to 9999 of UTC") from None
 
 
 def _hash(text: str) -> int:

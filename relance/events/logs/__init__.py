@@ -58,7 +58,8 @@ def _time_ms(number: int, event: _Event) -> int:
     except KeyError:
         raise LineError(number, "an event has no time") from None
     except (TypeError, ValueError):
-        raise LineError(number, f"{str(event['time'])[:100]!r} is no RFC 3339 time with a zone") from None
+        shown = repr(str(event["time"])[:100])
+        raise LineError(number, f"{shown} is no RFC 3339 time with a zone, in the years 1 to 9999 of UTC") from None
 
 
 def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:

@@ -127,6 +127,9 @@ BAD = [
     (line("page.viewed", "25:00:00"), "no RFC 3339 time"),
     (line("page.viewed", "") | {"time": "2026-01-01T10:00:00"}, "no RFC 3339 time with a zone"),
     (line("page.viewed", "10:00:00", receivedtime="yesterday"), "'yesterday'"),
+    (line("page.viewed", "") | {"time": "0001-01-01T00:00:00+14:00"}, "the years 1 to 9999"),
+    (line("page.viewed", "10:00:00", receivedtime="9999-12-31T23:59:59-14:00"), "the years 1 to 9999"),
+    (line("page.viewed", "10:00:00", arrivedtime="9999-12-31T23:59:59-14:00"), "the years 1 to 9999"),
     (line("page.viewed", "10:00:00", id=""), "$.id"),
     (line("page.viewed", "10:00:00", source="demo"), "/shops/"),
     (line("page.viewed", "10:00:00", device="fridge"), "$.device"),
@@ -156,15 +159,23 @@ def test_a_bad_line_is_one_clear_error_and_leaves_no_output(
     assert sorted(path.name for path in desk.path.iterdir()) == ["events.jsonl", "signals.jsonl", "windows.yaml"]
 
 
+def test_the_ends_of_the_calendar_are_within(desk: Desk) -> None:
+    first = line("page.viewed", "") | {"time": "0001-01-01T00:00:00Z"}
+    last = line("page.viewed", "", visitorid="w") | {"time": "9999-12-31T23:59:59.999Z"}
+    assert desk.simulate([first, last], "--until", "9999-12-31T23:59:59.999Z") == 0
+    assert [said["fired_at"] for said in desk.said()] == ["0001-01-01T00:30:02.000Z"]
+
+
 def test_wrong_input_is_exit_code_2(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.simulate([CART], windows="absent.yaml") == 2
     (desk.path / "bad.yaml").write_text("windows:\n- {id: a}\n")
     assert desk.simulate([CART], windows="bad.yaml") == 2
     assert desk.simulate([CART], "--until", "tomorrow") == 2
+    assert desk.simulate([CART], "--until", "9999-12-31T23:59:59-14:00") == 2
     assert desk.simulate([CART], "--events", str(desk.path / "absent.jsonl")) == 2
     assert desk.simulate([CART], "--signals", str(desk.path / "no" / "where.jsonl")) == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "bad.yaml:2: a window needs inactivity" in lines[1]
 
 
