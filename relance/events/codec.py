@@ -1,5 +1,6 @@
 """Bytes to events and back: one strict decoder, and all faults of what it refuses."""
 
+import re
 from itertools import islice
 from typing import Final, Union, get_args
 
@@ -7,7 +8,7 @@ import msgspec
 
 from relance.events import browsing, cart, checkout, order, payment, person, stock
 from relance.events.catalog import CODE
-from relance.events.envelope import Data, Envelope, shop_of
+from relance.events.envelope import Data, Envelope, Instant, shop_of
 from relance.events.faults import Problem, struct_problems
 from relance.events.guard import guard, guard_depth
 from relance.kernel.errors import InputError
@@ -40,6 +41,18 @@ if STRUCTS.keys() != CODE.keys():
 _DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
 
+# What msgspec rounds up over the border of a millisecond has these digits in its time, plain or as JSON's escapes.
+_ROUNDED: Final = re.compile(rb"\.\d{3}999[5-9]|\\u00[23]")
+_TOO_FINE: Final = re.compile(r"(\.\d{6})\d+")
+
+
+class _Times(msgspec.Struct):
+    time: str
+    senttime: str | None = None
+
+
+_TIMES: Final = msgspec.json.Decoder(_Times)
+
 
 class EventError(InputError):
     """An event cannot be taken; `problems` names every fault."""
@@ -59,7 +72,10 @@ def check(event: Event) -> str:
 
 
 def decode(raw: bytes) -> Event:
-    """The event, wholly validated. Raises EventError with every fault."""
+    """The event, wholly validated; of its times, digits finer than microseconds are cut off, not rounded.
+
+    Raises EventError with every fault.
+    """
     try:
         guard(raw)
         guard_depth(raw)
@@ -67,7 +83,17 @@ def decode(raw: bytes) -> Event:
         check(event)
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise EventError(problems(raw) or (Problem("", str(error)),)) from None
-    return event
+    return _cut_off(event, raw) if _ROUNDED.search(raw) else event
+
+
+def _cut_off(event: Event, raw: bytes) -> Event:
+    """The event with its times as they were written, down to the microsecond."""
+    times = {
+        name: msgspec.convert(_TOO_FINE.sub(r"\1", text), Instant)
+        for name, text in msgspec.structs.asdict(_TIMES.decode(raw)).items()
+        if text is not None
+    }
+    return msgspec.structs.replace(event, **times)
 
 
 def encode(event: Event) -> bytes:
