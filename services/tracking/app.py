@@ -23,6 +23,7 @@ from relance.observability.exposition import Exposition, make_registry
 from relance.observability.health import Health, Heartbeat
 from relance.observability.shutdown import stop_requested, wind_down
 from services.tracking.api.collect import BrowserRates, Collect
+from services.tracking.api.door import Door
 from services.tracking.api.foreign import Ga4, Segment
 from services.tracking.api.gather import Gatherer
 from services.tracking.api.grpc import GrpcEdge
@@ -86,13 +87,14 @@ class _Service:
         producer = Producer(producer_config(settings.kafka, settings.queue_bytes_max))
         async with self._shops(stop) as directory:
             keys = KeyRing(directory, self._table.set_known)
+            door = Door(keys, settings.refused_keys_per_second, settings.trusted_proxies)
             partitions = await asyncio.to_thread(partition_count, settings.kafka, BATCHES.name)
             batcher = self._batcher(producer, partitions, stop)
             encoder = Encoder(self._table, settings.linked_max)
             intake = Intake(Gatherer(encoder, batcher, settings.request_deadline_s), self._metrics, settings)
-            http = HttpServer(self._site(intake, keys), settings)
+            http = HttpServer(self._site(intake, door), settings)
             raw = self._raw(partitions)
-            grpc = GrpcEdge(intake, keys, settings, self._edge_metrics)
+            grpc = GrpcEdge(intake, door, settings, self._edge_metrics)
             exposition = Exposition(settings.metrics_host, settings.metrics_port, self._registry, self._health)
             exposition.start()
             self._watch(http, intake)
@@ -151,14 +153,14 @@ class _Service:
         raw.start()
         return raw
 
-    def _site(self, intake: Intake, keys: KeyRing) -> Site:
+    def _site(self, intake: Intake, door: Door) -> Site:
         settings, metrics = self._settings, self._edge_metrics
         rates = BrowserRates(settings)
-        segment = Segment(intake, keys, settings, metrics, rates)
+        segment = Segment(intake, door, settings, metrics, rates)
         hot = {
-            "/v1/events": Events(intake, keys, settings, metrics),
-            "/v1/collect": Collect(intake, keys, settings, metrics, rates),
-            "/v1/ga4": Ga4(intake, keys, settings, metrics, rates),
+            "/v1/events": Events(intake, door, settings, metrics),
+            "/v1/collect": Collect(intake, door, settings, metrics, rates),
+            "/v1/ga4": Ga4(intake, door, settings, metrics, rates),
             **{f"/v1/segment/{call}": segment for call in Segment.CALLS},
         }
         return build(hot, self._health, _TRACKER.read_bytes())

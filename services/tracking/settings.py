@@ -50,7 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_deadline_s: Seconds = 10.0  # from the body read to Kafka's acknowledgement; then 503
     drain_s: Seconds = 20.0  # for what is in flight when the end begins
 
-    # rates that are not a shop's own
+    # rates that are not a shop's own. Behind a proxy set trusted_proxies: else all its clients have one address
+    refused_keys_per_second: Annotated[int, msgspec.Meta(ge=0)] = 20  # 401 and 403, per client address; 0: no limit
     browser_events_per_second: Positive = 50  # per client address
     browser_key_events_per_second: Positive = 2_000  # per publishable key, over all addresses
 

@@ -95,6 +95,25 @@ async def test_without_a_secret_key_nothing_is_taken(stub: Any, shop: TestShop, 
     assert await stub.PublishStream(metadata=metadata, timeout=20).code() == code
 
 
+async def test_who_guesses_keys_is_slowed_down_and_who_was_let_in_is_not(stub: Any, shop: TestShop) -> None:
+    request = pb.PublishRequest(events=packed(shop.event()))
+    await stub.Publish(request, metadata=key(shop.secret), timeout=20)
+
+    async def guess(number: int) -> grpc.aio.AioRpcError:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.Publish(request, metadata=key(f"sk_{number}"), timeout=20)
+        return raised.value
+
+    errors = [await guess(number) for number in range(100)]
+    codes = {error.code() for error in errors}
+    assert codes == {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    held_up = next(error for error in errors if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert details(held_up, RetryInfo).retry_delay.ToMilliseconds() > 0
+    answer = await stub.Publish(request, metadata=key(shop.secret), timeout=20)
+    assert answer.results[0].outcome == pb.OUTCOME_ACCEPTED
+    await asyncio.sleep(1)  # the others' addresses are this one's
+
+
 @pytest.mark.parametrize("count", [0, 1_001])
 async def test_a_request_of_no_events_or_too_many_is_invalid(stub: Any, shop: TestShop, count: int) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:

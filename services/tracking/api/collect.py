@@ -1,6 +1,5 @@
 """`POST /v1/collect`: events from browsers, as `navigator.sendBeacon` or `fetch` sends them."""
 
-import ipaddress
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,15 +10,16 @@ from typing_extensions import override
 
 from services.tracking.api.bodies import Slice
 from services.tracking.api.browser import allowed, open_page
+from services.tracking.api.door import Door
 from services.tracking.api.http import Endpoint, Headers, Receive, Request, Scope, answer_each, kind_of, now_ms
 from services.tracking.api.intake import Intake, Rejected
-from services.tracking.api.keys import Grant, KeyRing
+from services.tracking.api.keys import Grant
 from services.tracking.api.limits import Buckets
-from services.tracking.api.problems import Header, Refused, Send, respond
+from services.tracking.api.problems import Header, KeyRefused, Send, respond
 from services.tracking.metrics import EdgeMetrics
 from services.tracking.settings import Settings
 
-__all__ = ["BROWSER_KINDS", "BrowserRates", "Collect", "OpenToBrowsers", "client_address", "key_in_query"]
+__all__ = ["BROWSER_KINDS", "BrowserRates", "Collect", "OpenToBrowsers", "key_in_query"]
 
 _SHOWN: Final = (b"text/plain", b"application/json", b"application/cloudevents+json")
 BROWSER_KINDS: Final = dict.fromkeys(
@@ -59,9 +59,9 @@ class OpenToBrowsers(Endpoint):
     """An endpoint that pages of a shop's origins may call with a publishable key: preflights, CORS, rates."""
 
     def __init__(
-        self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics, rates: BrowserRates
+        self, intake: Intake, door: Door, settings: Settings, metrics: EdgeMetrics, rates: BrowserRates
     ) -> None:
-        super().__init__(intake, keys, settings, metrics)
+        super().__init__(intake, door, settings, metrics)
         self.rates = rates
 
     @override
@@ -79,15 +79,8 @@ class OpenToBrowsers(Endpoint):
         origin = request.headers.get(b"origin")
         if origin is None:
             return ()
-        key = key_in_query(request.scope["query_string"])
-        if key is None:
-            return _cors(origin) if self.keys.origin_known(origin) else ()
-        grant = self.keys.find(key, now_ms())
-        return _cors(origin) if grant is not None and origin.decode("latin-1") in grant.shop.origins else ()
-
-    def address(self, request: Request) -> str:
-        """Of the client; what rates are counted by."""
-        return client_address(request.scope, request.headers, self.settings.trusted_proxies)
+        welcome = self.door.is_page_welcome(origin, key_in_query(request.scope["query_string"]))
+        return _cors(origin) if welcome else ()
 
     async def take_from_browser(self, grant: Grant, values: Sequence[Slice], address: str) -> Sequence[Rejected]:
         """As `Intake.take`, with what only servers may say rejected, and counted against the browser's rates."""
@@ -129,30 +122,17 @@ class Collect(OpenToBrowsers):
 
     def _grant(self, key: bytes, headers: Headers, address: str) -> Grant:
         """The shop of a publishable key, for a page of one of its origins, within its rates."""
-        grant = self.keys.find(key, now_ms())
+        grant = self.door.find(key, address)
         if grant is None:
-            raise Refused(401, "a publishable key is needed: ?key=<key>")
+            raise KeyRefused(401, "a publishable key is needed: ?key=<key>")
         if grant.kind != "publishable":
-            raise Refused(403, "a secret key must never be in a page: rotate it, and use the publishable key")
+            raise KeyRefused(403, "a secret key must never be in a page: rotate it, and use the publishable key")
         if headers.get(b"origin", b"").decode("latin-1") not in grant.shop.origins:
-            raise Refused(403, "this page's origin is none of the shop's")
+            raise KeyRefused(403, "this page's origin is none of the shop's")
+        self.door.let_in(key, address)
         self.rates.admit(address, grant)
         self.intake.admit(grant)
         return grant
-
-
-def client_address(scope: Scope, headers: Headers, trusted_proxies: int) -> str:
-    """The client's address as the outermost of our own proxies saw it; of IPv6 its /64, which one client has to itself.
-
-    Only the last `trusted_proxies` hops are believed: what stands further left was written by the client.
-    """
-    client = scope["client"]
-    seen = client[0] if client else ""
-    if trusted_proxies:
-        hops = [hop.strip() for hop in headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",") if hop.strip()]
-        if len(hops) >= trusted_proxies:
-            seen = hops[-trusted_proxies]
-    return _network(seen)
 
 
 @lru_cache(maxsize=4_096)
@@ -160,17 +140,6 @@ def key_in_query(query: bytes) -> bytes | None:
     """The parameter `key` of a query."""
     keys = parse_qs(query.decode("latin-1")).get("key")
     return keys[0].encode() if keys else None
-
-
-@lru_cache(maxsize=16_384)
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 def _cors(origin: bytes) -> Sequence[Header]:

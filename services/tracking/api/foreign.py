@@ -17,7 +17,7 @@ from services.tracking.api.collect import BROWSER_KINDS, OpenToBrowsers, key_in_
 from services.tracking.api.http import Headers, Receive, Request, Scope, kind_of, now_ms
 from services.tracking.api.intake import Rejected
 from services.tracking.api.keys import Grant
-from services.tracking.api.problems import Header, Refused, Send, respond
+from services.tracking.api.problems import Header, KeyRefused, Refused, Send, respond
 from services.tracking.domain import ga4, segment
 
 __all__ = ["Ga4", "Segment"]
@@ -55,13 +55,15 @@ class _Foreign(OpenToBrowsers):
         return 200
 
     def _grant(self, key: bytes, headers: Headers, address: str) -> Grant:
-        grant = self.keys.find(key, now_ms())
+        grant = self.door.find(key, address)
         if grant is None:
-            raise Refused(401, "a key of the shop is needed, as user name or Bearer token", [_WHO])
+            raise KeyRefused(401, "a key of the shop is needed, as user name or Bearer token", [_WHO])
         if grant.kind == "publishable":
             origin = headers.get(b"origin")
             if origin is not None and origin.decode("latin-1") not in grant.shop.origins:
-                raise Refused(403, "this page's origin is none of the shop's")
+                raise KeyRefused(403, "this page's origin is none of the shop's")
+        self.door.let_in(key, address)
+        if grant.kind == "publishable":
             self.rates.admit(address, grant)
         self.intake.admit(grant)
         return grant

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NoReturn
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -18,9 +19,11 @@ from typing_extensions import override
 from relance.kernel.errors import InputError, NotNow
 from relance.rpc.tracking.v1 import tracking_pb2 as pb
 from relance.rpc.tracking.v1 import tracking_pb2_grpc
+from services.tracking.api.door import Door
 from services.tracking.api.gather import Unacknowledged
 from services.tracking.api.intake import Intake, Rejected, event_id
-from services.tracking.api.keys import Grant, KeyRing
+from services.tracking.api.keys import Grant
+from services.tracking.api.limits import OverRate
 from services.tracking.metrics import EdgeMetrics
 from services.tracking.settings import Settings
 
@@ -43,9 +46,9 @@ class _Ended(Exception):  # noqa: N818 - how a call ends, told to the caller
 
 
 class _Servicer(tracking_pb2_grpc.TrackingServiceServicer):
-    def __init__(self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics) -> None:
+    def __init__(self, intake: Intake, door: Door, settings: Settings, metrics: EdgeMetrics) -> None:
         self._intake = intake
-        self._keys = keys
+        self._door = door
         self._settings = settings
         self._requests = metrics.requests
         self._seconds = metrics.request_seconds.labels("grpc")
@@ -124,15 +127,22 @@ class _Servicer(tracking_pb2_grpc.TrackingServiceServicer):
 
     def _grant(self, context: Context) -> Grant:
         """The grant of the call's key; asked again for each request of a stream, so that a revoked key stops."""
-        shown = next((value for name, value in context.invocation_metadata() if name == "authorization"), "")
-        if shown[:7].lower() != "bearer ":
-            raise _Ended(grpc.StatusCode.UNAUTHENTICATED, "a secret key is needed: authorization: Bearer <key>")
-        grant = self._keys.find(shown[7:].strip().encode(), time.time_ns() // 1_000_000)
-        if grant is None:
-            raise _Ended(grpc.StatusCode.UNAUTHENTICATED, "this key is not known, or no longer")
-        if grant.kind != "secret":
+        shown = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
+        scheme, _, text = shown.get("authorization", "").partition(" ")
+        key = text.strip().encode() if scheme.lower() == "bearer" else b""
+        address = self._door.address(_host(context.peer()), shown.get("x-forwarded-for", ""))
+        try:
+            grant = self._door.find(key, address)
+        except OverRate as over:
+            raise _not_now(over) from None
+        if grant is not None and grant.kind == "secret":
+            self._door.let_in(key, address)
+            return grant
+        self._door.refused(address)
+        if grant is not None:
             raise _Ended(grpc.StatusCode.PERMISSION_DENIED, "this needs a secret key, not a publishable one")
-        return grant
+        reason = "this key is not known, or no longer" if key else "a secret key is needed: authorization: Bearer <key>"
+        raise _Ended(grpc.StatusCode.UNAUTHENTICATED, reason)
 
     async def _results(self, grant: Grant, events: Sequence[bytes]) -> list[pb.EventResult]:
         most = self._settings.events_max
@@ -162,9 +172,9 @@ class _Servicer(tracking_pb2_grpc.TrackingServiceServicer):
 class GrpcEdge:
     """The gRPC server of one process, in its event loop. Make it, `start` it, `drain` it, `stop` it."""
 
-    def __init__(self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics) -> None:
+    def __init__(self, intake: Intake, door: Door, settings: Settings, metrics: EdgeMetrics) -> None:
         self._settings = settings
-        self._servicer = _Servicer(intake, keys, settings, metrics)
+        self._servicer = _Servicer(intake, door, settings, metrics)
         self._health = health.HealthServicer()
         self._server = grpc.aio.server(
             maximum_concurrent_rpcs=settings.grpc_calls_max,
@@ -217,6 +227,11 @@ def _not_now(not_now: NotNow) -> _Ended:
     unsure = isinstance(not_now, Unacknowledged)
     code = grpc.StatusCode.UNAVAILABLE if unsure else grpc.StatusCode.RESOURCE_EXHAUSTED
     return _Ended(code, str(not_now), retry_after_s=not_now.retry_after_s)
+
+
+def _host(peer: str) -> str:
+    """The address in what gRPC calls a peer: `ipv4:127.0.0.1:53124`, `ipv6:%5B::1%5D:53124`."""
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
 
 
 def _retry_info(seconds: float) -> RetryInfo:

@@ -13,15 +13,16 @@ from typing_extensions import override
 
 from relance.kernel.errors import NotNow
 from services.tracking.api.bodies import JSON_KINDS, NDJSON, SINGLE, Gone, Slice, inflate, read, split
+from services.tracking.api.door import Door
 from services.tracking.api.intake import Intake, Rejected
-from services.tracking.api.keys import Grant, KeyRing
+from services.tracking.api.keys import Grant
 from services.tracking.api.limits import OverRate
-from services.tracking.api.problems import Header, Refused, Send, problem, respond, retry_after
+from services.tracking.api.problems import Header, KeyRefused, Refused, Send, problem, respond, retry_after
 from services.tracking.metrics import EdgeMetrics
 from services.tracking.settings import Settings
 
 __all__ = [
-    "Endpoint", "Events", "Headers", "Receive", "Request", "Scope", "answer_each", "bearer", "encode_results",
+    "Endpoint", "Events", "Headers", "Receive", "Request", "Scope", "answer_each", "encode_results",
     "kind_of", "now_ms",
 ]  # fmt: skip
 
@@ -49,9 +50,9 @@ class Endpoint:
 
     entry = ""
 
-    def __init__(self, intake: Intake, keys: KeyRing, settings: Settings, metrics: EdgeMetrics) -> None:
+    def __init__(self, intake: Intake, door: Door, settings: Settings, metrics: EdgeMetrics) -> None:
         self.intake = intake
-        self.keys = keys
+        self.door = door
         self.settings = settings
         self._requests = metrics.requests
         self._by_status: dict[int, Counter] = {}
@@ -76,6 +77,8 @@ class Endpoint:
             status = await self.post(request, receive, send)
         except Refused as refused:
             status = refused.status
+            if isinstance(refused, KeyRefused):
+                self.door.refused(self.address(request))
             shown = [*refused.headers, *self.error_headers(request)]
             await problem(send, status, refused.detail, shown, refused.extra)
         except NotNow as not_now:
@@ -88,6 +91,12 @@ class Endpoint:
             if request.held_bytes:
                 self.intake.release(request.held_bytes)
         self._count(status, time.perf_counter() - began_s)
+
+    def address(self, request: Request) -> str:
+        """Of the client; what rates are counted by."""
+        client = request.scope["client"]
+        forwarded = request.headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        return self.door.address(client[0] if client else "", forwarded)
 
     async def body(self, request: Request, receive: Receive) -> bytes:
         """The body, inflated, held until the request is answered.
@@ -130,7 +139,7 @@ class Events(Endpoint):
     @override
     async def post(self, request: Request, receive: Receive, send: Send) -> int:
         """202: all taken. 207: some. 422: none. See the OpenAPI document."""
-        grant = bearer(request.headers, self.keys)
+        grant = self._grant(request)
         self.intake.admit(grant)
         kind = kind_of(request.headers, _KINDS, JSON_KINDS)
         body = await self.body(request, receive)
@@ -142,6 +151,22 @@ class Events(Endpoint):
         if kind == SINGLE:
             raise _single_refused(rejected[0], values[0], self.settings.event_bytes_max)
         return await answer_each(send, len(values), rejected)
+
+    def _grant(self, request: Request) -> Grant:
+        """The grant of the secret key in `Authorization: Bearer`. Raises KeyRefused: 401 without one, 403 for a
+        publishable key.
+        """
+        shown = request.headers.get(b"authorization", b"")
+        key = shown[7:].strip() if shown[:7].lower() == b"bearer " else b""
+        address = self.address(request)
+        grant = self.door.find(key, address)
+        if grant is None:
+            needed = "a secret key is needed: Authorization: Bearer <key>"
+            raise KeyRefused(401, "this key is not known, or no longer" if key else needed, [_WHO])
+        if grant.kind != "secret":
+            raise KeyRefused(403, "a publishable key opens /v1/collect only; this needs a secret key")
+        self.door.let_in(key, address)
+        return grant
 
 
 _KINDS: Final[dict[bytes, bytes]] = {kind: kind for kind in JSON_KINDS} | {
@@ -162,21 +187,6 @@ async def answer_each(send: Send, count: int, rejected: Sequence[Rejected], head
 def encode_results(accepted: int, rejected: Sequence[Rejected]) -> bytes:
     """The per-event answer as JSON."""
     return _results.encode({"accepted": accepted, "rejected": [one.shown() for one in rejected]})
-
-
-def bearer(headers: Headers, keys: KeyRing) -> Grant:
-    """The grant of the secret key in `Authorization: Bearer`. Raises Refused: 401 without one, 403 for a publishable
-    key.
-    """
-    shown = headers.get(b"authorization", b"")
-    if shown[:7].lower() != b"bearer ":
-        raise Refused(401, "a secret key is needed: Authorization: Bearer <key>", [_WHO])
-    grant = keys.find(shown[7:].strip(), now_ms())
-    if grant is None:
-        raise Refused(401, "this key is not known, or no longer", [_WHO])
-    if grant.kind != "secret":
-        raise Refused(403, "a publishable key opens /v1/collect only; this needs a secret key")
-    return grant
 
 
 def now_ms() -> int:

@@ -11,7 +11,7 @@ _KEYS_MAX: Final = 100_000
 
 
 class OverRate(NotNow):
-    """More events than the sender's rate allows."""
+    """More events, or more keys that open nothing, than the sender's rate allows."""
 
 
 class Buckets:
@@ -26,13 +26,13 @@ class Buckets:
         self._keys_max = keys_max
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # level, and the second at which it held
 
-    def admit(self, key: str, per_second: float, now_s: float) -> None:
+    def admit(self, key: str, per_second: float, now_s: float, counted: str = "events") -> None:
         """Raise OverRate, with the seconds to wait, unless a request may pass now; takes nothing. 0 a second: no
-        limit.
+        limit. `counted` says of what there were too many.
         """
         level = self._level(key, per_second, now_s) if per_second else 1.0
         if level <= 0:
-            raise OverRate(f"more than {per_second:g} events a second", (1.0 - level) / per_second)
+            raise OverRate(f"more than {per_second:g} {counted} a second", (1.0 - level) / per_second)
 
     def take(self, key: str, events: int, per_second: float, now_s: float) -> None:
         """Take `events` from the bucket, into debt if need be."""

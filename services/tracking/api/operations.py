@@ -77,7 +77,7 @@ _REFUSALS: Final = {
     "413": "the body, an event, or their number is too large (1 MiB inflated, 64 KiB, 1,000 by default)",
     "415": "another content type or encoding",
     "422": "no event can be taken; says the path of each fault",
-    "429": "over the rate of the shop, key or address; see Retry-After",
+    "429": "over the rate of the shop, the key or the address, or too many refused keys; see Retry-After",
     "503": "Kafka cannot take or has not acknowledged it; send all of it again after Retry-After",
 }
 

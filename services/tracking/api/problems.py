@@ -9,7 +9,7 @@ import msgspec
 
 from relance.kernel.errors import InputError
 
-__all__ = ["Header", "Refused", "Send", "problem", "respond", "retry_after"]
+__all__ = ["Header", "KeyRefused", "Refused", "Send", "problem", "respond", "retry_after"]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -30,6 +30,10 @@ class Refused(InputError):  # noqa: N818 - as its kin in relance.kernel.errors
         self.detail = detail
         self.headers = headers
         self.extra = extra
+
+
+class KeyRefused(Refused):
+    """The key opens nothing, or not this: 401 or 403. Counted against the client's address."""
 
 
 async def respond(
