@@ -94,7 +94,7 @@ class Intake:
         self._count(entry, len(taken) - len(refusals), len(refusals) + len(aside))
         if not refusals and not aside:
             return ()
-        return [_rejected(one, values[one.index], shop.shop) for one in _merged(refusals, aside)]
+        return [_rejected(one, values[one.index], shop.shop) for one in _merged(refusals, aside, len(values))]
 
     async def _refusals(self, shop: str, values: Sequence[Slice]) -> Sequence[Refusal]:
         self._in_flight += 1
@@ -121,18 +121,14 @@ def _oversized(values: Sequence[Slice], bytes_max: int) -> dict[int, Problem]:
     }
 
 
-def _merged(refusals: Sequence[Refusal], aside: Mapping[int, Problem]) -> Sequence[Refusal]:
-    """All refusals by their place in what was sent; `refusals` count without those set aside."""
+def _merged(refusals: Sequence[Refusal], aside: Mapping[int, Problem], count: int) -> Sequence[Refusal]:
+    """All refusals by their place among the `count` sent; `refusals` count without those set aside."""
     if not aside:
         return refusals
-    merged = [Refusal(place, (problem,)) for place, problem in aside.items()]
-    gaps = sorted(aside)
-    for refusal in refusals:
-        place = refusal.index
-        for gap in gaps:
-            place += gap <= place
-        merged.append(Refusal(place, refusal.problems))
-    return sorted(merged, key=lambda refusal: refusal.index)
+    taken = [place for place in range(count) if place not in aside]
+    merged = {taken[refusal.index]: refusal.problems for refusal in refusals}
+    merged |= {place: (problem,) for place, problem in aside.items()}
+    return [Refusal(place, merged[place]) for place in range(count) if place in merged]
 
 
 class _Head(msgspec.Struct):
