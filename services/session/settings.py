@@ -1,8 +1,11 @@
 """Settings of the session service: each field is the variable `RELANCE_SESSION_<FIELD>`."""
 
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
 import msgspec
+
+from relance.kernel.errors import InputError
 
 __all__ = ["Settings"]
 
@@ -12,7 +15,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Port 0 is any free port (it is logged)."""
+    """Port 0 is any free port (it is logged). Raises InputError when other workers would be told of no real address."""
 
     kafka: str = msgspec.field(name="RELANCE_KAFKA", default="127.0.0.1:9092")  # bootstrap servers
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -33,3 +36,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # the group
     session_timeout_s: Seconds = 10.0  # how long a dead worker's partitions wait
     watchdog_s: Seconds = 60.0  # a partition that lags and makes no progress for so long ends the process
+
+    def __post_init__(self) -> None:
+        told, name = (self.advertised, "ADVERTISED") if self.advertised else (self.host, "HOST")
+        host = told.rpartition(":")[0] if self.advertised else told
+        if _is_every_address(host):
+            raise InputError(
+                f"settings: RELANCE_SESSION_{name} is {told!r}, no address that other workers could reach: set "
+                "RELANCE_SESSION_ADVERTISED to host:port of this worker's gRPC, as seen from the others"
+            )
+
+
+def _is_every_address(host: str) -> bool:
+    """Whether a server that listens there listens on all addresses of its machine."""
+    try:
+        return ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return host in {"", "*"}
