@@ -27,8 +27,6 @@ from services.session.domain.layout import (
     DEVICE_MASK,
     DEVICE_SHIFT,
     FIRED,
-    HAS_CAMPAIGN,
-    HAS_LANDING,
     ORDER,
     PAID,
     PERSON_KNOWN,
@@ -43,6 +41,7 @@ from services.session.domain.layout import (
     Row,
     Tables,
 )
+from services.session.domain.origins import keep_origin
 from services.session.domain.seen import note, was_seen
 from services.session.domain.wheel import reschedule
 
@@ -68,7 +67,6 @@ _SEQUENCE = Register.SEQUENCE
 _GROUP = Register.GROUP
 _AUX_N = Register.AUX_N
 _OUT_N = Register.OUT_N
-_PENDING_N = Register.PENDING_N
 _APPLIED = Register.APPLIED
 _DUPLICATE = Register.DUPLICATE
 _LATE = Register.LATE
@@ -233,24 +231,6 @@ def _convert(t: Tables, r: int, at: int) -> None:
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def _note_origin(t: Tables, c: Columns, i: int, r: int) -> None:
-    """Ask for the landing page and campaign to be kept: the first that the session's events name."""
-    row = t.rows[r]
-    state = row.state
-    wanted = 0
-    if not state & HAS_LANDING and c.page[i + 1] > c.page[i]:
-        wanted |= HAS_LANDING
-    if not state & HAS_CAMPAIGN and c.campaign[i + 1] > c.campaign[i]:
-        wanted |= HAS_CAMPAIGN
-    if wanted:
-        row.state = np.uint16(state | wanted)
-        pending = t.pending[t.reg[_PENDING_N]]
-        pending.row = np.int32(r)
-        pending.event = np.int32(i)
-        t.reg[_PENDING_N] += 1
-
-
-@njit(cache=True, _nrt=False, forceinline=True)
 def _change(t: Tables, c: Columns, i: int, r: int) -> None:
     """All that an event changes beyond activity and count."""
     row = t.rows[r]
@@ -267,7 +247,7 @@ def _change(t: Tables, c: Columns, i: int, r: int) -> None:
         return
     _note_facts(row, c, i)
     if not _QUIET[code]:
-        _note_origin(t, c, i, r)
+        keep_origin(t, c, i, r)
         emptied = False
         if _CART[code] or CHECKOUT_TYPES[code]:
             if code == ADDED or code == _STARTED or (code == UPDATED and c.items[i] > 0):

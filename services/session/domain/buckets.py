@@ -17,6 +17,7 @@ from services.session.domain.firing import next_due, take_node
 from services.session.domain.index import home_of, insert, key_hash, take_row
 from services.session.domain.interning import Interned
 from services.session.domain.layout import NODE, ROW, SCHEDULED, Tables
+from services.session.domain.origins import Texts, intern_texts, texts_of
 from services.session.domain.wheel import schedule
 
 __all__ = ["FORMAT", "Bucket", "decode", "encode", "enter", "gather"]
@@ -35,7 +36,7 @@ class Bucket(msgspec.Struct, frozen=True):
     counts: NDArray[np.int32]
     shops: list[str]
     names: list[str]
-    origins: list[tuple[str, str]]
+    origins: Texts
 
 
 @njit(cache=True)
@@ -103,35 +104,50 @@ def gather(t: Tables, bucket: int, buckets: int) -> tuple[NDArray[np.void], NDAr
     return t.rows[found], nodes, counts
 
 
-def _renumber(column: NDArray[Any], words: list[Any]) -> tuple[NDArray[Any], list[Any]]:
-    """The column with numbers into the list of only those words that occur; negative numbers stay."""
+def _compact(column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The numbers that occur, and the column with places among them; negative numbers stay."""
     present = np.unique(column[column >= 0])
-    fresh = np.searchsorted(present, column).astype(column.dtype)
-    return np.where(column >= 0, fresh, column).astype(column.dtype), [words[p] for p in present]
+    return present, np.where(column >= 0, np.searchsorted(present, column), column).astype(column.dtype)
+
+
+def _renumber(column: NDArray[Any], words: list[str]) -> tuple[NDArray[Any], list[str]]:
+    """The column with numbers into the list of only those words that occur; negative numbers stay."""
+    present, fresh = _compact(column)
+    return fresh, [words[number] for number in present]
 
 
 def encode(
     gathered: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.int32]],
     shops: list[str],
     names: list[str],
-    origins: list[tuple[str, str]],
+    t: Tables,
 ) -> bytes:
-    """The value of a bucket; the lists say what the numbers in rows and nodes mean."""
+    """The value of a bucket; lists and tables say what the numbers in rows and nodes mean."""
     rows, nodes, counts = gathered
+    if not len(rows):
+        return _EMPTY
     rows["state"] &= np.uint16(0xFFFF ^ SCHEDULED)
     shop_column, shop_words = _renumber(rows["shop"].astype(np.int64), shops)
-    origin_column, origin_words = _renumber(rows["origin"], origins)
+    present, origin_column = _compact(rows["origin"])
+    origins = texts_of(t.origins, t.origin_text, present)
     name_column, name_words = _renumber(nodes["name"], names)
     rows["shop"] = shop_column
     rows["origin"] = origin_column
     nodes["name"] = name_column
     head = msgspec.json.encode(
-        {"rows": len(rows), "nodes": len(nodes), "shops": shop_words, "names": name_words, "origins": origin_words}
+        {"rows": len(rows), "nodes": len(nodes), "shops": shop_words, "names": name_words, "origins": len(present)}
     )
     parts = [_transposed(rows[name]) for name in _FIELDS]
     parts += [_transposed(counts)] + [_transposed(nodes[name]) for name in _NODE_FIELDS]
-    body = b"".join([len(head).to_bytes(4, "big"), head, *parts])
+    return _pack([head, *parts, *(column.tobytes() for column in origins)])
+
+
+def _pack(parts: list[bytes]) -> bytes:
+    body = b"".join([len(parts[0]).to_bytes(4, "big"), *parts])
     return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
+
+
+_EMPTY: Final = _pack([msgspec.json.encode({"rows": 0, "nodes": 0, "shops": [], "names": [], "origins": 0})])
 
 
 def _transposed(column: NDArray[Any]) -> bytes:
@@ -143,6 +159,13 @@ def _restored(data: memoryview, at: int, n: int, kind: np.dtype[Any]) -> tuple[N
     end = at + n * kind.itemsize
     columns = np.frombuffer(data[at:end], np.uint8).reshape(kind.itemsize, n)
     return np.ascontiguousarray(columns.T).reshape(-1).view(kind), end
+
+
+def _texts(body: memoryview, at: int, n: int) -> Texts:
+    pages = np.frombuffer(body, np.uint16, n, at)
+    campaigns = np.frombuffer(body, np.uint16, n, at + 2 * n)
+    size = int(pages.sum(dtype=np.int64) + campaigns.sum(dtype=np.int64))
+    return Texts(pages, campaigns, np.frombuffer(body, np.uint8, size, at + 4 * n))
 
 
 def decode(value: bytes) -> Bucket:
@@ -163,10 +186,10 @@ def decode(value: bytes) -> Bucket:
         nodes = np.zeros(head["nodes"], NODE)
         for name in _NODE_FIELDS:
             nodes[name], at = _restored(body, at, len(nodes), NODE[name])
+        origins = _texts(body, at, head["origins"])
     except (msgspec.DecodeError, pa.ArrowException, OSError, ValueError, KeyError) as error:
         message = f"bucket cannot be read: {error}"
         raise Defect(message) from error
-    origins = [(page, campaign) for page, campaign in head["origins"]]
     return Bucket(rows=rows, nodes=nodes, counts=counts, shops=head["shops"], names=head["names"], origins=origins)
 
 
@@ -185,13 +208,14 @@ def _enter_rows(t: Tables, rows: NDArray[np.void], nodes: NDArray[np.void], coun
         schedule(t, r, next_due(t, r))
 
 
-def enter(t: Tables, bucket: Bucket, shops: Interned, names: Interned, origins: list[int]) -> None:
-    """Put a decoded bucket's rows into the tables, which must have room; `origins`: the engine's numbers of its own."""
+def enter(t: Tables, bucket: Bucket, shops: Interned, names: Interned) -> None:
+    """Put a decoded bucket's rows into the tables, which must have room."""
     rows, nodes = bucket.rows, bucket.nodes
     shop_numbers = np.array([shops.intern(word) for word in bucket.shops] or [0], np.uint32)
     name_numbers = np.array([names.intern(word) for word in bucket.names] or [0], np.int32)
-    origin_numbers = np.array(origins or [0], np.int32)
+    origin_numbers = intern_texts(t, bucket.origins)
     rows["shop"] = shop_numbers[rows["shop"]]
-    rows["origin"] = np.where(rows["origin"] >= 0, origin_numbers[np.maximum(rows["origin"], 0)], -1)
+    has = rows["origin"] >= 0
+    rows["origin"][has] = origin_numbers[rows["origin"][has]]
     nodes["name"] = np.where(nodes["name"] >= 0, name_numbers[np.maximum(nodes["name"], 0)], -1)
     _enter_rows(t, rows, nodes, bucket.counts)

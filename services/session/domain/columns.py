@@ -25,6 +25,11 @@ def _offsets(column: pa.Array) -> NDArray[np.int32]:
     return _fixed(np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1])
 
 
+def _text(column: pa.Array) -> NDArray[np.uint8]:
+    data = column.buffers()[2]
+    return _fixed(np.frombuffer(data, np.uint8) if data is not None and data.size else np.empty(0, np.uint8))
+
+
 def _fixed(column: NDArray[Any]) -> NDArray[Any]:
     """Read-only, as Arrow's own are: kernels are compiled once for each kind of array."""
     column = column.view()
@@ -61,6 +66,8 @@ def to_columns(batch: pa.RecordBatch, shops: Interned, append_ms: int | NDArray[
         granted=granted,
         denied=denied,
         page=_offsets(batch.column(17)),
+        page_text=_text(batch.column(17)),
         campaign=_offsets(batch.column(18)),
+        campaign_text=_text(batch.column(18)),
         append=np.full(n, append_ms, np.int64) if isinstance(append_ms, int) else append_ms,
     )

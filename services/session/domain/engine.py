@@ -12,15 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from relance.rules.windows import Definitions
-from services.session.domain import buckets
+from services.session.domain import buckets, origins
 from services.session.domain.columns import to_columns
 from services.session.domain.compiled import DefinitionBook
 from services.session.domain.interning import Interned
-from services.session.domain.layout import ABSENT, ALIVE, OUT, PENDING, Columns, Register, Tables
-from services.session.domain.running import DONE, ROOM, advance, earliest, recheck, run
+from services.session.domain.layout import ABSENT, OUT, Register, Tables
+from services.session.domain.running import DONE, ROOM, TEXT_ROOM, advance, earliest, recheck, run
 from services.session.domain.seen import expire, note_many
 from services.session.domain.signals import Signals, sort_out
-from services.session.domain.tables import fresh, make_room, reserve_lists, reserve_rows, state_bytes
+from services.session.domain.tables import fresh, make_room, reserve_lists, reserve_origins, reserve_rows, state_bytes
 from services.session.domain.wheel import TICK_SHIFT
 
 __all__ = ["COUNTS", "Engine"]
@@ -48,8 +48,6 @@ class Engine:
         self._t = fresh(buckets)
         self.shops = Interned()
         self.names = Interned()
-        self.origins: list[tuple[str, str]] = []
-        self._origin_places: dict[tuple[str, str], int] = {}
         self.book = DefinitionBook(self.shops, self.names)
         self._parts: list[NDArray[np.void]] = []
         self._compile()
@@ -80,6 +78,10 @@ class Engine:
         """The tables as they are now, for those who read them (queries, checkpoints)."""
         return self._t
 
+    def origin(self, number: int) -> tuple[str, str]:
+        """Landing page and campaign of a row's `origin`; empty where there is none."""
+        return origins.pair(self._t, number)
+
     def advance(self, append_ms: int) -> Signals:
         """Move the clock; returns what became due."""
         while advance(self._t, append_ms) != DONE:
@@ -98,17 +100,14 @@ class Engine:
         columns = to_columns(batch, self.shops, append_ms)
         if len(self.shops) != known:
             self._compile()
-        if len(self._t.pending) < batch.num_rows:
-            self._t = self._t._replace(pending=np.empty(batch.num_rows, PENDING))
         reg = self._t.reg
         reg[Register.OFFSET] = offset
         reg[Register.NEXT_ROW] = 0
         while run(self._t, columns) != DONE:
             self._make_room()
-        self._settle_origins(batch, columns)
         said = self._taken()
-        if len(self.origins) > max(ORIGINS_KEPT, 2 * self.live):
-            self._forget_origins()
+        if reg[Register.ORIGINS] > max(ORIGINS_KEPT, 2 * self.live):
+            self._t = origins.forget(self._t)
         return said
 
     def define(self, append_ms: int, shop: str, version: int, definitions: Definitions | None) -> Signals:
@@ -141,7 +140,7 @@ class Engine:
     def snapshot(self, bucket: int) -> bytes:
         """The rows of one bucket as they are now."""
         gathered = buckets.gather(self._t, bucket, len(self._t.joined))
-        return buckets.encode(gathered, self.shops.words, self.names.words, self.origins)
+        return buckets.encode(gathered, self.shops.words, self.names.words, self._t)
 
     def await_bucket(self, bucket: int, offset: int) -> None:
         """Leave a bucket alone until it joins: events of records up to `offset` are not applied to it."""
@@ -150,7 +149,6 @@ class Engine:
     def join(self, value: bytes) -> None:
         """Put a bucket's rows in; they are as they were at the present offset and stream time."""
         bucket = buckets.decode(value)
-        origins = [self._origin(pair) for pair in bucket.origins]
         known = len(self.shops)
         for word in bucket.shops:
             self.shops.intern(word)
@@ -158,7 +156,8 @@ class Engine:
         if len(self.shops) != known:
             self._compile()
         self._t = reserve_lists(self._t, len(bucket.nodes) + ROOM, len(bucket.rows) + ROOM)
-        buckets.enter(self._t, bucket, self.shops, self.names, origins)
+        self._t = reserve_origins(self._t, len(bucket.origins.pages), len(bucket.origins.text) + TEXT_ROOM)
+        buckets.enter(self._t, bucket, self.shops, self.names)
 
     def start_at(self, stream_ms: int) -> None:
         """Set the clock of a fresh engine, as it was at the checkpoint."""
@@ -230,43 +229,8 @@ class Engine:
         aux = self._t.aux[:names].copy()
         self._t.reg[Register.AUX_N] = 0
         words = self.shops.words
-        return Signals(sort_out(out, words, self.names.words), aux, words, self.names.words, self.origins)
-
-    def _origin(self, pair: tuple[str, str]) -> int:
-        place = self._origin_places.get(pair)
-        if place is None:
-            place = self._origin_places[pair] = len(self.origins)
-            self.origins.append(pair)
-        return place
-
-    def _forget_origins(self) -> None:
-        """Keep only the landing pages and campaigns of live sessions; signals said before have the old list."""
-        rows = self._t.rows[: int(self._t.reg[Register.ROW_TOP])]
-        alive = np.flatnonzero(rows["state"] & ALIVE)
-        numbers = rows["origin"][alive]
-        used = np.unique(numbers[numbers >= 0])
-        fresh = np.full(len(self.origins) + 1, -1, np.int32)  # the last is for -1: none
-        fresh[used] = np.arange(len(used))
-        rows["origin"][alive] = fresh[numbers]
-        self.origins = [self.origins[number] for number in used]
-        self._origin_places = {pair: place for place, pair in enumerate(self.origins)}
-
-    def _settle_origins(self, batch: pa.RecordBatch, columns: Columns) -> None:
-        """Keep the landing page and campaign of the sessions whose first ones came with this batch."""
-        reg = self._t.reg
-        pending = self._t.pending[: int(reg[Register.PENDING_N])]
-        reg[Register.PENDING_N] = 0
-        if not len(pending):
-            return
-        events = pa.array(pending["event"])
-        pages = batch.column(17).take(events).to_pylist()
-        campaigns = batch.column(18).take(events).to_pylist()
-        rows = self._t.rows
-        for (row, event), page, campaign in zip(pending.tolist(), pages, campaigns, strict=True):
-            if rows[row]["hi"] != columns.hi[event] or rows[row]["lo"] != columns.lo[event]:
-                continue  # the session ended within this call, and the row is another's
-            had = self.origins[rows[row]["origin"]] if rows[row]["origin"] >= 0 else ("", "")
-            rows["origin"][row] = self._origin((had[0] or page, had[1] or campaign))
+        said = sort_out(out, words, self.names.words)
+        return Signals(said, aux, words, self.names.words, (self._t.origins, self._t.origin_text))
 
 
 def _shop_key(shop: str) -> int:

@@ -128,7 +128,8 @@ ENDED: Final = 3
 PLACE_REMOVED: Final = 1_000  # windows that are no longer defined
 PLACE_ENDED: Final = 1 << 30
 
-PENDING: Final = np.dtype([("row", "i4"), ("event", "i4")])  # sessions whose landing page or campaign an event brought
+# A pair of landing page and campaign: where its bytes begin in the arena, and how many each has.
+ORIGIN: Final = np.dtype([("at", "i8"), ("hash", "u8"), ("page", "u2"), ("campaign", "u2"), ("pad", "u4")])
 
 
 class Register:
@@ -147,7 +148,7 @@ class Register:
     CHUNK_LEFT = 10
     OUT_N = 11
     AUX_N = 12
-    PENDING_N = 13
+    ORIGINS = 13  # pairs of landing page and campaign
     GROUP = 14
     ADVANCING = 15
     SLOT = 16  # of the clock move under way
@@ -167,7 +168,9 @@ class Register:
     FIRED = 30
     SEEN_EVICTED = 31  # ids dropped from the filter because it was full
     SCRATCH = 32
-    SIZE = 33
+    TEXT_TOP = 33  # bytes of the arena in use
+    SEED = 34  # of hashes that only this process sees
+    SIZE = 35
 
 
 class Tables(NamedTuple):
@@ -194,7 +197,9 @@ class Tables(NamedTuple):
     seen_slots: NDArray[np.uint32]
     out: NDArray[np.void]
     aux: NDArray[np.int32]
-    pending: NDArray[np.void]
+    origins: NDArray[np.void]
+    origin_slots: NDArray[np.uint32]  # 0 empty, else the number and 1
+    origin_text: NDArray[np.uint8]
     ahead: NDArray[np.uint32]  # rows of the next events, as far as the index tells at a glance
 
 
@@ -218,5 +223,7 @@ class Columns(NamedTuple):
     granted: NDArray[np.uint16]
     denied: NDArray[np.uint16]
     page: NDArray[np.int32]  # Arrow offsets: one more entry
+    page_text: NDArray[np.uint8]
     campaign: NDArray[np.int32]
+    campaign_text: NDArray[np.uint8]
     append: NDArray[np.int64]

@@ -82,7 +82,7 @@ def look_up(engine: Engine, shop: str, visitor: UUID) -> LiveSession | None:
     state = int(row["state"])
     nodes = _nodes(engine, r)
     times = {node["kind"]: int(node["t"]) for node in nodes if node["kind"] in (ORDER, PAID)}
-    page, campaign = engine.origins[row["origin"]] if row["origin"] >= 0 else ("", "")
+    page, campaign = engine.origin(int(row["origin"]))
     return LiveSession(
         session_id=session_id(visitor, shop, int(row["first_append"])),
         shop=shop,

@@ -11,16 +11,18 @@ from services.session.domain.applying import apply_event
 from services.session.domain.firing import check, free_node, next_due
 from services.session.domain.index import home_of, key_hash
 from services.session.domain.layout import ABSENT, ALIVE, ARMED, MAX_FIRINGS, SCHEDULED, Columns, Register, Tables
+from services.session.domain.origins import CAMPAIGN_MAX_BYTES, PAGE_MAX_BYTES
 from services.session.domain.seen import expire, spread
 from services.session.domain.wheel import SLOTS, TICK_SHIFT, give_chunk, push, schedule
 
-__all__ = ["DONE", "OUT_ROOM", "ROOM", "advance", "earliest", "recheck", "run"]
+__all__ = ["DONE", "OUT_ROOM", "ROOM", "TEXT_ROOM", "advance", "earliest", "recheck", "run"]
 
 DONE: Final = 0
 FULL: Final = 1  # some table has no room for the next step: make room, then call again
 ROOM: Final = 136  # nodes and wheel chunks that one step may take: 64 windows, twice, and a few
 OUT_ROOM: Final = MAX_FIRINGS + 2 * ROOM  # signals and names that one step may take
 
+TEXT_ROOM: Final = PAGE_MAX_BYTES + CAMPAIGN_MAX_BYTES  # bytes of text that one step may take
 AHEAD: Final = 64  # events whose memory is fetched ahead
 _STREAM = Register.STREAM
 _SCRATCH = Register.SCRATCH
@@ -31,7 +33,8 @@ _NODE_LEFT = Register.NODE_LEFT
 _CHUNK_LEFT = Register.CHUNK_LEFT
 _OUT_N = Register.OUT_N
 _AUX_N = Register.AUX_N
-_PENDING_N = Register.PENDING_N
+_ORIGINS = Register.ORIGINS
+_TEXT_TOP = Register.TEXT_TOP
 _LIVE = Register.LIVE
 _GROUP = Register.GROUP
 _ADVANCING = Register.ADVANCING
@@ -62,7 +65,8 @@ def _has_room_for_event(t: Tables) -> bool:
         (reg[_ROW_FREE] >= 0 or reg[_ROW_TOP] < len(t.rows))
         and reg[_LIVE] * 8 < len(t.tags) * 7
         and reg[_SEEN_TAIL] - reg[_SEEN_HEAD] < len(t.seen_hash)
-        and reg[_PENDING_N] < len(t.pending)
+        and reg[_ORIGINS] < len(t.origins)
+        and len(t.origin_text) - reg[_TEXT_TOP] >= TEXT_ROOM
     )
 
 

@@ -8,15 +8,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from relance.events.catalog import Stage
-from relance.events.signals import ENDED_SCHEMA, Kind, Signal
-from relance.kernel.ids import signal_id
-from relance.kernel.instants import format_ms
+from relance.events.signals import ENDED_SCHEMA, Signal
 from services.session.domain.compiled import unpack_currency
 from services.session.domain.hashing import uuid5_into
-from services.session.domain.layout import ABSENT, CONVERTED, ENDED, KINDS, PLACE_ENDED, PLACE_REMOVED, Row
+from services.session.domain.layout import ABSENT, CONVERTED, ENDED, KINDS, PLACE_ENDED, PLACE_REMOVED
+from services.session.domain.origins import to_array
 
 __all__ = ["Signals", "sort_out"]
 
+_PLAIN: Final = ("kind", "shop", "name", "stage", "deadline", "total", "currency", "items")
 _STAGE_NAMES: Final = {int(stage): stage.name.lower() for stage in Stage if stage}
 
 
@@ -46,15 +46,38 @@ def _visitors(out: NDArray[np.void]) -> NDArray[np.uint8]:
     return words.view(np.uint8).reshape(len(out), 16)
 
 
+def _uuid5(
+    namespaces: NDArray[np.uint8], heads: list[str], head_of: NDArray[Any], numbers: NDArray[Any], tail: bytes
+) -> NDArray[np.uint8]:
+    """uuid5(namespace, head + number + tail) for each row, (n, 16) bytes."""
+    texts = [head.encode() for head in heads]
+    at = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    ids = np.empty((len(numbers), 16), np.uint8)
+    uuid5_into(
+        np.ascontiguousarray(namespaces), np.frombuffer(b"".join(texts), np.uint8), at, head_of.astype(np.int64),
+        numbers.astype(np.int64), np.frombuffer(tail, np.uint8), ids,
+    )  # fmt: skip
+    return ids
+
+
 def _session_ids(out: NDArray[np.void], shops: list[str]) -> NDArray[np.uint8]:
     present, place = np.unique(out["shop"], return_inverse=True)
-    heads = [f"{shops[shop]}/".encode() for shop in present]
-    at = np.cumsum([0, *map(len, heads)], dtype=np.int64)
-    ids = np.empty((len(out), 16), np.uint8)
-    text = np.frombuffer(b"".join(heads), np.uint8)
-    numbers = np.ascontiguousarray(out["first_append"])
-    uuid5_into(_visitors(out), text, at, place.astype(np.int64), numbers, np.empty(0, np.uint8), ids)
-    return ids
+    return _uuid5(_visitors(out), [f"{shops[shop]}/" for shop in present], place, out["first_append"], b"")
+
+
+def _uuids(ids: NDArray[np.uint8]) -> list[UUID]:
+    data = ids.tobytes()
+    return [UUID(bytes=data[at : at + 16]) for at in range(0, len(data), 16)]
+
+
+def _texts(times_ms: NDArray[np.int64]) -> NDArray[np.str_]:
+    """RFC 3339 UTC with milliseconds, as `relance.kernel.instants.format_ms`."""
+    return np.char.add(np.datetime_as_string(times_ms.astype("M8[ms]")), "Z")
+
+
+def _chosen(words: list[str | None], numbers: NDArray[Any]) -> pa.Array:
+    """The words with these numbers, as text."""
+    return pa.array(words, pa.utf8()).take(pa.array(numbers.astype(np.int32)))
 
 
 class Signals:
@@ -66,7 +89,7 @@ class Signals:
         aux: NDArray[np.int32],
         shops: list[str],
         names: list[str],
-        origins: list[tuple[str, str]],
+        origins: tuple[NDArray[np.void], NDArray[np.uint8]],
     ) -> None:
         self.out = out
         self._aux = aux
@@ -90,77 +113,107 @@ class Signals:
 
     def to_signals(self) -> list[Signal]:
         """As objects, in order."""
-        if not len(self.out):
+        out = self.out
+        if not len(out):
             return []
-        sessions = _session_ids(self.out, self._shops)
-        visitors = _visitors(self.out)
+        sessions = _session_ids(out, self._shops)
+        times = np.stack([out["last_activity"], out["deadline"], out["due"]])
+        times[times == ABSENT] = 0
+        activity, deadlines, due = (column.tolist() for column in _texts(times))
         return [
-            self._signal(row, UUID(bytes=sessions[k].tobytes()), UUID(bytes=visitors[k].tobytes()))
-            for k, row in enumerate(self.out)
+            Signal(
+                signal_id=signal,
+                kind=KINDS[kind],
+                shop=self._shops[shop],
+                visitor=visitor,
+                session_id=session,
+                window=self._names[name] if name >= 0 else None,
+                stage=_STAGE_NAMES[stage],
+                last_activity=activity[k],
+                deadline=deadlines[k] if deadline != ABSENT else None,
+                fired_at=due[k],
+                cart_total_minor=total if total != ABSENT else None,
+                currency=unpack_currency(currency),
+                items=items,
+                **self._extra(k, kind),
+            )
+            for k, (kind, shop, name, stage, deadline, total, currency, items, signal, visitor, session) in enumerate(
+                zip(
+                    *(out[name].tolist() for name in _PLAIN),
+                    _uuids(self._signal_ids(sessions)),
+                    _uuids(_visitors(out)),
+                    _uuids(sessions),
+                    strict=True,
+                )
+            )
         ]
 
-    def _signal(self, row: Row, session: UUID, visitor: UUID) -> Signal:
-        kind: Kind = KINDS[row["kind"]]
-        window = self._names[row["name"]] if row["name"] >= 0 else None
-        deadline = int(row["deadline"]) if row["deadline"] != ABSENT else None
-        extra: dict[str, Any] = {}
-        if row["kind"] == CONVERTED:
+    def _extra(self, k: int, kind: int) -> dict[str, Any]:
+        """What only some kinds have."""
+        row = self.out[k]
+        if kind == CONVERTED:
             names = {self._names[name] for name in self._aux[row["names_begin"] : row["names_end"]]}
-            extra["windows"] = tuple(sorted(names))
-        elif row["kind"] == ENDED:
-            extra["events"] = int(row["events"])
-            extra["duration_ms"] = int(row["duration"])
-        return Signal(
-            signal_id=signal_id(session, kind, int(row["episode"]), window or "", deadline),
-            kind=kind,
-            shop=self._shops[row["shop"]],
-            visitor=visitor,
-            session_id=session,
-            window=window,
-            stage=_STAGE_NAMES[int(row["stage"])],
-            last_activity=format_ms(int(row["last_activity"])),
-            deadline=None if deadline is None else format_ms(deadline),
-            fired_at=format_ms(int(row["due"])),
-            cart_total_minor=int(row["total"]) if row["total"] != ABSENT else None,
-            currency=unpack_currency(int(row["currency"])),
-            items=int(row["items"]),
-            **extra,
-        )
+            return {"windows": tuple(sorted(names))}
+        return {"events": int(row["events"]), "duration_ms": int(row["duration"])} if kind == ENDED else {}
+
+    def _signal_ids(self, sessions: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uuid5(session, `kind/episode/window/deadline in ms`), (n, 16) bytes; the same as `relance.kernel.ids`."""
+        out = self.out
+        ids = np.empty((len(out), 16), np.uint8)
+        timed = out["deadline"] != ABSENT
+        if timed.any():
+            rows = out[timed]
+            keys = np.stack([rows[name].astype(np.int64) for name in ("kind", "episode", "name")])
+            present, place = np.unique(keys, axis=1, return_inverse=True)
+            heads = [f"{KINDS[kind]}/{episode}/{self._name(name)}/" for kind, episode, name in present.T.tolist()]
+            ids[timed] = _uuid5(sessions[timed], heads, place.reshape(-1), rows["deadline"], b"")
+        if not timed.all():  # a `converted` or an `ended`: neither window nor deadline
+            rows = out[~timed]
+            heads = [f"{kind}/" for kind in KINDS]
+            ids[~timed] = _uuid5(sessions[~timed], heads, rows["kind"], rows["episode"], b"//")
+        return ids
+
+    def _name(self, number: int) -> str:
+        return self._names[number] if number >= 0 else ""
 
     def to_ended_batch(self) -> pa.RecordBatch:
         """The endings among them as one batch of ENDED_SCHEMA."""
         out = self.out[self.out["kind"] == ENDED]
-        n = len(out)
-        sessions = _session_ids(out, self._shops) if n else np.empty((0, 16), np.uint8)
-        ids = np.empty((n, 16), np.uint8)
-        head = np.frombuffer(b"ended/", np.uint8)
-        tail = np.frombuffer(b"//", np.uint8)
-        places = np.zeros(n, np.int64)
-        uuid5_into(sessions, head, np.array([0, 6], np.int64), places, out["episode"].astype(np.int64), tail, ids)
-        present, shop = np.unique(out["shop"], return_inverse=True)
-        origins = [self._origins[o] if o >= 0 else ("", "") for o in out["origin"]]
-        known = out["total"] != ABSENT
-        currencies = {code: unpack_currency(int(code)) for code in np.unique(out["currency"])}
+        sessions = _session_ids(out, self._shops)
+        ids = _uuid5(sessions, ["ended/"], np.zeros(len(out)), out["episode"], b"//")
+        shops, shop = np.unique(out["shop"], return_inverse=True)
+        codes, currency = np.unique(out["currency"], return_inverse=True)
+        page, campaign = self._landings(out["origin"])
         columns = [
             _binary16(ids),
             _binary16(sessions),
             pa.DictionaryArray.from_arrays(
-                pa.array(shop.astype(np.int32)), pa.array([self._shops[s] for s in present], pa.utf8())
+                pa.array(shop.astype(np.int32)), pa.array([self._shops[s] for s in shops], pa.utf8())
             ),
             _binary16(_visitors(out)),
             pa.array(np.ascontiguousarray(out["stage"])),
             pa.array(np.ascontiguousarray(out["last_activity"])),
             pa.array(np.ascontiguousarray(out["due"])),
-            pa.array(np.ascontiguousarray(out["total"]), mask=~known),
-            pa.array([currencies[code] for code in out["currency"]], pa.utf8()),
+            pa.array(np.ascontiguousarray(out["total"]), mask=out["total"] == ABSENT),
+            _chosen([unpack_currency(code) for code in codes.tolist()], currency),
             pa.array(np.ascontiguousarray(out["items"])),
             pa.array(np.ascontiguousarray(out["events"])),
             pa.array(np.ascontiguousarray(out["duration"])),
             pa.array(np.ascontiguousarray(out["episode"])),
-            pa.array([page or None for page, _ in origins], pa.utf8()),
-            pa.array([campaign or None for _, campaign in origins], pa.utf8()),
+            page,
+            campaign,
         ]
         return pa.RecordBatch.from_arrays(columns, schema=ENDED_SCHEMA)
+
+    def _landings(self, numbers: NDArray[np.int32]) -> tuple[pa.Array, pa.Array]:
+        """Columns of landing pages and campaigns; absent ones are null."""
+        origins, text = self._origins
+        entries = origins[np.maximum(numbers, 0)]
+        has = numbers >= 0
+        pages = np.where(has, entries["page"], 0).astype(np.int64)
+        campaigns = np.where(has, entries["campaign"], 0).astype(np.int64)
+        at = np.ascontiguousarray(entries["at"])
+        return to_array(text, at, pages), to_array(text, at + pages, campaigns)
 
 
 def _binary16(rows: NDArray[np.uint8]) -> pa.Array:

@@ -6,18 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.session.domain.index import reindex
-from services.session.domain.layout import ABSENT, DEFINITION, NODE, OUT, PENDING, ROW, WINDOW, Register, Tables
-from services.session.domain.running import AHEAD, OUT_ROOM, ROOM
+from services.session.domain.layout import ABSENT, DEFINITION, NODE, ORIGIN, OUT, ROW, WINDOW, Register, Tables
+from services.session.domain.origins import rebuild as rebuild_origins
+from services.session.domain.running import AHEAD, OUT_ROOM, ROOM, TEXT_ROOM
 from services.session.domain.seen import rebuild
 from services.session.domain.wheel import CHUNK, SLOTS
 
-__all__ = ["fresh", "make_room", "reserve_lists", "reserve_rows", "state_bytes"]
+__all__ = ["fresh", "make_room", "reserve_lists", "reserve_origins", "reserve_rows", "state_bytes"]
 
 _START_ROWS: Final = 1024
 _START_NODES: Final = 1024
 _START_CHUNKS: Final = 1024
 _START_SEEN: Final = 1 << 14
 _MAX_SEEN: Final = 1 << 22
+_START_ORIGINS: Final = 1024
+_START_TEXT: Final = 1 << 16
 
 
 def fresh(buckets: int) -> Tables:
@@ -50,7 +53,9 @@ def fresh(buckets: int) -> Tables:
         seen_slots=np.empty(2 * _START_SEEN, np.uint32),
         out=np.empty(2 * OUT_ROOM, OUT),
         aux=np.empty(2 * OUT_ROOM, np.int32),
-        pending=np.empty(1, PENDING),
+        origins=np.empty(_START_ORIGINS, ORIGIN),
+        origin_slots=np.zeros(2 * _START_ORIGINS, np.uint32),
+        origin_text=np.empty(_START_TEXT, np.uint8),
         ahead=np.empty(AHEAD, np.uint32),
     )
 
@@ -107,10 +112,28 @@ def reserve_lists(t: Tables, nodes: int, chunks: int) -> Tables:
     return t
 
 
+def reserve_origins(t: Tables, pairs: int, text: int) -> Tables:
+    """Room for so many more landing pages and campaigns, and bytes of theirs."""
+    wanted = int(t.reg[Register.ORIGINS]) + pairs
+    if wanted > len(t.origins):
+        size = len(t.origins)
+        while size < wanted:
+            size *= 2
+        t = t._replace(origins=_grown(t.origins, size), origin_slots=np.zeros(2 * size, np.uint32))
+        rebuild_origins(t)
+    top = int(t.reg[Register.TEXT_TOP])
+    if len(t.origin_text) - top < text:
+        larger = np.empty(max(2 * len(t.origin_text), top + text), np.uint8)
+        larger[:top] = t.origin_text[:top]
+        t = t._replace(origin_text=larger)
+    return t
+
+
 def make_room(t: Tables) -> Tables:
-    """Enlarge what lacks room for the next step; signals and pending origins must have been taken out before."""
+    """Enlarge what lacks room for the next step; signals must have been taken out before."""
     reg = t.reg
     t = reserve_lists(t, ROOM, ROOM)
+    t = reserve_origins(t, 1, TEXT_ROOM)
     if len(t.aux) - reg[Register.AUX_N] < OUT_ROOM:
         t = t._replace(aux=_grown(t.aux, 2 * len(t.aux)))
     if reg[Register.SEEN_TAIL] - reg[Register.SEEN_HEAD] >= len(t.seen_hash):

@@ -46,7 +46,7 @@ def test_origins_of_sessions_that_ended_are_forgotten(monkeypatch: pytest.Monkey
         at_ms = START_MS + turn * HOUR_MS
         said = engine.apply(views(range(turn * 50, turn * 50 + 50), at_ms), at_ms)
         pages += said.to_ended_batch().column("landing_page").to_pylist() if len(said) else []
-        assert len(engine.origins) <= 150
+        assert len(engine.tables.origins) <= 1_024
     assert sorted(pages, key=str) == sorted([f"/{number}" for number in range(950)], key=str)
     for number in range(950, 1_000):
         found = look_up(engine, "demo", UUID(int=number))
