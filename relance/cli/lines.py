@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from relance.events.batch import ABSENT, FLAG_PERSON, FLAG_RETURNING, FLAG_RETURNING_GIVEN, SCHEMA
 from relance.events.catalog import CHANNEL_BIT, CODE, DEVICES
 from relance.events.envelope import shop_of
+from relance.events.logs.lines import GZIP, PACKED
 from relance.events.money import currency_code
 from relance.kernel.errors import InputError
 from relance.kernel.ids import visitor_uuid
@@ -98,6 +99,8 @@ class LineReader:
         self._number += 1
         if self._number == 1:
             raw = raw.removeprefix(codecs.BOM_UTF8)
+            if raw.startswith(GZIP):
+                raise InputError(f"{self.file}: {PACKED}")
         if not raw.strip():
             return True
         try:

@@ -3,7 +3,7 @@
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,7 @@ from relance.cli.cluster import bootstrap
 from relance.cli.console import NOTES
 from relance.cli.windows import load_file
 from relance.kernel.errors import InputError
+from relance.kernel.instants import parse_ms
 
 if TYPE_CHECKING:
     from relance.rules.windows import Definitions
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_WINDOWS", "register"]
 
 DEFAULT_WINDOWS: Final = Path(__file__).parents[2] / "rules" / "windows" / "default.yaml"
+_LONGEST_MS: Final = 1_000 * 365 * 86_400_000
 
 
 def register(program: typer.Typer) -> None:
@@ -60,6 +62,7 @@ def replay(
     events = list(read(file, log_format, limit))
     if not events:
         raise InputError(f"{file} has no events")
+    _check_span(events, speed)
     if windows_out is not None:
         _write_windows(windows_out, definitions)
     name = shop or _name(file)
@@ -71,6 +74,13 @@ def replay(
     run.play(events, speed, wait=wait)
     if run.rejected:
         raise typer.Exit(2)
+
+
+def _check_span(events: list[dict[str, Any]], speed: float) -> None:
+    """Raise InputError when the last event would have to be sent in another millennium."""
+    first_ms, last_ms = (parse_ms(events[place]["time"]) for place in (0, -1))
+    if (last_ms - first_ms) / speed > _LONGEST_MS:
+        raise InputError(f"--speed {speed:g}: the last event would come in more than a thousand years")
 
 
 def _write_windows(path: Path, definitions: "Definitions") -> None:

@@ -59,7 +59,7 @@ class Rewriting:
     def _moved(self, value: object) -> object:
         try:
             return format_ms(self._retiming.at(parse_ms(value))) if isinstance(value, str) else value
-        except ValueError:
+        except (ValueError, OverflowError):  # no time, or far beyond the calendar once it is moved
             return value
 
 

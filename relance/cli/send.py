@@ -1,6 +1,7 @@
 """`relance send`: events into a running system, over HTTP with a key or straight to the raw topic."""
 
 import json
+import re
 import secrets
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from relance.cli.console import NOTES
+from relance.events.logs.lines import GZIP, PACKED
 from relance.kernel.errors import InputError, NotNow
 from relance.kernel.instants import format_ms
 
@@ -50,6 +52,8 @@ def send(
         return
     if not key:
         raise InputError("a secret key is needed: --key, or RELANCE_KEY (see `relance shop create`)")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise InputError("--key: a key has letters, digits and underscores only")
     accepted, refused = _send_http(events, url.rstrip("/"), key, patience_s)
     NOTES.print(f"{accepted} events are in Kafka, {refused} refused")
     if refused:
@@ -76,9 +80,19 @@ def _read(file: str) -> list[bytes]:
         text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from error
+    if text.startswith(GZIP):
+        raise InputError(f"{file}: {PACKED}")
+    events = _split(text)
+    if not events:
+        raise InputError(f"{'standard input' if file == '-' else file} has no events")
+    return events
+
+
+def _split(text: bytes) -> list[bytes]:
+    """One event, an array of them, or what stands on each line: the service says what is wrong with it."""
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [line for line in text.splitlines() if line.strip()]
     events = whole if isinstance(whole, list) else [whole]
     return [json.dumps(event).encode() for event in events]
@@ -88,6 +102,12 @@ def _send_http(events: list[bytes], url: str, key: str, patience_s: float) -> tu
     """(accepted, refused); the refused are told on standard error."""
     import httpx
 
+    try:
+        is_http = httpx.URL(url).scheme in {"http", "https"} and bool(httpx.URL(url).host)
+    except httpx.InvalidURL:
+        is_http = False
+    if not is_http:
+        raise InputError(f"--url {url!r} is no URL such as http://127.0.0.1:8080")
     accepted = refused = 0
     headers = {"authorization": f"Bearer {key}", "content-type": "application/x-ndjson"}
     with httpx.Client(base_url=url, headers=headers, timeout=_HTTP_TIMEOUT_S) as client:

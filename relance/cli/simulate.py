@@ -142,6 +142,8 @@ def _output(path: str) -> Iterator[BinaryIO]:
         return
     target = Path(path)
     if target.exists() and not target.is_file():  # /dev/stdout, a pipe: nothing can be put in its place
+        if target.is_dir():
+            raise InputError(f"{path}: Is a directory")
         with target.open("wb") as file:
             yield file
         return

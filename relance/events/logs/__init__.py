@@ -11,7 +11,7 @@ import msgspec
 from relance.events.bodies import ga4, segment
 from relance.events.codec import EventError
 from relance.events.logs import ecommerce_sessions, rees46
-from relance.events.logs.lines import LineError, rows
+from relance.events.logs.lines import GZIP, PACKED, LineError, rows
 from relance.kernel.errors import InputError
 from relance.kernel.instants import parse_ms
 
@@ -47,9 +47,16 @@ def _timed(path: Path, events_of: _Reader) -> _Numbered:
     except LineError as error:
         raise InputError(f"{path}:{error.line}: {error.reason}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8") from None
+        raise InputError(f"{path}: {PACKED if _is_packed(path) else 'not UTF-8'}") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+
+
+def _is_packed(path: Path) -> bool:
+    if not path.is_file():  # a pipe gives its first bytes only once
+        return False
+    with path.open("rb") as file:
+        return file.read(len(GZIP)) == GZIP
 
 
 def _time_ms(number: int, event: _Event) -> int:
@@ -67,7 +74,9 @@ def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
         if not line.isspace():
             try:
                 yield number, msgspec.json.decode(line)
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except RecursionError:
+                raise LineError(number, "is nested too deep") from None
+            except msgspec.MsgspecError as error:
                 raise LineError(number, str(error)) from None
 
 

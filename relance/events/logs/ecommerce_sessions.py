@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from relance.kernel.instants import format_ms, parse_ms
+from relance.events.logs.lines import utc
 
 __all__ = ["COLUMNS", "to_event"]
 
@@ -44,7 +44,7 @@ def to_event(line: int, row: dict[str, str], shop: str) -> dict[str, Any]:
         "id": event_id,
         "source": f"/shops/{shop}",
         "type": _TYPES[step],
-        "time": format_ms(parse_ms(row["timestamp"] + "+00:00")),
+        "time": utc(row["timestamp"]),
         "visitorid": row["user_id"],
         "returning": row["user_lifecycle"] in _RETURNING,
     }

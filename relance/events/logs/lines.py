@@ -2,8 +2,14 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from typing import Final
 
-__all__ = ["LineError", "rows"]
+from relance.kernel.instants import format_ms, parse_ms
+
+__all__ = ["GZIP", "PACKED", "LineError", "rows", "utc"]
+
+GZIP: Final = b"\x1f\x8b"  # the first bytes of a file that is
+PACKED: Final = "is packed with gzip: unpack it first"
 
 
 class LineError(Exception):
@@ -30,3 +36,11 @@ def rows(lines: Iterable[str], columns: Iterable[str]) -> Iterator[tuple[int, di
                 raise LineError(reader.line_num, f"{len(row)} fields, the header has {len(header)}")
     except csv.Error as error:
         raise LineError(reader.line_num, str(error)) from None
+
+
+def utc(text: str) -> str:
+    """A row's time, which has no zone and is UTC, as CloudEvents write it. Raises ValueError."""
+    try:
+        return format_ms(parse_ms(f"{text}+00:00"))
+    except ValueError:
+        raise ValueError(f"{text[:100]!r} is no time such as 2026-11-22 10:00:00") from None

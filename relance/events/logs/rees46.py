@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
+from relance.events.logs.lines import utc
 from relance.events.money import minor_units
-from relance.kernel.instants import format_ms, parse_ms
 
 __all__ = ["COLUMNS", "to_event"]
 
@@ -28,7 +28,7 @@ def to_event(line: int, row: dict[str, str], shop: str) -> dict[str, Any]:
         "id": f"rees46-{line}",
         "source": f"/shops/{shop}",
         "type": _TYPES[kind],
-        "time": format_ms(parse_ms(row["event_time"].removesuffix(" UTC") + "+00:00")),
+        "time": utc(row["event_time"].removesuffix(" UTC")),
         "visitorid": row["user_id"],
         "data": _data(kind, row),
     }

@@ -33,6 +33,9 @@ def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         (["shop", "rotate-key", "demo", "--grace", "soon"], "--grace"),
         (["dead-letters", "replay"], "--all"),
         (["send"], "either a FILE of events or --type"),
+        (["send", "--type", "page.viewed", "--key", "é"], "--key"),
+        (["send", "--type", "page.viewed", "--key", "sk", "--url", "nonsense"], "'nonsense' is no URL"),
+        (["send", "--type", "page.viewed", "--key", "sk", "--url", "http://[::1"], "'http://[::1' is no URL"),
     ],
 )
 def test_wrong_input_is_one_clear_line_and_exit_code_2(
