@@ -12,11 +12,25 @@ from confluent_kafka import KafkaError, KafkaException
 
 from relance.kernel.errors import Defect, NotNow
 
-__all__ = ["Placed", "Producer", "producer_config"]
+__all__ = ["Placed", "Producer", "is_final", "producer_config"]
 
 Headers = Sequence[tuple[str, bytes]]
 _POLL_S: Final = 0.1
 _RETRY_AFTER_S: Final = 1.0
+_NEVER: Final = frozenset(
+    {
+        KafkaError._INVALID_ARG, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_REQUIRED_ACKS, KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.POLICY_VIOLATION,
+        KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.TOPIC_EXCEPTION,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+    }
+)  # fmt: skip
+
+
+def is_final(error: KafkaError) -> bool:
+    """Whether Kafka will say the same however often the record is sent: something must be set right first."""
+    return error.code() in _NEVER
 
 
 class Placed(msgspec.Struct, frozen=True):

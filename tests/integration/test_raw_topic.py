@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from relance.events.shops import Shop
 from relance.kafka.consumer import BatchConsumer, consumer_config, read_all
+from relance.kafka.records import RecordConsumer
 from relance.kafka.shops import ShopRegister
 from relance.kernel.errors import InputError, NotNow
 from relance.kernel.partitioning import partition_of
@@ -84,7 +85,7 @@ class World:
     def topic(self, **limits: Any) -> RawTopic:
         producer = Producer(producer_config(self.kafka, 67_108_864))
         publisher = Publisher(producer, Limits(), self.metrics, partitions=self.partitions, topics=self.topics)
-        consumer = BatchConsumer(consumer_config(self.kafka, self.group) | {"session.timeout.ms": 6_000})
+        consumer = RecordConsumer(consumer_config(self.kafka, self.group) | {"session.timeout.ms": 6_000})
         bounds = RawLimits(topic=self.raw, dead_letters=self.topics.letters, **limits)
         return RawTopic(consumer, publisher, Encoder(ShopTable(["demo"])), lambda: self.shops, bounds, self.metrics)
 

@@ -18,6 +18,7 @@ from relance.events.batch import ABSENT
 from relance.events.codec import EventError, decode
 from relance.events.envelope import shop_of
 from relance.events.faults import Problem
+from relance.events.topics import FACTS
 from relance.kernel.instants import format_ms
 from services.tracking.domain import columns, facts, kernel, members, rows
 from services.tracking.domain.decoding import FACT_TYPES, Row, corrected_ms, row_of, type_name
@@ -27,12 +28,14 @@ from services.tracking.domain.shapes import Shapes
 from services.tracking.domain.shops import ShopTable
 from services.tracking.domain.visitors import Visitor, Visitors
 
-__all__ = ["EMPTY_ROWS", "Encoded", "Encoder", "Refusal"]
+__all__ = ["EMPTY_ROWS", "Buffer", "Encoded", "Encoder", "Refusal", "Times", "buffer_for"]
 
 EMPTY_ROWS: Rows = np.empty((0, WIDTH), np.int64)
+Buffer = npt.NDArray[np.uint8]
 Times = int | npt.NDArray[np.int64] | None
 """One time for all events, one for each, or none; milliseconds."""
 
+_FACT_BYTES_MAX: Final = FACTS.max_message_bytes - 4_096  # with room for the key and Kafka's own bytes
 _TAIL_BYTES: Final = 2_048  # for strings without their escapes; more for large bodies
 _NOBODY: Final = 2**40  # code of no shop
 
@@ -74,6 +77,19 @@ class Encoded(msgspec.Struct, kw_only=True):
         return self.count - len(self.refusals)
 
 
+def buffer_for(size_bytes: int, old: Buffer | None = None) -> Buffer:
+    """Room for packed events of so many bytes, the NUL behind each included; `old` when it is large enough."""
+    needed = size_bytes + _room_bytes(size_bytes)
+    if old is not None and len(old) >= needed:
+        return old
+    return np.zeros(needed + needed // 4, np.uint8)
+
+
+def _room_bytes(size_bytes: int) -> int:
+    """What is needed behind so many bytes of events: padding, and room for strings without their escapes."""
+    return 2 * PADDING_BYTES + _TAIL_BYTES + size_bytes // 16
+
+
 class Encoder:
     """Encodes for one thread. `shops`: whose events are taken. `links_max`: visitor ids, no UUIDs, to remember."""
 
@@ -106,13 +122,25 @@ class Encoder:
         if type(values[0]) is not bytes:
             values = [bytes(value) for value in values]
         sizes = np.fromiter(map(len, values), np.int64, len(values))
-        room = 2 * PADDING_BYTES + _TAIL_BYTES + int(sizes.sum()) // 16
-        buffer = bytearray(b"\0").join([*values, bytes(room)])
+        buffer = bytearray(b"\0").join([*values, bytes(_room_bytes(int(sizes.sum())))])
         spans = np.empty((len(values), 2), np.int64)
         np.cumsum(sizes + 1, out=spans[:, 1])
         spans[:, 1] -= 1
         spans[:, 0] = spans[:, 1] - sizes
-        return _Run(self._state, values, buffer, spans, (_times(received_ms), _times(arrival_ms)), shop).encoded()
+        packed = np.frombuffer(buffer, np.uint8)
+        return _Run(self._state, packed, spans, (_times(received_ms), _times(arrival_ms)), shop).encoded()
+
+    def encode_packed(
+        self, buffer: Buffer, spans: npt.NDArray[np.int64], received_ms: Times = None, arrival_ms: Times = None
+    ) -> Encoded:
+        """As `encode`, of the events from `spans[i, 0]` to `spans[i, 1]` of a buffer of `buffer_for`.
+
+        They stand in it one behind the other with a NUL between them, the first at its beginning. The buffer is read,
+        and written behind the last event, only until this returns.
+        """
+        if not len(spans):
+            return Encoded(count=0)
+        return _Run(self._state, buffer, spans, (_times(received_ms), _times(arrival_ms)), None).encoded()
 
 
 class _State:
@@ -166,22 +194,24 @@ class _UnknownShopError(EventError):
 class _Run:
     """One call of the encoder."""
 
-    def __init__(self, state: _State, values: Sequence[bytes], buffer: bytearray, spans: npt.NDArray[np.int64],
+    def __init__(self, state: _State, buffer: Buffer, spans: npt.NDArray[np.int64],
                  times: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], shop: str | None) -> None:  # fmt: skip
         self._state = state
-        self._values = values
         self._received, self._arrival = times
         self._shop = shop
         self._buffer = buffer
+        self._spans = spans
+        self._count = len(spans)
         state.allow(shop)
         size = int(spans[-1, 1])
-        self._base = base = np.frombuffer(buffer, np.uint8).ctypes.data
-        spans += base
+        buffer[size : size + PADDING_BYTES] = 0
+        self._base = base = buffer.ctypes.data
+        spans = spans + base
         self._starts = spans[:, 0]
         state.notes[members.TAIL, members.START] = base + size + PADDING_BYTES
         state.notes[members.TAIL, members.END] = base + len(buffer) - PADDING_BYTES
-        self._rows = np.empty((len(values), WIDTH), np.int64)
-        self._meta = np.zeros((len(values), columns.META_WIDTH), np.int64)
+        self._rows = np.empty((self._count, WIDTH), np.int64)
+        self._meta = np.zeros((self._count, columns.META_WIDTH), np.int64)
         strings = np.empty(size + PADDING_BYTES, np.uint8)
         written = kernel.encode_events(
             state.book, state.notes, spans, self._received, self._arrival, self._rows, self._meta, strings
@@ -203,9 +233,11 @@ class _Run:
         self._fast_facts()
         if not is_fast:
             self._facts.sort(key=lambda fact: fact[0])
+        if sum(len(value) for _, _, value in self._facts) > _FACT_BYTES_MAX:
+            self._refuse_large()
         chosen, index = self._with_rows(visitor != columns.NONE)
         return Encoded(
-            count=len(self._values),
+            count=self._count,
             rows=chosen,
             index=index,
             strings=b"".join(self._strings) if len(self._strings) > 1 else self._strings[0],
@@ -216,9 +248,14 @@ class _Run:
             undone=partial(self._state.visitors.forget, self._linked) if self._linked else None,
         )
 
+    def _value(self, place: int) -> bytes:
+        """The event as it was given."""
+        start, end = self._spans[place].tolist()
+        return self._buffer[start:end].tobytes()
+
     def _with_rows(self, chosen: npt.NDArray[np.bool_]) -> tuple[Rows, Sequence[int]]:
         if chosen.all():
-            return self._rows, range(len(self._values))
+            return self._rows, range(self._count)
         return self._rows[chosen], np.flatnonzero(chosen).tolist()
 
     def _finish(self) -> None:
@@ -230,7 +267,7 @@ class _Run:
                 continue
             start, end = (meta[place, columns.VISITOR_START : columns.VISITOR_END + 1] - self._base).tolist()
             row = self._rows[place]
-            self._name(place, int(row[rows.SHOP]), self._buffer[start:end].decode(), int(row[rows.TIME]))
+            self._name(place, int(row[rows.SHOP]), self._buffer[start:end].tobytes().decode(), int(row[rows.TIME]))
 
     def _name(self, place: int, shop: int, text: str, time_ms: int) -> Visitor:
         """The visitor of a row, noted in it; a pair seen for the first time becomes a fact."""
@@ -255,21 +292,29 @@ class _Run:
         told = meta[chosen]
         plain = (told[:, columns.VISITOR] == columns.CANONICAL) & (told[:, columns.TIME_START] == 0)
         starts = (told[:, columns.VISITOR_START] - self._starts[chosen]).tolist()
-        values = self._values
         for number, (place, start, is_plain) in enumerate(zip(chosen.tolist(), starts, plain.tolist(), strict=True)):
             if is_plain:
-                value = bytes(values[place])
+                value = self._value(place)
                 self._facts.append((place, value[start : start + 36], value))
             else:
                 self._facts.append(self._edited(place, told[number]))
 
+    def _refuse_large(self) -> None:
+        """Facts that Kafka would never take, for their size after changes, are no events either."""
+        large = {place for place, _, value in self._facts if len(value) > _FACT_BYTES_MAX}
+        if large:
+            self._facts = [fact for fact in self._facts if fact[0] not in large]
+            self._meta[sorted(large), columns.VISITOR] = columns.NONE
+            problem = Problem("", f"is larger than {_FACT_BYTES_MAX} bytes once it is a fact")
+            self._refusals += [Refusal(place, (problem,)) for place in sorted(large)]
+
     def _edited(self, place: int, told: npt.NDArray[np.int64]) -> tuple[int, bytes, bytes]:
         """A fact that needs another visitor id or time, or has no visitor to be its key."""
         own = int(self._starts[place])
-        value = bytes(self._values[place])
+        value = self._value(place)
         edits: list[tuple[int, int, bytes]] = []
         spelling = int(told[columns.VISITOR])
-        key = bytes(self._buffer[told[columns.KEY_START] - self._base : told[columns.KEY_END] - self._base])
+        key = self._buffer[told[columns.KEY_START] - self._base : told[columns.KEY_END] - self._base].tobytes()
         start, end = int(told[columns.VISITOR_START]) - own, int(told[columns.VISITOR_END]) - own
         if spelling != columns.NONE:
             key = value[start:end]
@@ -290,7 +335,7 @@ class _Run:
         """What the strict decoder says of an event."""
         self._state.slow += 1
         self._meta[place, columns.VISITOR] = columns.NONE
-        raw = bytes(self._values[place])
+        raw = self._value(place)
         try:
             self._accept(place, raw)
         except EventError as error:

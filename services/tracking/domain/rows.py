@@ -14,7 +14,7 @@ from numba import njit
 
 from relance.events.batch import SCHEMA
 
-__all__ = ["WIDTH", "Rows", "gather_strings", "join", "record_bytes", "to_batch"]
+__all__ = ["WIDTH", "Rows", "gather_strings", "join", "record_bytes", "sizes_bytes", "to_batch"]
 
 Rows = npt.NDArray[np.int64]
 """Shape (events, WIDTH)."""
@@ -59,6 +59,7 @@ _PLAIN: Final = (
     ("consent_granted", GRANTED, np.uint16),
     ("consent_denied", DENIED, np.uint16),
 )
+_FIXED_BYTES: Final = 104  # of a row's numbers, its visitor and shop, and the ends of its strings
 NUMBERS: Final = tuple((name, column) for name, column, _ in _PLAIN if name != "arrival")
 _BARE_SCHEMA: Final = pa.schema(
     [pa.field(f.name, f.type, nullable=False) for f in SCHEMA], metadata=SCHEMA.metadata
@@ -84,6 +85,11 @@ def gather_strings(rows: Any, strings: Any, field: int) -> Any:
             for place in range(size):
                 data[target + place] = strings[source + place]
     return offsets, data
+
+
+def sizes_bytes(rows: Rows) -> npt.NDArray[np.int64]:
+    """About how many bytes each row adds to a record."""
+    return _FIXED_BYTES + rows[:, PRODUCT_BYTES : CAMPAIGN_BYTES + 1].sum(axis=1)
 
 
 def join(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:

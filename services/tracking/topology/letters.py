@@ -8,6 +8,7 @@ import msgspec
 
 from relance.events.codec import EventError
 from relance.events.faults import Problem
+from relance.kafka.records import Record
 
 __all__ = ["Letter", "Share", "letter_of", "structured"]
 
@@ -25,30 +26,29 @@ class Letter(msgspec.Struct, frozen=True):
     headers: list[tuple[str, bytes | None]]
 
 
-def letter_of(message: Any, problems: Sequence[Problem], bytes_max: int) -> Letter:
+def letter_of(record: Record, problems: Sequence[Problem], bytes_max: int) -> Letter:
     """The original bytes and headers of a refused record, why it was refused, and where it stood.
 
     `bytes_max`: of a message of the dead-letter topic; a longer value is cut, and the headers say so.
     """
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    value: bytes = message.value() or b""
+    value = record.value or b""
     reason = "; ".join(f"{problem.path or 'event'}: {problem.reason}" for problem in problems)
     headers: list[tuple[str, bytes | None]] = [
         ("reason", reason.encode(errors="replace")[:_REASON_BYTES_MAX]),
-        ("topic", topic.encode()),
-        ("partition", b"%d" % partition),
-        ("offset", b"%d" % offset),
-        ("append_ms", b"%d" % message.timestamp()[1]),
+        ("topic", record.topic.encode()),
+        ("partition", b"%d" % record.partition),
+        ("offset", b"%d" % record.offset),
+        ("append_ms", b"%d" % record.time_ms),
     ]
-    if message.key() is not None:
-        headers.append(("key", message.key()[:1_024]))
-    original: Headers = message.headers() or ()
+    if record.key is not None:
+        headers.append(("key", record.key[:1_024]))
+    original = record.headers
     if sum(len(name) + len(text or b"") for name, text in original) < _HEADERS_BYTES // 4:
         headers += [(name, text) for name, text in original if name.startswith("ce_") or name == "content-type"]
     if len(value) > bytes_max - _HEADERS_BYTES:
         headers.append(("cut_from_bytes", b"%d" % len(value)))
         value = value[: bytes_max - _HEADERS_BYTES]
-    return Letter(f"{topic}/{partition}/{offset}".encode(), value, headers)
+    return Letter(f"{record.topic}/{record.partition}/{record.offset}".encode(), value, headers)
 
 
 def structured(value: bytes | None, headers: Headers) -> bytes:

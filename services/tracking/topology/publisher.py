@@ -4,7 +4,6 @@ A group is what is flushed together. Its members (one a request, or one chunk of
 messages of the group are acknowledged; a message that fails, fails exactly the members with a row or fact in it.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,16 +15,21 @@ import numpy.typing as npt
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from relance.events.topics import BATCHES, FACTS, TRACKING_DEAD_LETTERS
+from relance.kafka.producer import is_final
 from relance.kernel.errors import Defect, NotNow
 from services.tracking.domain.columnar import Encoded
-from services.tracking.domain.rows import PARTITION_HASH, WIDTH, Rows, join, record_bytes, to_batch
+from services.tracking.domain.rows import PARTITION_HASH, WIDTH, Rows, join, record_bytes, sizes_bytes, to_batch
 from services.tracking.metrics import Metrics
 from services.tracking.topology.letters import Letter
 
-__all__ = ["Done", "Limits", "Member", "Publisher", "Topics", "producer_config"]
+__all__ = ["Done", "Limits", "Member", "Publisher", "Refused", "Topics", "producer_config"]
 
 Done = Callable[[Exception | None], None]
 _RETRY_AFTER_S: Final = 1.0
+
+
+class Refused(NotNow):
+    """Kafka will not take it however often it is tried: something must be set right first."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +150,7 @@ class Publisher:
         rows, strings = join([(member.encoded.rows, member.encoded.strings) for member in with_rows])
         ends = np.cumsum([len(member.encoded.rows) for member in with_rows])
         for partition, order in self._by_partition(rows):
-            for places in self._slices(len(rows), len(strings), order):
+            for places in self._slices(rows, order):
                 chosen = rows if places is None else rows[places]
                 record = record_bytes(to_batch(chosen, strings, with_rows[0].encoded.shops))
                 touched = partial(_owners, with_rows, ends, places)
@@ -173,17 +177,23 @@ class Publisher:
             if bounds[partition] < bounds[partition + 1]
         ]
 
-    def _slices(
-        self, rows: int, string_bytes: int, order: npt.NDArray[np.int64] | None
-    ) -> list[npt.NDArray[np.int64] | None]:
-        """`order` cut so that no record has too many rows or bytes."""
-        count = rows if order is None else len(order)
-        mean_bytes = 110 + 2 * string_bytes // rows  # an estimate on the safe side; the hard bound is the topic's 4 MB
-        most = max(1, min(self._limits.batch_events_max, self._limits.batch_bytes_max // mean_bytes))
-        if count <= most:
+    def _slices(self, rows: Rows, order: npt.NDArray[np.int64] | None) -> list[npt.NDArray[np.int64] | None]:
+        """`order` cut so that no record has too many rows or bytes; a row that is larger has a record of its own."""
+        limits = self._limits
+        chosen = rows if order is None else rows[order, :]
+        ends = np.cumsum(sizes_bytes(chosen))
+        if len(chosen) <= limits.batch_events_max and ends[-1] <= limits.batch_bytes_max:
             return [order]
-        whole = np.arange(rows) if order is None else order
-        return [*np.array_split(whole, math.ceil(count / most))]
+        whole = np.arange(len(rows)) if order is None else order
+        parts: list[npt.NDArray[np.int64] | None] = []
+        start = 0
+        while start < len(whole):
+            room = limits.batch_bytes_max + (int(ends[start - 1]) if start else 0)
+            end = max(start + 1, int(np.searchsorted(ends, room, side="right")))
+            end = min(end, start + limits.batch_events_max)
+            parts.append(whole[start:end])
+            start = end
+        return parts
 
     def _record_reported(
         self,
@@ -207,7 +217,7 @@ class Publisher:
         encoded = member.encoded
         topic = self._topics.facts
         produce = self._producer.produce
-        report = partial(self._fact_reported, group, member)
+        report = partial(self._told, group, member, topic)
         group.pending += len(encoded.fact_values)
         left = len(encoded.fact_values)
         try:
@@ -220,7 +230,7 @@ class Publisher:
 
     def _write_letter(self, group: _Group, member: Member, letter: Letter) -> None:
         group.pending += 1
-        report = partial(self._fact_reported, group, member)
+        report = partial(self._told, group, member, self._topics.letters)
         try:
             self._producer.produce(
                 self._topics.letters, letter.value, letter.key, headers=letter.headers, on_delivery=report
@@ -228,9 +238,9 @@ class Publisher:
         except (BufferError, KafkaException) as error:
             report(error, None)
 
-    def _fact_reported(self, group: _Group, member: Member, error: Any, _message: Any) -> None:
+    def _told(self, group: _Group, member: Member, topic: str, error: Any, _message: Any) -> None:
         if error is not None:
-            self._fail(member, self._topics.facts, error)
+            self._fail(member, topic, error)
         group.pending -= 1
         if not group.pending:
             group.pending = 1
@@ -238,9 +248,14 @@ class Publisher:
 
     def _fail(self, member: Member, topic: str, error: Any) -> None:
         self._metrics.failures.labels(topic).inc()
-        if isinstance(error, KafkaError) and error.fatal():
-            self.fatal = Defect(f"the producer cannot go on: {error}")
-        member.error = NotNow(f"Kafka did not acknowledge: {error}", _RETRY_AFTER_S)
+        reason = error.args[0] if isinstance(error, KafkaException) else error
+        if isinstance(reason, KafkaError):
+            if reason.fatal():
+                self.fatal = Defect(f"the producer cannot go on: {reason}")
+            if is_final(reason):
+                member.error = Refused(f"Kafka does not take what is written to {topic}: {reason}", _RETRY_AFTER_S)
+        if not isinstance(member.error, Refused):
+            member.error = NotNow(f"Kafka did not acknowledge: {error}", _RETRY_AFTER_S)
 
     def _answered(self, group: _Group) -> None:
         group.pending -= 1

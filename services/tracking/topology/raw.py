@@ -7,32 +7,32 @@ The loop has a process of its own (`raw_process`): with the HTTP server in one p
 interpreter lock, and a backlog here would slow down every answer there.
 """
 
-import itertools
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from relance.events.codec import EventError
 from relance.events.faults import Problem
 from relance.events.topics import RAW, TRACKING_DEAD_LETTERS
-from relance.kafka.consumer import BatchConsumer
-from relance.kernel.errors import NotNow
+from relance.kafka.records import APPEND_TIME, RecordConsumer, Records
+from relance.kernel.errors import Defect, NotNow
 from relance.observability.logs import logger
-from services.tracking.domain.columnar import Encoded, Encoder
+from services.tracking.domain.columnar import Encoded, Encoder, Times, buffer_for
 from services.tracking.metrics import Metrics
 from services.tracking.topology.letters import Letter, Share, letter_of, structured
-from services.tracking.topology.publisher import Member, Publisher
+from services.tracking.topology.publisher import Member, Publisher, Refused
 
 __all__ = ["RawLimits", "RawTopic"]
 
 Partition = tuple[str, int]
-Run = tuple[Partition, int, int]
+Encode = Callable[[Times], Encoded]
+_TOGETHER: Final = 2_000  # events, some 800 kB: what is encoded together should stay in the processor's cache
+_IDLE_S: Final = 0.1
 _RETRY_S: Final = 1.0
 _COMMIT_S: Final = 0.5
 _HELD_S: Final = 5.0  # after so long without room, Kafka is asked for nothing more
@@ -44,8 +44,9 @@ class RawLimits(msgspec.Struct, frozen=True, kw_only=True):
     topic: str = RAW.name
     dead_letters: str = TRACKING_DEAD_LETTERS.name
     dead_letter_bytes_max: int = TRACKING_DEAD_LETTERS.max_message_bytes
-    chunk_events: int = 2_000  # some 800 kB: what is read together should stay in the processor's cache
-    linger_ms: int = 20
+    chunk_events: int = 20_000  # written together: with a backlog a record then holds thousands of rows
+    event_bytes_max: int = 1_000_000  # of JSON; what is made of it must fit the topics of facts and batches too
+    linger_ms: int = 20  # from a chunk's first record on
     in_flight_bytes_max: int = 67_108_864
     alarm_share: float = 0.1  # of dead letters, over the window
     alarm_least: int = 100  # records that a share is told of
@@ -75,7 +76,7 @@ class RawTopic:
 
     def __init__(
         self,
-        consumer: BatchConsumer,
+        consumer: RecordConsumer,
         publisher: Publisher,
         encoder: Encoder,
         find_shops: Callable[[], Iterable[str]],
@@ -99,6 +100,8 @@ class RawTopic:
         self._asked_s = float("-inf")
         self._shares: dict[Partition, Share] = {}
         self._paused: dict[Partition, float] = {}
+        self._refused: Defect | None = None
+        self._buffer = buffer_for(0)
 
     def run(self, stopping: Callable[[], bool], beat: Callable[[], None] = lambda: None) -> None:
         """Read until `stopping`, then end in order. `beat` is called at least every second. Raises Defect."""
@@ -115,18 +118,23 @@ class RawTopic:
         self._consumer.subscribe([self._limits.topic], self._on_assigned, self._on_revoked)
 
     def step(self) -> int:
-        """Serve what is due, then read and write one chunk; how many records it had. Takes a tenth of a second."""
+        """Serve what is due, then read and write one chunk; how many records it had. Takes a tenth of a second.
+
+        Raises Defect when Kafka will never take what it was given, however often it is tried.
+        """
         self._publisher.poll()
+        if self._refused is not None:
+            raise self._refused
         self._retry()
         self._commit(at_once=False)
         self._wake()
         if self._is_full():
             self._publisher.poll(0.05)
             return 0
-        messages = self._consumer.consume(self._limits.chunk_events, self._limits.linger_ms / 1000)
-        if messages:
-            self._take(messages)
-        return len(messages)
+        limits = self._limits
+        with self._consumer.consume(limits.chunk_events, _IDLE_S, limits.linger_ms / 1000) as records:
+            self._take(records)
+            return len(records)
 
     def close(self) -> None:
         """Wait for what is in flight, commit, leave the group."""
@@ -135,34 +143,44 @@ class RawTopic:
 
     # -- records in
 
-    def _take(self, messages: Sequence[Any]) -> None:
-        runs = self._runs(messages)
-        last = {partition: end - 1 for partition, _, end in runs}
-        values, problems = _values(messages)
-        encoded = self._encode(values, _append_times(messages, runs))
+    def _take(self, records: Records) -> None:
+        """Encode in parts, then write all together."""
+        members = []
+        for start in range(0, len(records), _TOGETHER):
+            chunk = self._chunk(records, start, min(start + _TOGETHER, len(records)))
+            self._chunks.append(chunk)
+            members.append(self._member(chunk))
+        if members:
+            self._publisher.publish(members)
+
+    def _chunk(self, records: Records, start: int, end: int) -> _Chunk:
+        times = np.ascontiguousarray(records.times_ms[start:end]) if records.time_kind == APPEND_TIME else None
+        problems: dict[int, tuple[Problem, ...]] = {}
+        if _is_plain(records, start, end, self._limits.event_bytes_max):
+            self._buffer = buffer_for(int(records.sizes_bytes[start:end].sum()) + end - start, self._buffer)
+            spans = records.pack(start, end, self._buffer)
+            encoded = self._encode(lambda times: self._encoder.encode_packed(self._buffer, spans, times, times), times)
+        else:
+            values, problems = _values(records, start, end, self._limits.event_bytes_max)
+            encode = self._encoder.encode
+            encoded = self._encode(lambda times: encode(values, received_ms=times, arrival_ms=times), times)
         for refusal in encoded.refusals:
             problems.setdefault(refusal.index, refusal.problems)
         bytes_max = self._limits.dead_letter_bytes_max
-        letters = [letter_of(messages[place], problems[place], bytes_max) for place in sorted(problems)]
-        self._watch_share(messages, runs, problems)
-        resume = {partition: messages[place].offset() + 1 for partition, place in last.items()}
-        chunk = _Chunk(resume, encoded, letters)
-        self._chunks.append(chunk)
-        self._publish(chunk)
+        letters = [letter_of(records[start + place], problems[place], bytes_max) for place in sorted(problems)]
+        self._watch_share(records.partitions[start:end], sorted(problems))
         self._metrics.events.labels("raw", "accepted").inc(encoded.accepted)
         self._metrics.events.labels("raw", "rejected").inc(len(letters))
+        return _Chunk(self._resumes(records, start, end), encoded, letters)
 
-    def _runs(self, messages: Sequence[Any]) -> list[Run]:
-        """The stretches of one partition: partition, first place, place after the last."""
-        topic = self._limits.topic
-        if len(self._assigned) == 1 and messages[0].partition() == messages[-1].partition():
-            return [((topic, messages[0].partition()), 0, len(messages))]
-        numbers = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
-        borders = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(messages)]
-        return [((topic, int(numbers[start])), start, end) for start, end in itertools.pairwise(borders)]
+    def _resumes(self, records: Records, start: int, end: int) -> dict[Partition, int]:
+        """Where each partition goes on after these."""
+        numbers = records.partitions[start:end]
+        lasts = [*np.flatnonzero(np.diff(numbers)).tolist(), end - start - 1]  # of each stretch of one partition
+        return {(self._limits.topic, int(numbers[at])): int(records.offsets[start + at]) + 1 for at in lasts}
 
-    def _encode(self, values: Sequence[bytes], times: npt.NDArray[np.int64] | None) -> Encoded:
-        encoded = self._encoder.encode(values, received_ms=times, arrival_ms=times)
+    def _encode(self, encode: Encode, times: Times) -> Encoded:
+        encoded = encode(times)
         strangers = any(refusal.unknown_shop for refusal in encoded.refusals)
         if not strangers or time.monotonic() - self._asked_s < _RETRY_S:
             return encoded
@@ -174,26 +192,27 @@ class RawTopic:
             return encoded
         if encoded.undone:
             encoded.undone()
-        return self._encoder.encode(values, received_ms=times, arrival_ms=times)
+        return encode(times)
 
     # -- records out
 
-    def _publish(self, chunk: _Chunk) -> None:
+    def _member(self, chunk: _Chunk) -> Member:
         def done(error: Exception | None) -> None:
             if error is None:
                 chunk.is_done = True
                 self._metrics.dead_letters.inc(len(chunk.letters))
+            elif isinstance(error, Refused):
+                self._refused = Defect(str(error))
             else:
                 self._log.warning("not_acknowledged", reason=str(error))
                 self._retries.append((time.monotonic() + _RETRY_S, chunk))
 
-        self._publisher.publish([Member(chunk.encoded, done, chunk.letters)])
+        return Member(chunk.encoded, done, chunk.letters)
 
     def _retry(self) -> None:
         if self._retries and self._retries[0][0] <= time.monotonic():
             due, self._retries = self._retries, []
-            for _, chunk in due:
-                self._publish(chunk)
+            self._publisher.publish([self._member(chunk) for _, chunk in due])
 
     def _is_full(self) -> bool:
         """Whether too much waits for Kafka. If it stays so, nothing is fetched, and the group is still attended to."""
@@ -209,9 +228,8 @@ class RawTopic:
             if not self._held:
                 self._held = True
                 self._consumer.pause(self._assigned)
-            messages = self._consumer.consume(1, 0.0)
-            if messages:  # it was already on its way
-                self._take(messages)
+            with self._consumer.consume(1, 0.0) as records:  # one that was already on its way
+                self._take(records)
         return True
 
     # -- offsets and the group
@@ -254,20 +272,20 @@ class RawTopic:
 
     # -- too many dead letters
 
-    def _watch_share(self, messages: Sequence[Any], runs: Sequence[Run], problems: Mapping[int, Any]) -> None:
+    def _watch_share(self, numbers: npt.NDArray[np.int64], problems: Sequence[int]) -> None:
+        """Count the records by their partitions' numbers, and those with problems."""
         limits = self._limits
-        counts: Counter[Partition] = Counter()
-        for partition, start, end in runs:
-            counts[partition] += end - start
-        refused = Counter((limits.topic, messages[place].partition()) for place in problems)
-        for partition, count in counts.items():
+        counts = np.bincount(numbers)
+        refused = np.bincount(numbers[problems], minlength=len(counts)) if problems else np.zeros_like(counts)
+        for number in np.flatnonzero(counts).tolist():
+            partition = (limits.topic, number)
             share = self._shares.get(partition)
             if share is None:
                 share = self._shares[partition] = Share(limits.window_s, limits.alarm_least, time.monotonic)
-            is_alarm = share.add(count, refused[partition]) > limits.alarm_share
-            self._metrics.dead_letter_alarm.labels(str(partition[1])).set(is_alarm)
+            is_alarm = share.add(int(counts[number]), int(refused[number])) > limits.alarm_share
+            self._metrics.dead_letter_alarm.labels(str(number)).set(is_alarm)
             if is_alarm and limits.pauses and partition not in self._paused:
-                self._log.error("partition_paused", partition=partition[1], share_limit=limits.alarm_share)
+                self._log.error("partition_paused", partition=number, share_limit=limits.alarm_share)
                 self._paused[partition] = time.monotonic() + limits.pause_s
                 self._metrics.paused.set(len(self._paused))
                 self._consumer.pause([partition])
@@ -283,37 +301,26 @@ class RawTopic:
                 self._consumer.resume([partition])
 
 
-def _values(messages: Sequence[Any]) -> tuple[list[bytes], dict[int, tuple[Problem, ...]]]:
+def _is_plain(records: Records, start: int, end: int, bytes_max: int) -> bool:
+    """Whether the values are JSON events as they stand, none of them too large."""
+    return not records.any_unusual(start, end) and int(records.sizes_bytes[start:end].max()) <= bytes_max
+
+
+def _values(
+    records: Records, start: int, end: int, bytes_max: int
+) -> tuple[list[bytes], dict[int, tuple[Problem, ...]]]:
     """Each record as one JSON object, and what is wrong with those that are none."""
-    values = list(map(Message.value, messages))
+    values: list[bytes] = []
     problems: dict[int, tuple[Problem, ...]] = {}
-    headers = list(map(Message.headers, messages))
-    if any(headers) or None in values:
-        for place, found in enumerate(headers):
-            if found or values[place] is None:
-                try:
-                    values[place] = structured(values[place], found or ())
-                except EventError as error:
-                    values[place] = b""
-                    problems[place] = error.problems
+    for place in range(start, end):
+        record = records[place]
+        value = b""
+        try:
+            value = structured(record.value, record.headers)
+        except EventError as error:
+            problems[place - start] = error.problems
+        if len(value) > bytes_max:
+            problems[place - start] = (Problem("", f"is larger than {bytes_max} bytes"),)
+            value = b""
+        values.append(value)
     return values, problems
-
-
-def _append_times(messages: Sequence[Any], runs: Sequence[Run]) -> npt.NDArray[np.int64] | None:
-    """Append times in milliseconds; None when the topic does not keep them.
-
-    They never fall within a partition, and thousands of neighbours share one: equal ends need no look in between.
-    """
-    if messages[0].timestamp()[0] != TIMESTAMP_LOG_APPEND_TIME:
-        return None
-    times = np.empty(len(messages), np.int64)
-    open_runs = [(start, end) for _, start, end in runs]
-    while open_runs:
-        start, end = open_runs.pop()
-        first = messages[start].timestamp()[1]
-        if first == messages[end - 1].timestamp()[1]:
-            times[start:end] = first
-        else:
-            middle = (start + end) // 2
-            open_runs += [(start, middle), (middle, end)]
-    return times

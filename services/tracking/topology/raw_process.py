@@ -14,7 +14,8 @@ from confluent_kafka import Producer
 
 from relance.events.shops import DEFAULTS
 from relance.events.topics import BATCHES, SHOPS
-from relance.kafka.consumer import BatchConsumer, consumer_config
+from relance.kafka.consumer import consumer_config
+from relance.kafka.records import RecordConsumer
 from relance.kafka.shops import ShopDirectory, ShopRegister
 from relance.kernel.errors import NotNow, RelanceError
 from relance.observability import logs
@@ -141,6 +142,9 @@ def _topic(settings: RawSettings, shops: ShopTable, metrics: Metrics) -> RawTopi
     config = consumer_config(settings.kafka, settings.group) | {
         "isolation.level": "read_committed",  # shops may write in transactions
         "partition.assignment.strategy": "range,roundrobin",  # librdkafka's cooperative one has stalled for others
+        "fetch.queue.backoff.ms": 5,  # a full queue is empty again after some 50 ms; librdkafka would wait a second
+        "fetch.message.max.bytes": 1_048_576,  # a fetch and what is queued should stay in the processor's cache
+        "queued.max.messages.kbytes": 16_384,
     }
     producer = Producer(producer_config(settings.kafka, settings.out.queue_bytes_max))
 
@@ -148,7 +152,7 @@ def _topic(settings: RawSettings, shops: ShopTable, metrics: Metrics) -> RawTopi
         return [name for name in ShopRegister(settings.kafka, topic=settings.shops).read() if name != DEFAULTS]
 
     return RawTopic(
-        BatchConsumer(config | settings.consumer),
+        RecordConsumer(config | settings.consumer),
         Publisher(producer, settings.out, metrics, partitions=settings.partitions, topics=settings.topics),
         Encoder(shops, settings.links_max),
         find_shops,
