@@ -67,9 +67,7 @@ def list_letters(
 
 
 def replay(
-    ids: Annotated[
-        list[str] | None, typer.Argument(help="topic/partition/offset, as listed.", metavar="[ID]...")
-    ] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="topic/partition/offset, as listed.", metavar="ID")] = None,
     every: Annotated[bool, typer.Option("--all", help="All that were not replayed yet.")] = False,
     service: Annotated[Service | None, typer.Option(help="Only this service's.", show_default=False)] = None,
 ) -> None:

@@ -38,7 +38,7 @@ def build() -> typer.Typer:
     """The program with all its commands."""
     program = typer.Typer(
         name="relance",
-        help="Relance notices, as it happens, that a shopper leaves, and wins the cart back.",
+        help="Relance notices, while it happens, that a shopper hesitates, leaves or cannot pay.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

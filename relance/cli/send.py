@@ -29,7 +29,7 @@ def register(program: typer.Typer) -> None:
 
 def send(
     file: Annotated[
-        str | None, typer.Argument(help="CloudEvents: one, an array, or one a line; - for stdin.", metavar="[FILE]")
+        str | None, typer.Argument(help="CloudEvents: one, an array, or one a line; - for stdin.", metavar="FILE")
     ] = None,
     key: Annotated[str, typer.Option(envvar="RELANCE_KEY", help="Secret key of the shop.", show_default=False)] = "",
     url: Annotated[str, typer.Option(envvar="RELANCE_URL", help="The tracking service.")] = "http://127.0.0.1:8080",

@@ -145,7 +145,9 @@ def set_windows(
 
 
 def defaults(
-    file: Annotated[Path | None, typer.Argument(help="Windows file (YAML); none: show.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Windows file (YAML); none: show.", metavar="FILE", show_default=False)
+    ] = None,
 ) -> None:
     """Set the default windows, for all shops without their own; without FILE show them."""
     register_ = _register()

@@ -28,7 +28,9 @@ def register(program: typer.Typer) -> None:
 
 
 def up(
-    partitions: Annotated[int | None, typer.Option(min=1, help="When topics are created.", show_default=False)] = None,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="Of topics that are created now.", show_default=False)
+    ] = None,
     ready_s: Annotated[float, typer.Option("--ready-within", help="Seconds until all must be ready.")] = 300.0,
 ) -> None:
     """Start Kafka where needed, the topics, tracking and session; go on until ctrl-C or SIGTERM, then end in order.

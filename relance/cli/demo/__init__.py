@@ -23,8 +23,10 @@ def demo(
 ) -> None:
     """Start a broker and the services, open a shop with thousands of shoppers, and show live what Relance notices.
 
-    Everything is real but the shoppers: Apache Kafka, both services, HTTP. Only time is short: windows of minutes take
-    seconds. Nothing is left behind. Exit code 1 when a part fails or no signal was seen.
+    Everything is real but the shoppers: Apache Kafka, both services, HTTP.
+    Only time is short: windows of minutes take seconds. Nothing is left behind.
+
+    Exit code 1 when a part fails or no signal was seen.
     """
     from relance.cli.demo.show import run
 

@@ -1,4 +1,5 @@
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     shown = capsys.readouterr().out
     for command in ("up", "kafka", "topics", "shop", "windows", "send", "signals", "sessions", "log", "dead-letters"):
         assert f" {command} " in shown
+
+
+@pytest.mark.parametrize("command", [["send"], ["shop", "defaults"], ["dead-letters", "replay"]])
+def test_an_argument_that_may_be_absent_is_in_brackets_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run(monkeypatch, *command, "--help") == 0
+    usage = next(line for line in capsys.readouterr().out.splitlines() if "Usage:" in line)
+    assert re.search(r" \[[A-Z]+](\.\.\.)? *$", usage)
 
 
 @pytest.mark.parametrize(
