@@ -25,11 +25,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with `chaos_seed` runs once a seed: its name shows which, and --randomly-seed=N draws it again."""
+    """A test with `chaos_seed` runs once a seed: its name shows which, and --randomly-seed=N draws it again.
+
+    One that is too long to do all at each seed also asks for `chaos_turn`, which counts them.
+    """
     if "chaos_seed" in metafunc.fixturenames:
         draw = random.Random(f"{metafunc.config.getoption('randomly_seed')}/{metafunc.function.__name__}")
         seeds = [draw.randrange(10**6) for _ in range(metafunc.config.getoption("--seeds"))]
-        metafunc.parametrize("chaos_seed", seeds, ids=[f"seed={seed}" for seed in seeds])
+        names = [f"seed={seed}" for seed in seeds]
+        if "chaos_turn" in metafunc.fixturenames:
+            metafunc.parametrize(("chaos_seed", "chaos_turn"), [*zip(seeds, range(len(seeds)), strict=True)], ids=names)
+        else:
+            metafunc.parametrize("chaos_seed", seeds, ids=names)
 
 
 @pytest.fixture(scope="session")

@@ -284,7 +284,7 @@ def _end(pid: int, timeout_s: float) -> None:
             process.wait(timeout_s)
         except psutil.TimeoutExpired:
             process.kill()
-            process.wait(10.0)
+            process.wait(60.0)  # a machine out of breath takes its time to free half a gigabyte
     except psutil.NoSuchProcess:
         return
 

@@ -142,7 +142,7 @@ class Running:
         """kill -9; returns when it is gone."""
         if self.lives():
             self.signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def end(self, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM; the exit code."""

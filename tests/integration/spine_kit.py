@@ -26,6 +26,7 @@ from relance.kernel.partitioning import partition_of
 from relance.rpc.session.v1 import session_pb2 as pb
 from relance.rpc.session.v1.session_pb2_grpc import SessionServiceStub
 from relance.rules.windows import Definitions, Window
+from tests.integration.clock_kit import Clock
 from tests.integration.conftest import Running, answers
 from tests.integration.tracking_kit import BATCH, Service, start_service
 
@@ -38,9 +39,10 @@ _SESSION = {"GRPC_PORT": "0", "METRICS_PORT": "0", "BUCKETS": "32", "ROUND_S": "
 class SessionWorker:
     """A process of the session service."""
 
-    def __init__(self, kafka: str, log: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, kafka: str, log: Path, settings: Mapping[str, str], clock: Clock | None = None) -> None:
         variables = {f"RELANCE_SESSION_{name}": value for name, value in (_SESSION | dict(settings)).items()}
         environ = os.environ | variables | {"RELANCE_KAFKA": kafka, "TMPDIR": str(log.parent)}
+        environ |= clock.environ if clock else {}
         self.running = Running(log.stem, [sys.executable, "-m", "services.session"], environ, log)
         self._channel: grpc.Channel | None = None
 
@@ -119,9 +121,9 @@ class Spine:
         self.workers: list[SessionWorker] = []
         self._count = 0
 
-    def worker(self, **settings: str) -> SessionWorker:
+    def worker(self, clock: Clock | None = None, **settings: str) -> SessionWorker:
         """A further session worker; it has only begun to start."""
-        started = SessionWorker(self.kafka, self._log("session"), self._session | settings)
+        started = SessionWorker(self.kafka, self._log("session"), self._session | settings, clock)
         self.workers.append(started)
         return started
 
