@@ -1,6 +1,7 @@
 """All wiring of the session service: one process, one event loop, handed over in order by SIGTERM."""
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -9,6 +10,7 @@ from typing import Any, Final, cast
 
 import grpc
 import msgspec
+import uvloop
 from confluent_kafka.admin import AdminClient
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as grpc_health
@@ -38,6 +40,7 @@ __all__ = ["main"]
 
 _HEARTBEAT_LIMIT_S: Final = 30.0  # a restore of many millions of sessions holds the loop for a while
 _ASK_LIMIT_S: Final = 15.0
+_GC_THRESHOLD: Final = 20_000  # objects; little here is cyclic
 _SERVICE: Final = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
 
 
@@ -46,6 +49,7 @@ def main() -> None:
     try:
         settings = read(Settings, "RELANCE_SESSION", os.environ)
         logs.configure("session", settings.log_level)
+        uvloop.install()  # for the loop in the consumer's thread too
         code = asyncio.run(_Service(settings).run())
     except RelanceError as error:
         sys.stderr.write(f"session: {error}\n")
@@ -72,6 +76,9 @@ class _Service:
         settings = self._settings
         stop = stop_requested(asyncio.get_running_loop())
         warm()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked through again
+        gc.set_threshold(_GC_THRESHOLD, 20, 50)
         partitions = await asyncio.to_thread(_partitions, settings.kafka)
         self._shops.start()
         server = grpc.aio.server(maximum_concurrent_rpcs=settings.grpc_calls_max)

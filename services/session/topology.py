@@ -14,10 +14,11 @@ from relance.events.topics import ENDED, SIGNALS
 from relance.kafka.machine import BadRecord, Checkpoint, Message, Piece, Record
 from relance.kernel.errors import Defect
 from relance.rules.windows import ControlRecord, faults
+from services.session.domain.buckets import rows_at_most
 from services.session.domain.engine import Engine
 from services.session.domain.layout import ABANDONED, KINDS
 from services.session.domain.layout import ENDED as ENDED_KIND
-from services.session.domain.memory import Run, decode_book, decode_seen, encode_book, encode_seen
+from services.session.domain.memory import Run, decode_book, decode_seen, encode_book, encode_seen, ids_at_most
 from services.session.domain.seen import WITHIN_MS
 from services.session.domain.signals import Signals
 from services.session.metrics import DELAY_BOUNDS_MS
@@ -220,6 +221,10 @@ class SessionFactory:
             message = f"partition {partition}: a checkpoint without a stream time"
             raise Defect(message)
         engine.start_at(checkpoint.stream_ms)
+        engine.expect(
+            sum(rows_at_most(bucket.value) for bucket in checkpoint.buckets),
+            sum(ids_at_most(piece.value) for piece in checkpoint.pieces if piece.kind == SEEN),
+        )
         _recall(engine, checkpoint)
         waiting: list[tuple[int, int, bytes]] = []
         for bucket in checkpoint.buckets:

@@ -216,13 +216,14 @@ class Harness:
         if partitions:
             first = await self._app.consumer.earliest_offsets(*partitions.values())
             end = await self._app.consumer.highwaters(*partitions.values())
-            for number, tp in sorted(partitions.items()):
-                if number not in self.owned:
-                    self.owned[number] = await self._restore(number, first[tp])
-                    self.owned[number].generation = now
-                owned = self.owned[number]
-                owned.high = end[tp]
-                _check_range(owned, first[tp], end[tp])
+            missing = sorted(partitions.keys() - self.owned.keys())
+            restored = await asyncio.gather(*[self._restore(number, first[partitions[number]]) for number in missing])
+            for owned in restored:
+                owned.generation = now
+                self.owned[owned.number] = owned
+            for number, tp in partitions.items():
+                self.owned[number].high = end[tp]
+                _check_range(self.owned[number], first[tp], end[tp])
             resume = {tp: self.owned[number].offset + 1 for number, tp in partitions.items()}
             if not await self._app.consumer._commit(resume) or self._app.consumer_generation_id != now:
                 return  # a rebalance has begun again: nothing goes live before it is over
@@ -241,6 +242,7 @@ class Harness:
         machine = await asyncio.to_thread(self.factory.restore, number, checkpoint)
         offset = checkpoint.offset if ledger.complete else first - 1
         owned = Owned(number, machine, ledger, offset, self.settings, self._ways)
+        owned.sizes = {bucket.number: len(bucket.value) for bucket in checkpoint.buckets}
         owned.restored_s = (now_ms() - began) / 1_000
         self._log.info(
             "partition_restored", partition=number, offset=offset, entries=len(entries), seconds=owned.restored_s

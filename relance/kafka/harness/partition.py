@@ -1,7 +1,7 @@
 """One owned partition: applies what comes, in order and once, and saves what it holds, bucket by bucket."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -14,7 +14,9 @@ from relance.kernel.errors import RelanceError
 
 __all__ = ["Lost", "Owned", "Ways"]
 
-_AT_ONCE = 8  # buckets saved with one wait: enough to fill the way, few enough to keep little in memory
+# Buckets saved with one wait, and their bytes at the last save: a wait costs, and while they are copied records wait.
+_SLICE_BUCKETS = 32
+_SLICE_BYTES = 131_072
 
 
 class Lost(RelanceError):  # noqa: N818 - it names what happened
@@ -53,7 +55,8 @@ class Owned:
         self.asked = 0  # ticks and control records whose offset was not told yet
         self.records = self.dead_letters = 0
         self.restored_s = 0.0
-        self.bucket_bytes: dict[int, int] = {}
+        self.bucket_bytes: dict[int, int] = {}  # of those that this owner has saved
+        self.sizes: dict[int, int] = {}  # bytes of each bucket when it was last saved, by whomever
         self.saved_ms: dict[int, float] = {}
         self._start = offset
         self._settings = settings
@@ -154,10 +157,10 @@ class Owned:
             elif not self.ledger.complete:
                 await self._save_all(buckets)
             else:
-                for index in buckets:
-                    await asyncio.sleep(pause_s)
-                    if self._going() and self.ledger.is_stale(index, self.offset):
-                        await self._save([index])
+                for indexes in self._slices(buckets):
+                    await asyncio.sleep(pause_s * len(indexes))
+                    if self._going():
+                        await self._save_stale(indexes)
                 if self._going():
                     await self._finish_round()
 
@@ -165,11 +168,25 @@ class Owned:
         return self.live
 
     async def _save_all(self, indexes: Sequence[int]) -> None:
-        for place in range(0, len(indexes), _AT_ONCE):
-            stale = [index for index in indexes[place : place + _AT_ONCE] if self.ledger.is_stale(index, self.offset)]
-            if stale:
-                await self._save(stale)
+        for some in self._slices(indexes):
+            await self._save_stale(some)
         await self._finish_round()
+
+    def _slices(self, indexes: Sequence[int]) -> Iterator[list[int]]:
+        """The buckets in groups that are small together."""
+        group: list[int] = []
+        for index in indexes:
+            size = sum(self.sizes.get(one, 0) for one in (*group, index))
+            if group and (len(group) == _SLICE_BUCKETS or size > _SLICE_BYTES):
+                yield group
+                group = []
+            group.append(index)
+        yield group
+
+    async def _save_stale(self, indexes: Sequence[int]) -> None:
+        stale = [index for index in indexes if self.ledger.is_stale(index, self.offset)]
+        if stale:
+            await self._save(stale)
 
     async def _save(self, indexes: Sequence[int]) -> None:
         """Save buckets as they are now: outputs first, then pieces, then buckets, each acknowledged before the next."""
@@ -183,7 +200,7 @@ class Owned:
             await self._write(buckets)
             for index, (_, value) in zip(indexes, buckets, strict=True):
                 self.ledger.saved(index, offset, stream_ms)
-                self.bucket_bytes[index] = len(value)
+                self.bucket_bytes[index] = self.sizes[index] = len(value)
                 self.saved_ms[index] = now_ms()
             self.torn = False
             await self._write([(key, None) for key in self.ledger.replaced()])

@@ -20,12 +20,23 @@ from services.session.domain.layout import NODE, ROW, SCHEDULED, Tables
 from services.session.domain.origins import Texts, intern_texts, texts_of
 from services.session.domain.wheel import schedule
 
-__all__ = ["FORMAT", "Bucket", "decode", "encode", "enter", "gather"]
+__all__ = ["FORMAT", "Bucket", "decode", "encode", "enter", "gather", "rows_at_most"]
 
 FORMAT: Final = 1
 _CODEC: Final = pa.Codec("zstd", compression_level=1)
-_FIELDS: Final = tuple(name for name in ROW.names or () if name not in ("sched", "nodes"))
-_NODE_FIELDS: Final = ("t", "name", "kind")
+
+
+def _saved_bytes(kind: np.dtype[Any], left_out: tuple[str, ...]) -> NDArray[np.int64]:
+    """Places within a record of the bytes that are saved, field by field."""
+    fields = [kind.fields[name] for name in kind.names or () if name not in left_out] if kind.fields else []
+    return np.concatenate([np.arange(field[1], field[1] + field[0].itemsize) for field in fields])
+
+
+_ROW_SAVED: Final = _saved_bytes(ROW, ("sched", "nodes"))
+_NODE_SAVED: Final = _saved_bytes(NODE, ("next", "pad"))
+_COUNT: Final = np.dtype("i4")
+_COUNT_SAVED: Final = np.arange(_COUNT.itemsize)
+_ROW_BYTES: Final = len(_ROW_SAVED) + _COUNT.itemsize
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -137,8 +148,7 @@ def encode(
     head = msgspec.json.encode(
         {"rows": len(rows), "nodes": len(nodes), "shops": shop_words, "names": name_words, "origins": len(present)}
     )
-    parts = [_transposed(rows[name]) for name in _FIELDS]
-    parts += [_transposed(counts)] + [_transposed(nodes[name]) for name in _NODE_FIELDS]
+    parts = [_transposed(rows, _ROW_SAVED), _transposed(counts, _COUNT_SAVED), _transposed(nodes, _NODE_SAVED)]
     return _pack([head, *parts, *(column.tobytes() for column in origins)])
 
 
@@ -150,15 +160,24 @@ def _pack(parts: list[bytes]) -> bytes:
 _EMPTY: Final = _pack([msgspec.json.encode({"rows": 0, "nodes": 0, "shops": [], "names": [], "origins": 0})])
 
 
-def _transposed(column: NDArray[Any]) -> bytes:
-    flat = np.ascontiguousarray(column)
-    return flat.view(np.uint8).reshape(len(flat), flat.itemsize).T.tobytes()
+def _transposed(records: NDArray[Any], saved: NDArray[np.int64]) -> bytes:
+    """All first bytes, then all second bytes, and so on."""
+    return records.view(np.uint8).reshape(len(records), records.itemsize)[:, saved].T.tobytes()
 
 
-def _restored(data: memoryview, at: int, n: int, kind: np.dtype[Any]) -> tuple[NDArray[Any], int]:
-    end = at + n * kind.itemsize
-    columns = np.frombuffer(data[at:end], np.uint8).reshape(kind.itemsize, n)
-    return np.ascontiguousarray(columns.T).reshape(-1).view(kind), end
+def _restored(
+    body: memoryview, at: int, n: int, kind: np.dtype[Any], saved: NDArray[np.int64]
+) -> tuple[NDArray[Any], int]:
+    end = at + n * len(saved)
+    records = np.zeros(n, kind)
+    planes = np.frombuffer(body[at:end], np.uint8).reshape(len(saved), n)
+    records.view(np.uint8).reshape(n, kind.itemsize)[:, saved] = planes.T
+    return records, end
+
+
+def rows_at_most(value: bytes) -> int:
+    """How many rows a bucket may have, without decoding it; a little more than it has."""
+    return int.from_bytes(value[1:5], "big") // _ROW_BYTES
 
 
 def _texts(body: memoryview, at: int, n: int) -> Texts:
@@ -179,13 +198,9 @@ def decode(value: bytes) -> Bucket:
         head_size = int.from_bytes(body[:4], "big")
         head = msgspec.json.decode(body[4 : 4 + head_size])
         at = 4 + head_size
-        rows = np.zeros(head["rows"], ROW)
-        for name in _FIELDS:
-            rows[name], at = _restored(body, at, len(rows), ROW[name])
-        counts, at = _restored(body, at, len(rows), np.dtype("i4"))
-        nodes = np.zeros(head["nodes"], NODE)
-        for name in _NODE_FIELDS:
-            nodes[name], at = _restored(body, at, len(nodes), NODE[name])
+        rows, at = _restored(body, at, head["rows"], ROW, _ROW_SAVED)
+        counts, at = _restored(body, at, len(rows), _COUNT, _COUNT_SAVED)
+        nodes, at = _restored(body, at, head["nodes"], NODE, _NODE_SAVED)
         origins = _texts(body, at, head["origins"])
     except (msgspec.DecodeError, pa.ArrowException, OSError, ValueError, KeyError) as error:
         message = f"bucket cannot be read: {error}"
@@ -193,7 +208,7 @@ def decode(value: bytes) -> Bucket:
     return Bucket(rows=rows, nodes=nodes, counts=counts, shops=head["shops"], names=head["names"], origins=origins)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _enter_rows(t: Tables, rows: NDArray[np.void], nodes: NDArray[np.void], counts: NDArray[np.int32]) -> None:
     at = 0
     for k in range(len(rows)):

@@ -20,7 +20,15 @@ from services.session.domain.layout import ABSENT, OUT, Register, Tables
 from services.session.domain.running import DONE, ROOM, TEXT_ROOM, advance, earliest, recheck, run
 from services.session.domain.seen import expire, note_many
 from services.session.domain.signals import Signals, sort_out
-from services.session.domain.tables import fresh, make_room, reserve_lists, reserve_origins, reserve_rows, state_bytes
+from services.session.domain.tables import (
+    fresh,
+    make_room,
+    reserve_lists,
+    reserve_origins,
+    reserve_rows,
+    reserve_seen,
+    state_bytes,
+)
 from services.session.domain.wheel import TICK_SHIFT
 
 __all__ = ["COUNTS", "Engine"]
@@ -158,6 +166,12 @@ class Engine:
         self._t = reserve_lists(self._t, len(bucket.nodes) + ROOM, len(bucket.rows) + ROOM)
         self._t = reserve_origins(self._t, len(bucket.origins.pages), len(bucket.origins.text) + TEXT_ROOM)
         buckets.enter(self._t, bucket, self.shops, self.names)
+
+    def expect(self, sessions: int, seen: int) -> None:
+        """Make room in a fresh engine for what will be restored: buckets join in the order of their hashes, and would
+        all crowd into the first slots of an index that grows with them.
+        """
+        self._t = reserve_seen(reserve_rows(self._t, sessions + 1), seen)
 
     def start_at(self, stream_ms: int) -> None:
         """Set the clock of a fresh engine, as it was at the checkpoint."""

@@ -124,7 +124,7 @@ def free_row(t: Tables, r: int) -> None:
     t.reg[_LIVE] -= 1
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, _nrt=False, nogil=True)
 def reindex(t: Tables) -> None:
     """Enter all live rows into a fresh index."""
     for r in range(t.reg[_ROW_TOP]):

@@ -12,9 +12,10 @@ from relance.kernel.errors import Defect
 from services.session.domain.compiled import DefinitionBook, Entry
 from services.session.domain.interning import Interned
 
-__all__ = ["Run", "SeenPart", "decode_book", "decode_seen", "encode_book", "encode_seen"]
+__all__ = ["Run", "SeenPart", "decode_book", "decode_seen", "encode_book", "encode_seen", "ids_at_most"]
 
 FORMAT: Final = 1
+_ID_BYTES: Final = 12  # hash and shop
 _CODEC: Final = pa.Codec("zstd", compression_level=1)
 
 
@@ -75,6 +76,11 @@ def encode_seen(runs: Iterable[Run], hashes: NDArray[np.uint64], shops: NDArray[
     numbers = numbers.astype(np.uint32)
     body = b"".join([len(head).to_bytes(4, "big"), head, hashes.tobytes(), numbers.tobytes()])
     return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
+
+
+def ids_at_most(value: bytes) -> int:
+    """How many ids a piece may hold, without decoding it; a little more than it holds."""
+    return int.from_bytes(value[1:5], "big") // _ID_BYTES
 
 
 def decode_seen(value: bytes) -> SeenPart:

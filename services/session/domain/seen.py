@@ -122,14 +122,14 @@ def note(t: Tables, event_hash: np.uint64, shop: np.uint32, now: int) -> None:
     t.reg[_TAIL] = tail + 1
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, _nrt=False, nogil=True)
 def rebuild(t: Tables) -> None:
     """Enter all ids of the ring into a fresh table."""
     for position in range(t.reg[_HEAD], t.reg[_TAIL]):
         _enter(t, position)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, _nrt=False, nogil=True)
 def note_many(t: Tables, hashes: NDArray[np.uint64], shops: NDArray[np.uint32], at: int) -> int:
     """Enter ids that are not in the filter, as far as the ring has room; returns how many."""
     n = 0

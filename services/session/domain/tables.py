@@ -12,7 +12,7 @@ from services.session.domain.running import AHEAD, OUT_ROOM, ROOM, TEXT_ROOM
 from services.session.domain.seen import rebuild
 from services.session.domain.wheel import CHUNK, SLOTS
 
-__all__ = ["fresh", "make_room", "reserve_lists", "reserve_origins", "reserve_rows", "state_bytes"]
+__all__ = ["fresh", "make_room", "reserve_lists", "reserve_origins", "reserve_rows", "reserve_seen", "state_bytes"]
 
 _START_ROWS: Final = 1024
 _START_NODES: Final = 1024
@@ -66,9 +66,16 @@ def _grown(array: NDArray[Any], size: int) -> NDArray[Any]:
     return larger
 
 
-def _with_larger_seen(t: Tables) -> Tables:
-    """A ring of twice the size; positions stay, so the entries move to their places in it."""
-    size = min(2 * len(t.seen_hash), _MAX_SEEN)
+def reserve_seen(t: Tables, ids: int) -> Tables:
+    """A ring with room for so many ids, or for as many as the filter ever keeps."""
+    size = len(t.seen_hash)
+    while size < min(ids, _MAX_SEEN):
+        size *= 2
+    return t if size == len(t.seen_hash) else _with_seen(t, size)
+
+
+def _with_seen(t: Tables, size: int) -> Tables:
+    """A ring of that size; positions stay, so the entries move to their places in it."""
     positions = np.arange(t.reg[Register.SEEN_HEAD], t.reg[Register.SEEN_TAIL])
     old, new = positions & (len(t.seen_hash) - 1), positions & (size - 1)
     ring: dict[str, NDArray[Any]] = {}
@@ -137,7 +144,7 @@ def make_room(t: Tables) -> Tables:
     if len(t.aux) - reg[Register.AUX_N] < OUT_ROOM:
         t = t._replace(aux=_grown(t.aux, 2 * len(t.aux)))
     if reg[Register.SEEN_TAIL] - reg[Register.SEEN_HEAD] >= len(t.seen_hash):
-        t = _with_larger_seen(t)
+        t = _with_seen(t, min(2 * len(t.seen_hash), _MAX_SEEN))
     free = reg[Register.ROW_FREE] >= 0 or reg[Register.ROW_TOP] < len(t.rows)
     if not free or reg[Register.LIVE] * 8 >= len(t.tags) * 7:
         t = reserve_rows(t, int(reg[Register.LIVE]) + 1)
