@@ -4,7 +4,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,65 @@ def test_the_service_ends_when_its_raw_process_does(broker: local.Broker, tmp_pa
     assert service.running.process.wait(30) == 1
     assert "raw topic ended" in service.running.said()
     service.client.close()
+
+
+def test_a_shop_that_sends_at_its_limit_holds_up_no_other(broker: local.Broker, service: Service) -> None:
+    log = Log(broker.bootstrap)
+    hot = TestShop(service, events_per_second=2_000)
+    others = [TestShop(service) for _ in range(4)]
+    before = Crowd(others)
+    time.sleep(2)
+    before.stop()
+    crowd, heat = Crowd(others), Crowd([hot] * 6, events=200, pause_s=0.0)
+    until_s = time.monotonic() + 4
+    while time.monotonic() < until_s or not heat.statuses()[429]:
+        assert time.monotonic() < until_s + 20, "the limit was never reached"
+        time.sleep(0.1)
+    heat.stop()
+    crowd.stop()
+    assert set(heat.statuses()) == {202, 429}
+    assert set(crowd.statuses()) == set(before.statuses()) == {202}
+    assert len(heat.acknowledged) > 0.9 * sum(map(len, (heat.acknowledged, crowd.acknowledged))), "it was not hot"
+    # Far apart on purpose: with no bound of its own the hot shop would make the others wait for all that it sends.
+    assert crowd.p99_s() < max(20 * before.p99_s(), 1.0)
+    assert all(log.holds(crowd.acknowledged + heat.acknowledged))
+    log.close()
+
+
+class Crowd:
+    """A sender for each of these shops, until `stop`; what is not taken is not sent again."""
+
+    def __init__(self, shops: Sequence[TestShop], events: int = 5, pause_s: float = 0.02) -> None:
+        self.acknowledged: list[dict[str, Any]] = []
+        self._answers: list[tuple[int, float]] = []
+        self._events, self._pause_s = events, pause_s
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._send, args=(shop,)) for shop in shops]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Each request has its answer then."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def statuses(self) -> Counter[int]:
+        """How often each was answered."""
+        return Counter(status for status, _ in self._answers)
+
+    def p99_s(self) -> float:
+        """Of the time to an answer."""
+        took_s = sorted(took_s for _, took_s in self._answers)
+        return took_s[int(len(took_s) * 0.99)]
+
+    def _send(self, shop: TestShop) -> None:
+        while not self._stopping.wait(self._pause_s):
+            events = shop.events(self._events)
+            began_s = time.monotonic()
+            status = shop.service.publish(shop.secret, events, BATCH).status_code
+            self._answers.append((status, time.monotonic() - began_s))
+            if status == 202:
+                self.acknowledged.extend(events)
+            else:
+                self._stopping.wait(0.05)
