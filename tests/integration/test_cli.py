@@ -174,7 +174,7 @@ def running(relance: Relance, free_port: Callable[[], int], tmp_path: Path) -> I
     environ = {f"RELANCE_{name}": str(free_port()) for name in settings} | {"RELANCE_HOME": str(tmp_path / "home")}
     log = tmp_path / "up.out"
     with log.open("wb") as out:
-        command = [sys.executable, "-m", "relance.cli", "up", "--ready-within", "300"]
+        command = [sys.executable, "-m", "relance.cli", "up", "--partitions", "2", "--ready-within", "300"]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RELANCE_")}
         up = subprocess.Popen(command, env=clean | environ, stdout=out, stderr=out)
     try:
@@ -197,6 +197,7 @@ def test_up_carries_events_to_signals_that_simulate_alike(
     url = f"http://127.0.0.1:{running['RELANCE_TRACKING_PORT']}"
     log = tmp_path / "up.out"
     assert relance("up", **running).returncode == 2  # runs already
+    assert relance("topics", "describe", "--partitions", "2", **running).returncode == 0
     windows = tmp_path / "windows.yaml"
     windows.write_text(WINDOWS)
     key = relance("shop", "create", "demo", "--windows", str(windows), **running).stdout.split()[-1]

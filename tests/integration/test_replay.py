@@ -32,7 +32,7 @@ windows:
   - {id: product-abandoned, stage: product, inactivity: PT7M, when: {device: mobile}}
   - {id: browse-abandoned, stage: browse, inactivity: PT8M, when: {known_person: false}}
 """
-SPEED = 60.0
+SPEED = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def shop_name() -> str:
 
 
 def simulated_shop(path: Path, seconds: float) -> list[dict[str, Any]]:
-    """A log of shoppers, a minute of theirs as long as a second was; it ends before all of them have left."""
+    """A log of shoppers, two minutes of theirs as long as a second was; it ends before all of them have left."""
     first_ms = parse_ms("2026-03-01T10:00:00Z")
     events = [
         {**planned.event, "time": format_ms(first_ms + round(planned.time_ms * SPEED)), "senttime": format_ms(first_ms)}
