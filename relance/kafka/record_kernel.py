@@ -11,9 +11,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["ERROR", "FLAGS", "KIND", "OFFSET", "PARTITION", "SIZE", "TIME", "WIDTH", "look", "pack", "release"]
+__all__ = ["ERROR", "FLAGS", "KIND", "LINES", "OFFSET", "PARTITION", "SIZE", "TIME", "look", "pack", "release"]
 
-# columns of the table of records
+# lines of the table of records; it has a column a record
 PAYLOAD: Final = 0  # address
 SIZE: Final = 1
 PARTITION: Final = 2
@@ -22,7 +22,8 @@ TIME: Final = 4  # milliseconds
 KIND: Final = 5  # of the time: 0 none, 1 the writer's, 2 the broker's
 FLAGS: Final = 6
 ERROR: Final = 7
-WIDTH: Final = 8
+LINES: Final = 8
+_AHEAD: Final = 6  # records
 
 NO_VALUE: Final = 1
 CLOUD_EVENT: Final = 2  # it has a header that begins with "ce_"
@@ -84,6 +85,22 @@ def _copy(_context: Any, _target: Any, _source: Any, _size: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
+@intrinsic
+def _prefetch(_context: Any, _at: Any) -> Any:
+    """Have the 128 bytes from an address on fetched while others are looked at; any address will do."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        byte, number = ir.IntType(8), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        for line in (0, 64):
+            at = builder.add(arguments[0], ir.Constant(ir.IntType(64), line))
+            builder.call(function, [_pointer(builder, at, byte), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
 def _generate_call(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     word = context.get_value_type(signature.return_type)
     kind = ir.FunctionType(word, [ir.IntType(64)] * (len(arguments) - 1))
@@ -122,31 +139,32 @@ def _has_attributes(message: int, room: int, headers_of: int, header_of: int) ->
 
 @njit(nogil=True, cache=True)
 def look(messages: Any, table: Any, functions: Any) -> Any:
-    """Fill the table from the records at the addresses `messages`; the number of errors among them.
+    """Fill the table (`LINES`, records) from the records at the addresses `messages`; the number of errors among them.
 
     `functions`: addresses of rd_kafka_message_timestamp, rd_kafka_message_headers and rd_kafka_header_get_all.
     """
     words = np.zeros(4, np.int64)
     room = np.int64(words.ctypes.data)
     errors = 0
-    for place in range(messages.shape[0]):
+    count = messages.shape[0]
+    for place in range(count):
         message = messages[place]
-        row = table[place]
-        row[PAYLOAD] = _word_at(message + _M_PAYLOAD)
-        row[SIZE] = _word_at(message + _M_SIZE)
-        row[PARTITION] = _half_at(message + _M_PARTITION)
-        row[OFFSET] = _word_at(message + _M_OFFSET)
-        row[ERROR] = _half_at(message + _M_ERROR)
-        row[FLAGS] = 0
-        if row[ERROR]:
+        _prefetch(messages[min(place + _AHEAD, count - 1)])
+        table[PAYLOAD, place] = _word_at(message + _M_PAYLOAD)
+        table[SIZE, place] = _word_at(message + _M_SIZE)
+        table[PARTITION, place] = _half_at(message + _M_PARTITION)
+        table[OFFSET, place] = _word_at(message + _M_OFFSET)
+        table[ERROR, place] = _half_at(message + _M_ERROR)
+        table[FLAGS, place] = 0
+        if table[ERROR, place]:
             errors += 1
             continue
-        row[TIME] = _call_2(functions[0], message, room)
-        row[KIND] = words[0] & _LOW
-        if not row[PAYLOAD]:
-            row[FLAGS] |= NO_VALUE
+        table[TIME, place] = _call_2(functions[0], message, room)
+        table[KIND, place] = words[0] & _LOW
+        if not table[PAYLOAD, place]:
+            table[FLAGS, place] |= NO_VALUE
         if _has_attributes(message, room, functions[1], functions[2]):
-            row[FLAGS] |= CLOUD_EVENT
+            table[FLAGS, place] |= CLOUD_EVENT
     return errors
 
 
@@ -155,9 +173,11 @@ def pack(table: Any, buffer: Any, spans: Any) -> None:
     """Copy the values into `buffer`, each with a NUL behind it; `spans[i]`: where value i begins and ends in it."""
     base = np.int64(buffer.ctypes.data)
     at = 0
-    for place in range(table.shape[0]):
-        size = table[place, SIZE]
-        _copy(base + at, table[place, PAYLOAD], size)
+    count = table.shape[1]
+    for place in range(count):
+        size = table[SIZE, place]
+        _prefetch(table[PAYLOAD, min(place + _AHEAD, count - 1)])
+        _copy(base + at, table[PAYLOAD, place], size)
         spans[place, 0] = at
         at += size
         spans[place, 1] = at

@@ -57,7 +57,7 @@ class Records:
     def __exit__(self, *_error: object) -> None:
         record_kernel.release(self._messages, _DESTROY)
         self._messages = self._messages[:0]
-        self._table = self._table[:0]
+        self._table = self._table[:, :0]
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -65,39 +65,40 @@ class Records:
     @property
     def partitions(self) -> npt.NDArray[np.int64]:
         """Partition of each."""
-        return self._table[:, record_kernel.PARTITION]
+        return self._table[record_kernel.PARTITION]
 
     @property
     def offsets(self) -> npt.NDArray[np.int64]:
         """Offset of each."""
-        return self._table[:, record_kernel.OFFSET]
+        return self._table[record_kernel.OFFSET]
 
     @property
     def sizes_bytes(self) -> npt.NDArray[np.int64]:
         """Size of each value; 0 without one."""
-        return self._table[:, record_kernel.SIZE]
+        return self._table[record_kernel.SIZE]
 
     @property
     def times_ms(self) -> npt.NDArray[np.int64]:
         """Time of each."""
-        return self._table[:, record_kernel.TIME]
+        return self._table[record_kernel.TIME]
 
     @property
     def time_kind(self) -> int:
         """`APPEND_TIME` when the broker has set the times."""
-        return int(self._table[0, record_kernel.KIND])
+        return int(self._table[record_kernel.KIND, 0])
 
-    def any_unusual(self, start: int, end: int) -> bool:
-        """Whether any from place `start` to `end` has no value, or a header that begins with ``ce_``."""
-        return bool(self._table[start:end, record_kernel.FLAGS].any())
+    @property
+    def any_unusual(self) -> bool:
+        """Whether any has no value, or a header that begins with ``ce_``."""
+        return bool(self._table[record_kernel.FLAGS].any())
 
-    def pack(self, start: int, end: int, buffer: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-        """Copy the values from place `start` to `end` into `buffer`, a NUL behind each; where each begins and ends.
+    def pack(self, buffer: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """Copy the values into `buffer`, a NUL behind each; where each begins and ends.
 
-        `buffer` has room for `sizes_bytes` of them and a byte more for each.
+        `buffer` has room for all `sizes_bytes`, and a byte more for each record.
         """
-        spans = np.empty((end - start, 2), np.int64)
-        record_kernel.pack(self._table[start:end], buffer, spans)
+        spans = np.empty((len(self), 2), np.int64)
+        record_kernel.pack(self._table, buffer, spans)
         return spans
 
     def __getitem__(self, place: int) -> Record:
@@ -153,7 +154,7 @@ class RecordConsumer:
         if count and most > 1:
             count += self._read(messages[1:], linger_s)
         messages = messages[:count]
-        table = np.empty((count, record_kernel.WIDTH), np.int64)
+        table = np.empty((record_kernel.LINES, count), np.int64)
         errors = record_kernel.look(messages, table, _LOOKED_UP)
         try:
             self._raise_failure()
@@ -163,9 +164,9 @@ class RecordConsumer:
             record_kernel.release(messages, _DESTROY)
             raise
         if errors:
-            wrong = table[:, record_kernel.ERROR] != 0
+            wrong = table[record_kernel.ERROR] != 0
             record_kernel.release(messages[wrong], _DESTROY)
-            messages, table = messages[~wrong], table[~wrong]
+            messages, table = messages[~wrong], np.ascontiguousarray(table[:, ~wrong])
         return Records(messages, table)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -212,8 +213,8 @@ class RecordConsumer:
 
     def _judge(self, messages: npt.NDArray[np.int64], table: npt.NDArray[np.int64]) -> None:
         """Raise for errors that do not pass by themselves."""
-        for place in np.flatnonzero(table[:, record_kernel.ERROR]).tolist():
-            error = int(table[place, record_kernel.ERROR])
+        for place in np.flatnonzero(table[record_kernel.ERROR]).tolist():
+            error = int(table[record_kernel.ERROR, place])
             if error in _MISSING:
                 topic = librdkafka.Message.from_address(int(messages[place])).topic
                 name = LIBRARY.topic_name(topic).decode() if topic else "subscribed to"

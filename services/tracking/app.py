@@ -39,7 +39,7 @@ from services.tracking.settings import Settings
 from services.tracking.topology.batcher import Batcher
 from services.tracking.topology.publisher import Limits, Publisher, producer_config
 from services.tracking.topology.raw import RawLimits
-from services.tracking.topology.raw_process import RawProcess, RawSettings
+from services.tracking.topology.raw_process import RawProcess, RawSettings, load
 
 __all__ = ["main"]
 
@@ -53,18 +53,49 @@ def main() -> None:
     try:
         settings = read(Settings, "RELANCE_TRACKING", os.environ)
         logs.configure("tracking", settings.log_level)
-        code = uvloop.run(_Service(settings).run())
+        raw = _start_raw(settings)
+        try:
+            code = uvloop.run(_Service(settings, raw).run())
+        finally:
+            if raw is not None:
+                raw.stop(settings.drain_s)  # does nothing when it has ended in order
     except RelanceError as error:
         sys.stderr.write(f"tracking: {error}\n")
         code = 2 if isinstance(error, InputError) else 1
     sys.exit(code)
 
 
+def _start_raw(settings: Settings) -> RawProcess | None:
+    """The raw topic's process: a copy of this one, before it has threads, clients and sockets."""
+    load()
+    gc.freeze()  # what lives as long as the processes need not be looked through again, nor be copied for that
+    if not settings.raw_topic:
+        return None
+    raw = RawProcess(
+        RawSettings(
+            kafka=settings.kafka, log_level=settings.log_level, metrics_host=settings.metrics_host,
+            metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=_limits(settings),
+            raw=RawLimits(alarm_share=settings.raw_dead_letter_share_max, pauses=settings.raw_pauses),
+        ),
+        forked=True,
+    )  # fmt: skip
+    raw.start()
+    return raw
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        linger_ms=settings.linger_ms, batch_events_max=settings.batch_events_max,
+        batch_bytes_max=settings.batch_bytes_max, queue_bytes_max=settings.queue_bytes_max,
+    )  # fmt: skip
+
+
 class _Service:
     """The parts of the process and the order of their lives."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, raw: RawProcess | None) -> None:
         self._settings = settings
+        self._raw = raw
         self._log = logs.logger("app")
         self._registry = make_registry()
         self._metrics = Metrics(self._registry)
@@ -73,10 +104,7 @@ class _Service:
         self._kafka_reason: str | None = "not asked yet"
         self._health = Health(live={"loop": self._heartbeat}, ready={"kafka": lambda: self._kafka_reason})
         self._table = ShopTable()
-        self._limits = Limits(
-            linger_ms=settings.linger_ms, batch_events_max=settings.batch_events_max,
-            batch_bytes_max=settings.batch_bytes_max, queue_bytes_max=settings.queue_bytes_max,
-        )  # fmt: skip
+        self._limits = _limits(settings)
         self._defect: Defect | None = None
 
     async def run(self) -> int:
@@ -93,21 +121,20 @@ class _Service:
             encoder = Encoder(self._table, settings.linked_max)
             intake = Intake(Gatherer(encoder, batcher, settings.request_deadline_s), self._metrics, settings)
             http = HttpServer(self._site(intake, door), settings)
-            raw = self._raw(partitions)
             grpc = GrpcEdge(intake, door, settings, self._edge_metrics)
             exposition = Exposition(settings.metrics_host, settings.metrics_port, self._registry, self._health)
             exposition.start()
             self._watch(http, intake)
-            probing = asyncio.create_task(self._probe(producer, raw, stop))
+            probing = asyncio.create_task(self._probe(producer, self._raw, stop))
             serving = asyncio.create_task(http.serve([listening]))
             serving.add_done_callback(lambda _done: stop.set())
             grpc_port = await grpc.start(settings.host, settings.grpc_port)
-            gc.collect()
-            gc.freeze()  # what lives as long as the process need not be looked through again
+            gc.freeze()
+            gc.enable()
             self._log.info("listening", http=listening.getsockname()[1], grpc=grpc_port, metrics=exposition.port)
             await stop.wait()
             probing.cancel()
-            unfinished = await self._end(http, serving, grpc, batcher, raw)
+            unfinished = await self._end(http, serving, grpc, batcher, self._raw)
             exposition.close()
         return 1 if self._defect or unfinished else 0
 
@@ -137,21 +164,6 @@ class _Service:
         self._defect = defect
         self._log.error("broken", reason=str(defect))
         stop.set()
-
-    def _raw(self, partitions: int) -> RawProcess | None:
-        settings = self._settings
-        if not settings.raw_topic:
-            return None
-        raw = RawProcess(
-            RawSettings(
-                kafka=settings.kafka, log_level=settings.log_level, metrics_host=settings.metrics_host,
-                metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=self._limits,
-                partitions=partitions,
-                raw=RawLimits(alarm_share=settings.raw_dead_letter_share_max, pauses=settings.raw_pauses),
-            )
-        )  # fmt: skip
-        raw.start()
-        return raw
 
     def _site(self, intake: Intake, door: Door) -> Site:
         settings, metrics = self._settings, self._edge_metrics

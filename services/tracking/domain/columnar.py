@@ -216,7 +216,8 @@ class _Run:
         written = kernel.encode_events(
             state.book, state.notes, spans, self._received, self._arrival, self._rows, self._meta, strings
         )
-        self._taken = self._meta[:, columns.STATE].copy()
+        self._taken = self._meta[:, columns.STATE]
+        self._facts_at, self._found = kernel.survey(self._meta)
         self._strings = [strings[:written].tobytes()]
         self._strings_bytes = written
         self._facts: list[tuple[int, bytes, bytes]] = []
@@ -226,16 +227,16 @@ class _Run:
 
     def encoded(self) -> Encoded:
         """The result; call it once."""
-        visitor = self._meta[:, columns.VISITOR]
-        is_fast = bool(self._taken.all())
-        if not is_fast or (visitor == columns.TEXT).any():
+        is_fast = not self._found & kernel.UNDECIDED
+        if self._found & (kernel.UNDECIDED | kernel.NAMED):
             self._finish()
-        self._fast_facts()
+        if len(self._facts_at):
+            self._fast_facts(self._facts_at)
         if not is_fast:
             self._facts.sort(key=lambda fact: fact[0])
         if sum(len(value) for _, _, value in self._facts) > _FACT_BYTES_MAX:
             self._refuse_large()
-        chosen, index = self._with_rows(visitor != columns.NONE)
+        chosen, index = self._with_rows()
         return Encoded(
             count=self._count,
             rows=chosen,
@@ -253,9 +254,10 @@ class _Run:
         start, end = self._spans[place].tolist()
         return self._buffer[start:end].tobytes()
 
-    def _with_rows(self, chosen: npt.NDArray[np.bool_]) -> tuple[Rows, Sequence[int]]:
-        if chosen.all():
+    def _with_rows(self) -> tuple[Rows, Sequence[int]]:
+        if not self._found and not self._refusals:
             return self._rows, range(self._count)
+        chosen = self._meta[:, columns.VISITOR] != columns.NONE
         return self._rows[chosen], np.flatnonzero(chosen).tolist()
 
     def _finish(self) -> None:
@@ -282,22 +284,20 @@ class _Run:
             self._linked.append((name, text))
         return visitor
 
-    def _fast_facts(self) -> None:
+    def _fast_facts(self, chosen: npt.NDArray[np.int64]) -> None:
         """Facts of the events that compiled code took: they go on as they are, but for times and visitors."""
-        meta = self._meta
-        wanted = (meta[:, columns.FACT] | (meta[:, columns.VISITOR] == columns.NONE)) & self._taken
-        chosen = np.flatnonzero(wanted)
-        if not len(chosen):
-            return
-        told = meta[chosen]
+        told = self._meta[chosen]
         plain = (told[:, columns.VISITOR] == columns.CANONICAL) & (told[:, columns.TIME_START] == 0)
-        starts = (told[:, columns.VISITOR_START] - self._starts[chosen]).tolist()
-        for number, (place, start, is_plain) in enumerate(zip(chosen.tolist(), starts, plain.tolist(), strict=True)):
+        visitors = (told[:, columns.VISITOR_START] - self._base).tolist()
+        places, spans = chosen.tolist(), self._spans[chosen].tolist()
+        events = memoryview(self._buffer)  # type: ignore[arg-type]
+        for number, is_plain in enumerate(plain.tolist()):
             if is_plain:
-                value = self._value(place)
-                self._facts.append((place, value[start : start + 36], value))
+                start, end = spans[number]
+                visitor = visitors[number]
+                self._facts.append((places[number], bytes(events[visitor : visitor + 36]), bytes(events[start:end])))
             else:
-                self._facts.append(self._edited(place, told[number]))
+                self._facts.append(self._edited(places[number], told[number]))
 
     def _refuse_large(self) -> None:
         """Facts that Kafka would never take, for their size after changes, are no events either."""

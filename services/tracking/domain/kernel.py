@@ -6,13 +6,27 @@ import numpy as np
 from numba import njit
 
 from services.tracking.domain import columns, members, rows, shapes
-from services.tracking.domain.columns import DONE, FACT, META_WIDTH, STATE, VISITOR_END, VISITOR_START
+from services.tracking.domain.columns import (
+    DONE,
+    FACT,
+    META_WIDTH,
+    NONE,
+    STATE,
+    TEXT,
+    VISITOR,
+    VISITOR_END,
+    VISITOR_START,
+)
 from services.tracking.domain.content import scan_data
 from services.tracking.domain.members import member_at, next_member, note_field
 from services.tracking.domain.memory import byte_at, cell, put_word
 from services.tracking.domain.scan import UNSURE, after_space, skip_value
 
-__all__ = ["encode_events"]
+__all__ = ["BARE", "NAMED", "UNDECIDED", "encode_events", "survey"]
+
+UNDECIDED: Final = 1  # events for the strict decoder
+NAMED: Final = 2  # events whose visitor id is no UUID
+BARE: Final = 4  # events without a visitor
 
 _ABSENT: Final = -(2**63)
 _W: Final = 8 * members.NOTE_WIDTH
@@ -132,3 +146,25 @@ def encode_events(
         if after > 0:
             target = after
     return target - first
+
+
+@njit(nogil=True, cache=True)
+def survey(meta: Any) -> Any:
+    """Places of the facts among the events that were taken, and which of UNDECIDED, NAMED and BARE there are."""
+    count = meta.shape[0]
+    found = 0
+    places = np.empty(count, np.int64)
+    facts = 0
+    for place in range(count):
+        visitor = meta[place, VISITOR]
+        if not meta[place, STATE]:
+            found |= UNDECIDED
+            continue
+        if visitor == TEXT:
+            found |= NAMED
+        elif visitor == NONE:
+            found |= BARE
+        if meta[place, FACT] or visitor == NONE:
+            places[facts] = place
+            facts += 1
+    return places[:facts].copy(), found

@@ -14,10 +14,12 @@ from numba import njit
 
 from relance.events.batch import SCHEMA
 
-__all__ = ["WIDTH", "Rows", "gather_strings", "join", "record_bytes", "sizes_bytes", "to_batch"]
+__all__ = ["WIDTH", "Order", "Rows", "gather_strings", "join", "record_bytes", "sizes_bytes", "to_batch"]
 
 Rows = npt.NDArray[np.int64]
 """Shape (events, WIDTH)."""
+Order = npt.NDArray[np.int64]
+"""Row numbers."""
 
 VISITOR_A: Final = 0  # the visitor's 16 bytes in network order, as two words
 VISITOR_B: Final = 1
@@ -67,21 +69,22 @@ _BARE_SCHEMA: Final = pa.schema(
 
 
 @njit(nogil=True, cache=True)
-def gather_strings(rows: Any, strings: Any, field: int) -> Any:
-    """Offsets and bytes of the strings counted in column `field` (product, page or campaign bytes)."""
-    count = rows.shape[0]
+def gather_strings(rows: Any, order: Any, strings: Any, field: int) -> Any:
+    """Offsets and bytes of the strings counted in column `field` (product, page or campaign bytes), rows in `order`."""
+    count = order.shape[0]
     offsets = np.empty(count + 1, np.int32)
     offsets[0] = 0
-    for row in range(count):
-        offsets[row + 1] = offsets[row] + rows[row, field]
+    for number in range(count):
+        offsets[number + 1] = offsets[number] + rows[order[number], field]
     data = np.empty(offsets[count], np.uint8)
-    for row in range(count):
+    for number in range(count):
+        row = order[number]
         size = rows[row, field]
         if size:
             source = rows[row, STRINGS_AT]
             for before in range(PRODUCT_BYTES, field):
                 source += rows[row, before]
-            target = offsets[row]
+            target = offsets[number]
             for place in range(size):
                 data[target + place] = strings[source + place]
     return offsets, data
@@ -104,13 +107,16 @@ def join(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:
 
 
 @njit(nogil=True, cache=True)
-def _transpose(rows: Any, places: Any, visitor: Any, shop: Any, kind: Any, time: Any, arrival: Any, event_hash: Any,
-               cart_hash: Any, total: Any, value: Any, top_price: Any, items: Any, currency: Any, device: Any,
-               flags: Any, granted: Any, denied: Any) -> int:  # fmt: skip
-    """Rows to columns in one pass. `places` (by shop code, -1 at first) gets the shops' places; their number."""
+def _transpose(rows: Any, order: Any, places: Any, visitor: Any, shop: Any, kind: Any, time: Any, arrival: Any,
+               event_hash: Any, cart_hash: Any, total: Any, value: Any, top_price: Any, items: Any, currency: Any,
+               device: Any, flags: Any, granted: Any, denied: Any) -> int:  # fmt: skip
+    """Rows, in `order`, to columns in one pass; the number of shops.
+
+    `places` (by shop code, -1 at first) gets the shops' places.
+    """
     shops = 0
-    for number in range(rows.shape[0]):
-        row = rows[number]
+    for number in range(order.shape[0]):
+        row = rows[order[number]]
         visitor[number, 0] = row[VISITOR_A]
         visitor[number, 1] = row[VISITOR_B]
         if places[row[SHOP]] < 0:
@@ -134,14 +140,16 @@ def _transpose(rows: Any, places: Any, visitor: Any, shop: Any, kind: Any, time:
     return shops
 
 
-def to_batch(rows: Rows, strings: bytes, shops: Sequence[str]) -> pa.RecordBatch:
-    """One Arrow batch of the rows; `shops` maps a row's shop code to its name."""
-    count = len(rows)
+def to_batch(rows: Rows, strings: bytes, shops: Sequence[str], order: Order | None = None) -> pa.RecordBatch:
+    """One Arrow batch of the rows numbered in `order`, or of all; `shops` maps a row's shop code to its name."""
+    if order is None:
+        order = np.arange(len(rows))
+    count = len(order)
     visitor = np.empty((count, 2), np.int64)
     places = np.full(len(shops), -1, np.int32)
     shop = np.empty(count, np.int32)
     plain = [np.empty(count, kind) for _, _, kind in _PLAIN]
-    used = _transpose(rows, places, visitor, shop, *plain)
+    used = _transpose(rows, order, places, visitor, shop, *plain)
     names = [""] * used
     for code in np.flatnonzero(places >= 0).tolist():
         names[places[code]] = shops[code]
@@ -153,7 +161,7 @@ def to_batch(rows: Rows, strings: bytes, shops: Sequence[str]) -> pa.RecordBatch
     columns["shop"] = pa.DictionaryArray.from_arrays(pa.array(shop), pa.array(names, pa.utf8()), safe=False)
     text = np.frombuffer(strings, np.uint8)
     for name, column in (("product", PRODUCT_BYTES), ("page", PAGE_BYTES), ("campaign", CAMPAIGN_BYTES)):
-        offsets, data = gather_strings(rows, text, column)
+        offsets, data = gather_strings(rows, order, text, column)
         columns[name] = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data))
     return pa.RecordBatch.from_arrays([columns[name] for name in _BARE_SCHEMA.names], schema=_BARE_SCHEMA)
 

@@ -18,7 +18,7 @@ from relance.events.topics import BATCHES, FACTS, TRACKING_DEAD_LETTERS
 from relance.kafka.producer import is_final
 from relance.kernel.errors import Defect, NotNow
 from services.tracking.domain.columnar import Encoded
-from services.tracking.domain.rows import PARTITION_HASH, WIDTH, Rows, join, record_bytes, sizes_bytes, to_batch
+from services.tracking.domain.rows import PARTITION_HASH, WIDTH, Order, Rows, join, record_bytes, sizes_bytes, to_batch
 from services.tracking.metrics import Metrics
 from services.tracking.topology.letters import Letter
 
@@ -149,12 +149,14 @@ class Publisher:
             return
         rows, strings = join([(member.encoded.rows, member.encoded.strings) for member in with_rows])
         ends = np.cumsum([len(member.encoded.rows) for member in with_rows])
+        sizes = sizes_bytes(rows)
         for partition, order in self._by_partition(rows):
-            for places in self._slices(rows, order):
-                chosen = rows if places is None else rows[places]
-                record = record_bytes(to_batch(chosen, strings, with_rows[0].encoded.shops))
+            for places in self._slices(sizes, order):
+                record = record_bytes(to_batch(rows, strings, with_rows[0].encoded.shops, places))
                 touched = partial(_owners, with_rows, ends, places)
-                report = partial(self._record_reported, group, touched, len(chosen), len(record))
+                report = partial(
+                    self._record_reported, group, touched, len(rows) if places is None else len(places), len(record)
+                )
                 group.pending += 1
                 self._write_record(record, partition, report)
 
@@ -164,7 +166,7 @@ class Publisher:
         except (BufferError, KafkaException) as error:
             report(error, None)
 
-    def _by_partition(self, rows: Rows) -> list[tuple[int, npt.NDArray[np.int64] | None]]:
+    def _by_partition(self, rows: Rows) -> list[tuple[int, Order | None]]:
         """Row numbers of each partition that has any, in order; None: all rows."""
         if self._partitions == 1:
             return [(0, None)]
@@ -177,20 +179,25 @@ class Publisher:
             if bounds[partition] < bounds[partition + 1]
         ]
 
-    def _slices(self, rows: Rows, order: npt.NDArray[np.int64] | None) -> list[npt.NDArray[np.int64] | None]:
-        """`order` cut so that no record has too many rows or bytes; a row that is larger has a record of its own."""
+    def _slices(self, sizes: npt.NDArray[np.int64], order: Order | None) -> list[Order | None]:
+        """`order` cut so that no record has too many rows or bytes; a row that is larger has a record of its own.
+
+        `sizes` are those of all rows, in bytes.
+        """
         limits = self._limits
-        chosen = rows if order is None else rows[order, :]
-        ends = np.cumsum(sizes_bytes(chosen))
-        if len(chosen) <= limits.batch_events_max and ends[-1] <= limits.batch_bytes_max:
+        ends = np.cumsum(sizes if order is None else sizes[order])
+        count = len(ends)
+        if count <= limits.batch_events_max and ends[-1] <= limits.batch_bytes_max:
             return [order]
-        whole = np.arange(len(rows)) if order is None else order
-        parts: list[npt.NDArray[np.int64] | None] = []
+        whole = np.arange(count) if order is None else order
+        records = max(-(-count // limits.batch_events_max), -(-int(ends[-1]) // limits.batch_bytes_max))
+        most = -(-count // records)  # all alike: a small one costs as much as a large one
+        parts: list[Order | None] = []
         start = 0
-        while start < len(whole):
+        while start < count:
             room = limits.batch_bytes_max + (int(ends[start - 1]) if start else 0)
             end = max(start + 1, int(np.searchsorted(ends, room, side="right")))
-            end = min(end, start + limits.batch_events_max)
+            end = min(end, start + most)
             parts.append(whole[start:end])
             start = end
         return parts

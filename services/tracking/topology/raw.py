@@ -44,7 +44,7 @@ class RawLimits(msgspec.Struct, frozen=True, kw_only=True):
     topic: str = RAW.name
     dead_letters: str = TRACKING_DEAD_LETTERS.name
     dead_letter_bytes_max: int = TRACKING_DEAD_LETTERS.max_message_bytes
-    chunk_events: int = 20_000  # written together: with a backlog a record then holds thousands of rows
+    chunk_events: int = 18_000  # written together: with a backlog a record then holds thousands of rows
     event_bytes_max: int = 1_000_000  # of JSON; what is made of it must fit the topics of facts and batches too
     linger_ms: int = 20  # from a chunk's first record on
     in_flight_bytes_max: int = 67_108_864
@@ -91,6 +91,7 @@ class RawTopic:
         self._metrics = metrics
         self._log = logger("raw")
         self._chunks: deque[_Chunk] = deque()
+        self._unwritten: list[_Chunk] = []
         self._retries: list[tuple[float, _Chunk]] = []
         self._assigned: set[Partition] = set()
         self._resume: dict[Partition, int] = {}  # acknowledged, not yet committed
@@ -131,10 +132,7 @@ class RawTopic:
         if self._is_full():
             self._publisher.poll(0.05)
             return 0
-        limits = self._limits
-        with self._consumer.consume(limits.chunk_events, _IDLE_S, limits.linger_ms / 1000) as records:
-            self._take(records)
-            return len(records)
+        return self._read()
 
     def close(self) -> None:
         """Wait for what is in flight, commit, leave the group."""
@@ -143,41 +141,61 @@ class RawTopic:
 
     # -- records in
 
-    def _take(self, records: Records) -> None:
-        """Encode in parts, then write all together."""
-        members = []
-        for start in range(0, len(records), _TOGETHER):
-            chunk = self._chunk(records, start, min(start + _TOGETHER, len(records)))
-            self._chunks.append(chunk)
-            members.append(self._member(chunk))
-        if members:
-            self._publisher.publish(members)
+    def _read(self) -> int:
+        """Read until there are enough, or the linger is over, encoding as they come; then write all together."""
+        limits = self._limits
+        count = 0
+        wait_s, linger_s = _IDLE_S, limits.linger_ms / 1000
+        end_s = time.monotonic() + linger_s
+        while count < limits.chunk_events:
+            most = min(_TOGETHER, limits.chunk_events - count)
+            with self._consumer.consume(most, wait_s, linger_s) as records:
+                if not count:
+                    end_s = time.monotonic() + limits.linger_ms / 1000
+                self._take(records)
+                count += len(records)
+                if len(records) < most:
+                    break
+            wait_s = linger_s = max(0.0, end_s - time.monotonic())
+        self._flush()
+        return count
 
-    def _chunk(self, records: Records, start: int, end: int) -> _Chunk:
-        times = np.ascontiguousarray(records.times_ms[start:end]) if records.time_kind == APPEND_TIME else None
+    def _take(self, records: Records) -> None:
+        if len(records):
+            self._unwritten.append(self._chunk(records))
+
+    def _flush(self) -> None:
+        """Write what was read."""
+        if self._unwritten:
+            chunks, self._unwritten = self._unwritten, []
+            self._chunks += chunks
+            self._publisher.publish([self._member(chunk) for chunk in chunks])
+
+    def _chunk(self, records: Records) -> _Chunk:
+        times = records.times_ms if records.time_kind == APPEND_TIME else None
         problems: dict[int, tuple[Problem, ...]] = {}
-        if _is_plain(records, start, end, self._limits.event_bytes_max):
-            self._buffer = buffer_for(int(records.sizes_bytes[start:end].sum()) + end - start, self._buffer)
-            spans = records.pack(start, end, self._buffer)
+        if _is_plain(records, self._limits.event_bytes_max):
+            self._buffer = buffer_for(int(records.sizes_bytes.sum()) + len(records), self._buffer)
+            spans = records.pack(self._buffer)
             encoded = self._encode(lambda times: self._encoder.encode_packed(self._buffer, spans, times, times), times)
         else:
-            values, problems = _values(records, start, end, self._limits.event_bytes_max)
+            values, problems = _values(records, self._limits.event_bytes_max)
             encode = self._encoder.encode
             encoded = self._encode(lambda times: encode(values, received_ms=times, arrival_ms=times), times)
         for refusal in encoded.refusals:
             problems.setdefault(refusal.index, refusal.problems)
         bytes_max = self._limits.dead_letter_bytes_max
-        letters = [letter_of(records[start + place], problems[place], bytes_max) for place in sorted(problems)]
-        self._watch_share(records.partitions[start:end], sorted(problems))
+        letters = [letter_of(records[place], problems[place], bytes_max) for place in sorted(problems)]
+        self._watch_share(records.partitions, sorted(problems))
         self._metrics.events.labels("raw", "accepted").inc(encoded.accepted)
         self._metrics.events.labels("raw", "rejected").inc(len(letters))
-        return _Chunk(self._resumes(records, start, end), encoded, letters)
+        return _Chunk(self._resumes(records), encoded, letters)
 
-    def _resumes(self, records: Records, start: int, end: int) -> dict[Partition, int]:
+    def _resumes(self, records: Records) -> dict[Partition, int]:
         """Where each partition goes on after these."""
-        numbers = records.partitions[start:end]
-        lasts = [*np.flatnonzero(np.diff(numbers)).tolist(), end - start - 1]  # of each stretch of one partition
-        return {(self._limits.topic, int(numbers[at])): int(records.offsets[start + at]) + 1 for at in lasts}
+        numbers = records.partitions
+        lasts = [*np.flatnonzero(np.diff(numbers)).tolist(), len(records) - 1]  # of each stretch of one partition
+        return {(self._limits.topic, int(numbers[at])): int(records.offsets[at]) + 1 for at in lasts}
 
     def _encode(self, encode: Encode, times: Times) -> Encoded:
         encoded = encode(times)
@@ -230,6 +248,7 @@ class RawTopic:
                 self._consumer.pause(self._assigned)
             with self._consumer.consume(1, 0.0) as records:  # one that was already on its way
                 self._take(records)
+            self._flush()
         return True
 
     # -- offsets and the group
@@ -250,6 +269,7 @@ class RawTopic:
             self._log.warning("not_committed", reason=str(error))
 
     def _drain(self) -> None:
+        self._flush()
         end_s = time.monotonic() + self._limits.drain_s
         while (self._publisher.in_flight_groups or self._retries) and time.monotonic() < end_s:
             self._publisher.poll(0.05)
@@ -301,26 +321,24 @@ class RawTopic:
                 self._consumer.resume([partition])
 
 
-def _is_plain(records: Records, start: int, end: int, bytes_max: int) -> bool:
+def _is_plain(records: Records, bytes_max: int) -> bool:
     """Whether the values are JSON events as they stand, none of them too large."""
-    return not records.any_unusual(start, end) and int(records.sizes_bytes[start:end].max()) <= bytes_max
+    return not records.any_unusual and int(records.sizes_bytes.max()) <= bytes_max
 
 
-def _values(
-    records: Records, start: int, end: int, bytes_max: int
-) -> tuple[list[bytes], dict[int, tuple[Problem, ...]]]:
+def _values(records: Records, bytes_max: int) -> tuple[list[bytes], dict[int, tuple[Problem, ...]]]:
     """Each record as one JSON object, and what is wrong with those that are none."""
     values: list[bytes] = []
     problems: dict[int, tuple[Problem, ...]] = {}
-    for place in range(start, end):
+    for place in range(len(records)):
         record = records[place]
         value = b""
         try:
             value = structured(record.value, record.headers)
         except EventError as error:
-            problems[place - start] = error.problems
+            problems[place] = error.problems
         if len(value) > bytes_max:
-            problems[place - start] = (Problem("", f"is larger than {bytes_max} bytes"),)
+            problems[place] = (Problem("", f"is larger than {bytes_max} bytes"),)
             value = b""
         values.append(value)
     return values, problems

@@ -10,28 +10,30 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+import numpy as np
 from confluent_kafka import Producer
 
 from relance.events.shops import DEFAULTS
-from relance.events.topics import BATCHES, SHOPS
+from relance.events.topics import SHOPS
+from relance.kafka.admin import partition_count
 from relance.kafka.consumer import consumer_config
 from relance.kafka.records import RecordConsumer
 from relance.kafka.shops import ShopDirectory, ShopRegister
-from relance.kernel.errors import NotNow, RelanceError
+from relance.kernel.errors import RelanceError
 from relance.observability import logs
 from relance.observability.exposition import Exposition, make_registry
 from relance.observability.health import Health, Heartbeat
 from services.tracking.domain.columnar import Encoder
+from services.tracking.domain.rows import WIDTH, to_batch
 from services.tracking.domain.shops import ShopTable
 from services.tracking.metrics import Metrics
 from services.tracking.topology.publisher import Limits, Publisher, Topics, producer_config
 from services.tracking.topology.raw import RawLimits, RawTopic
 
-__all__ = ["RawProcess", "RawSettings", "serve"]
+__all__ = ["RawProcess", "RawSettings", "load", "serve"]
 
 _HEARTBEAT_S: Final = 30.0
-_SHOPS_S: Final = 30.0
-_YOUNG_OBJECTS: Final = 200_000
+_SHOPS_S: Final = 2.0
 
 
 class RawSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,17 +48,22 @@ class RawSettings(msgspec.Struct, frozen=True, kw_only=True):
     raw: RawLimits = RawLimits()
     out: Limits = Limits()
     topics: Topics = Topics()
-    partitions: int = BATCHES.partitions
+    partitions: int | None = None  # of the topic of batches; None: as many as Kafka says
     shops: str = SHOPS.name
     consumer: dict[str, str | int | bool] = {}  # more settings of the client
 
 
 class RawProcess:
-    """The process, seen from the service that starts it."""
+    """The process, seen from the service that starts it.
 
-    def __init__(self, settings: RawSettings) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would share librdkafka's threads and locks
-        self._process = context.Process(target=_main, args=(settings,), name="tracking-raw", daemon=True)
+    `forked`: it begins as a copy of this process, with all that is imported and compiled. Only where no other thread
+    runs yet, and no client of Kafka was made: their locks would be copied as they are. Elsewhere it is `spawn`ed.
+    """
+
+    def __init__(self, settings: RawSettings, *, forked: bool = False) -> None:
+        method = "fork" if forked and sys.platform == "linux" else "spawn"
+        process = multiprocessing.get_context(method).Process  # type: ignore[attr-defined]
+        self._process = process(target=_main, args=(settings,), name="tracking-raw", daemon=True)
 
     def start(self) -> None:
         """Begin to read."""
@@ -84,6 +91,12 @@ class RawProcess:
         return True
 
 
+def load() -> None:
+    """Load what is compiled (compile it at the first start of all), so that a forked process has it already."""
+    Encoder(ShopTable())
+    to_batch(np.zeros((1, WIDTH), np.int64), b"", [""])
+
+
 def _main(settings: RawSettings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,15 +119,17 @@ def _end_with_parent(stopping: threading.Event) -> None:
 
 
 def serve(settings: RawSettings, stopping: threading.Event) -> None:
-    """Read until `stopping`; blocks. Raises Defect when it cannot go on, NotNow when the shops cannot be read."""
+    """Read until `stopping`; blocks. Raises Defect when it cannot go on, InputError when a topic is not there."""
     heartbeat = Heartbeat(_HEARTBEAT_S, time.monotonic)
     registry = make_registry()
     exposition = Exposition(settings.metrics_host, settings.metrics_port, registry, Health(live={"loop": heartbeat}))
     directory = ShopDirectory(settings.kafka, topic=settings.shops)
     directory.start()
     try:
-        if not directory.wait_ready(_SHOPS_S):
-            raise NotNow("the shops cannot be read")
+        while not directory.wait_ready(_SHOPS_S):
+            logs.logger("raw").warning("waiting_for_shops", reason=directory.unready())
+            if stopping.is_set():
+                return
         exposition.start()
         shops = ShopTable()
         seen = [-1]
@@ -127,11 +142,8 @@ def serve(settings: RawSettings, stopping: threading.Event) -> None:
 
         beat()
         topic = _topic(settings, shops, Metrics(registry))
-        gc.collect()
         gc.freeze()
-        gc.set_threshold(
-            _YOUNG_OBJECTS, 20, 20
-        )  # thousands of messages come and go together: 20 % of all time otherwise
+        gc.enable()
         topic.run(stopping.is_set, beat)
     finally:
         directory.close()
@@ -148,12 +160,14 @@ def _topic(settings: RawSettings, shops: ShopTable, metrics: Metrics) -> RawTopi
     }
     producer = Producer(producer_config(settings.kafka, settings.out.queue_bytes_max))
 
+    partitions = settings.partitions or partition_count(settings.kafka, settings.topics.batches)
+
     def find_shops() -> Iterable[str]:
         return [name for name in ShopRegister(settings.kafka, topic=settings.shops).read() if name != DEFAULTS]
 
     return RawTopic(
         RecordConsumer(config | settings.consumer),
-        Publisher(producer, settings.out, metrics, partitions=settings.partitions, topics=settings.topics),
+        Publisher(producer, settings.out, metrics, partitions=partitions, topics=settings.topics),
         Encoder(shops, settings.links_max),
         find_shops,
         settings.raw,
