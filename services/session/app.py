@@ -1,6 +1,7 @@
 """All wiring of the session service: one process, one event loop, handed over in order by SIGTERM."""
 
 import asyncio
+import ctypes
 import gc
 import os
 import sys
@@ -40,6 +41,8 @@ __all__ = ["main"]
 
 _HEARTBEAT_LIMIT_S: Final = 30.0  # a restore of many millions of sessions holds the loop for a while
 _ASK_LIMIT_S: Final = 15.0
+_M_MMAP_THRESHOLD: Final = -3  # malloc.h
+_LARGE_BLOCK_BYTES: Final = 2_097_152
 _GC_THRESHOLD: Final = 20_000  # objects; little here is cyclic
 _SERVICE: Final = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
 
@@ -49,6 +52,7 @@ def main() -> None:
     try:
         settings = read(Settings, "RELANCE_SESSION", os.environ)
         logs.configure("session", settings.log_level)
+        _return_large_blocks()
         uvloop.install()  # for the loop in the consumer's thread too
         code = asyncio.run(_Service(settings).run())
     except RelanceError as error:
@@ -56,6 +60,15 @@ def main() -> None:
         code = 2 if isinstance(error, InputError) else 1
     sys.stderr.flush()
     os._exit(code)  # after a failure the clients' threads may not end by themselves
+
+
+def _return_large_blocks() -> None:
+    """Let glibc give memory of larger blocks back when it is freed. By itself it soon stops to, after the first large
+    ones: tables that were replaced by larger ones then stay resident, in pieces, for as long as the process lives.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
 
 
 class _Service:
@@ -82,10 +95,13 @@ class _Service:
         partitions = await asyncio.to_thread(_partitions, settings.kafka)
         self._shops.start()
         server = grpc.aio.server(maximum_concurrent_rpcs=settings.grpc_calls_max)
-        port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
-        address = settings.advertised or f"{settings.host}:{port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        address = settings.advertised or f"{host}:{port}"
         harness = self._harness = Harness(
-            self._harness_settings(partitions, address), SessionFactory(settings.buckets), self._control
+            self._harness_settings(partitions, address),
+            SessionFactory(settings.buckets, settings.hash_key.encode()),
+            self._control,
         )
         feed = KafkaSignalFeed(settings.kafka, settings.stream_backlog_max)
         servicer = SessionServicer(self, feed, partitions)

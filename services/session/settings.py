@@ -31,6 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # checkpoints
     buckets: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 1_024  # never changed once something was saved
+    # A secret of at most 64 bytes, the same for all workers and for ever: without it, who knows this code can choose
+    # visitor ids that hash alike and slow a partition down.
+    hash_key: Annotated[str, msgspec.Meta(max_length=64, pattern="^[!-~]*$")] = ""
     round_s: Seconds = 60.0  # in which each bucket is saved once: how much is replayed at most
 
     # the group

@@ -1,5 +1,6 @@
 """Records in, engine calls, messages out: the session service's state machine for the harness."""
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -209,12 +210,13 @@ class SessionFactory:
 
     retention_ms = WITHIN_MS
 
-    def __init__(self, buckets: int) -> None:
+    def __init__(self, buckets: int, key: bytes = b"") -> None:
         self.buckets = buckets
+        self._key = key
 
     def restore(self, partition: int, checkpoint: Checkpoint) -> SessionMachine:
         """The machine as it was after `checkpoint.offset`. Raises Defect when a value cannot be read."""
-        engine = Engine(self.buckets)
+        engine = Engine(self.buckets, key=self._key, seed=secrets.randbits(63))
         if checkpoint.offset < 0:
             return SessionMachine(partition, engine)
         if checkpoint.stream_ms < 0:

@@ -257,7 +257,8 @@ class Harness:
 
     async def _write(self, owned: Owned, key: bytes, value: bytes | None) -> None:
         self._still_mine(owned)
-        await self._table.send_changelog(owned.number, key, value)
+        # Whoever waits may be cancelled; the write goes on, and Faust tells it its offset.
+        await asyncio.shield(self._table.send_changelog(owned.number, key, value))
 
     async def _commit(self, owned: Owned, offset: int) -> bool:
         self._still_mine(owned)

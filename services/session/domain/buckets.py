@@ -48,6 +48,7 @@ class Bucket(msgspec.Struct, frozen=True):
     shops: list[str]
     names: list[str]
     origins: Texts
+    key: str  # digest of the hash key that chose the bucket of each row
 
 
 @njit(cache=True)
@@ -132,6 +133,7 @@ def encode(
     shops: list[str],
     names: list[str],
     t: Tables,
+    key: str,
 ) -> bytes:
     """The value of a bucket; lists and tables say what the numbers in rows and nodes mean."""
     rows, nodes, counts = gathered
@@ -146,7 +148,14 @@ def encode(
     rows["origin"] = origin_column
     nodes["name"] = name_column
     head = msgspec.json.encode(
-        {"rows": len(rows), "nodes": len(nodes), "shops": shop_words, "names": name_words, "origins": len(present)}
+        {
+            "rows": len(rows),
+            "nodes": len(nodes),
+            "shops": shop_words,
+            "names": name_words,
+            "origins": len(present),
+            "key": key,
+        }
     )
     parts = [_transposed(rows, _ROW_SAVED), _transposed(counts, _COUNT_SAVED), _transposed(nodes, _NODE_SAVED)]
     return _pack([head, *parts, *(column.tobytes() for column in origins)])
@@ -157,7 +166,7 @@ def _pack(parts: list[bytes]) -> bytes:
     return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
 
 
-_EMPTY: Final = _pack([msgspec.json.encode({"rows": 0, "nodes": 0, "shops": [], "names": [], "origins": 0})])
+_EMPTY: Final = _pack([msgspec.json.encode({"rows": 0, "nodes": 0, "shops": [], "names": [], "origins": 0, "key": ""})])
 
 
 def _transposed(records: NDArray[Any], saved: NDArray[np.int64]) -> bytes:
@@ -205,7 +214,10 @@ def decode(value: bytes) -> Bucket:
     except (msgspec.DecodeError, pa.ArrowException, OSError, ValueError, KeyError) as error:
         message = f"bucket cannot be read: {error}"
         raise Defect(message) from error
-    return Bucket(rows=rows, nodes=nodes, counts=counts, shops=head["shops"], names=head["names"], origins=origins)
+    return Bucket(
+        rows=rows, nodes=nodes, counts=counts, shops=head["shops"], names=head["names"], origins=origins,
+        key=head["key"],
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)

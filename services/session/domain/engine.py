@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from relance.kernel.errors import Defect
 from relance.rules.windows import Definitions
 from services.session.domain import buckets, origins
 from services.session.domain.columns import to_columns
@@ -49,11 +50,15 @@ COUNTS: Final = {
 class Engine:
     """Live sessions of one partition.
 
-    `buckets` is the number of checkpoint buckets. Calls are not thread-safe.
+    `buckets` is the number of checkpoint buckets. Calls are not thread-safe. `key` and `seed` (of 63 bits) are secrets
+    that no signal depends on: with them nobody can choose visitors or events whose hashes collide. The seed is of this
+    engine alone; the key decides in which bucket a session is saved, and so may never change once something was.
     """
 
-    def __init__(self, buckets: int = DEFAULT_BUCKETS) -> None:
-        self._t = fresh(buckets)
+    def __init__(self, buckets: int = DEFAULT_BUCKETS, *, key: bytes = b"", seed: int = 0) -> None:
+        self._t = fresh(buckets, seed)
+        self._key = key
+        self._key_digest = _digest(b"", key).hex()
         self.shops = Interned()
         self.names = Interned()
         self.book = DefinitionBook(self.shops, self.names)
@@ -148,15 +153,20 @@ class Engine:
     def snapshot(self, bucket: int) -> bytes:
         """The rows of one bucket as they are now."""
         gathered = buckets.gather(self._t, bucket, len(self._t.joined))
-        return buckets.encode(gathered, self.shops.words, self.names.words, self._t)
+        return buckets.encode(gathered, self.shops.words, self.names.words, self._t, self._key_digest)
 
     def await_bucket(self, bucket: int, offset: int) -> None:
         """Leave a bucket alone until it joins: events of records up to `offset` are not applied to it."""
         self._t.joined[bucket] = offset
 
     def join(self, value: bytes) -> None:
-        """Put a bucket's rows in; they are as they were at the present offset and stream time."""
+        """Put a bucket's rows in; they are as they were at the present offset and stream time.
+
+        Raises Defect when the value cannot be read, or was saved with another key.
+        """
         bucket = buckets.decode(value)
+        if len(bucket.rows) and bucket.key != self._key_digest:
+            raise Defect("this bucket was saved with another hash key: it may not change once something was saved")
         known = len(self.shops)
         for word in bucket.shops:
             self.shops.intern(word)
@@ -214,7 +224,7 @@ class Engine:
 
     def _compile(self) -> None:
         definitions, windows, shop_definition = self.book.compile()
-        keys = [_shop_key(word) for word in self.shops.words]
+        keys = [int.from_bytes(_digest(word.encode(), self._key), "big") for word in self.shops.words]
         self._t = self._t._replace(
             definitions=definitions,
             windows=windows,
@@ -247,6 +257,6 @@ class Engine:
         return Signals(said, aux, words, self.names.words, (self._t.origins, self._t.origin_text))
 
 
-def _shop_key(shop: str) -> int:
+def _digest(text: bytes, key: bytes) -> bytes:
     """64 bits of a shop's name: what its visitors' hashes, and so their buckets, depend on in every process."""
-    return int.from_bytes(hashlib.blake2b(shop.encode(), digest_size=8).digest(), "big")
+    return hashlib.blake2b(text, digest_size=8, key=key).digest()

@@ -20,7 +20,6 @@ _CODEC: Final = pa.Codec("zstd", compression_level=1)
 
 
 class _Book(msgspec.Struct, frozen=True):
-    format: int
     sequence: int
     default: Entry
     own: dict[str, Entry]
@@ -48,16 +47,29 @@ class _Head(msgspec.Struct, frozen=True):
     runs: list[tuple[int, int, int]]
 
 
+def _packed(body: bytes) -> bytes:
+    return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
+
+
+def _unpacked(value: bytes) -> bytes:
+    """The inverse of `_packed`. Raises Defect for another format, and what Arrow raises for bytes that make no sense."""
+    if value[:1] != bytes([FORMAT]):
+        raise Defect(f"a piece of format {value[:1].hex() or 'nothing'}, this version reads {FORMAT}")
+    size = int.from_bytes(value[1:5], "big")
+    body: bytes = _CODEC.decompress(value[5:], decompressed_size=size, asbytes=True)
+    return body
+
+
 def encode_book(book: DefinitionBook) -> bytes:
     """All definitions of a partition."""
-    return msgspec.json.encode(_Book(FORMAT, book.sequence, book.default, book.own))
+    return _packed(msgspec.json.encode(_Book(book.sequence, book.default, book.own)))
 
 
 def decode_book(value: bytes, shops: Interned, names: Interned) -> DefinitionBook:
     """The inverse of `encode_book`. Raises Defect."""
     try:
-        kept = msgspec.json.decode(value, type=_Book)
-    except msgspec.MsgspecError as error:
+        kept = msgspec.json.decode(_unpacked(value), type=_Book)
+    except (msgspec.MsgspecError, pa.ArrowException, OSError, ValueError) as error:
         message = f"definitions in the checkpoint cannot be read: {error}"
         raise Defect(message) from error
     book = DefinitionBook(shops, names)
@@ -74,8 +86,7 @@ def encode_seen(runs: Iterable[Run], hashes: NDArray[np.uint64], shops: NDArray[
         _Head([words[shop] for shop in present], [(run.offset, run.stream_ms, run.ids) for run in runs])
     )
     numbers = numbers.astype(np.uint32)
-    body = b"".join([len(head).to_bytes(4, "big"), head, hashes.tobytes(), numbers.tobytes()])
-    return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
+    return _packed(b"".join([len(head).to_bytes(4, "big"), head, hashes.tobytes(), numbers.tobytes()]))
 
 
 def ids_at_most(value: bytes) -> int:
@@ -85,12 +96,8 @@ def ids_at_most(value: bytes) -> int:
 
 def decode_seen(value: bytes) -> SeenPart:
     """The inverse of `encode_seen`. Raises Defect."""
-    if value[:1] != bytes([FORMAT]):
-        message = f"seen ids of format {value[:1].hex() or 'nothing'}, this version reads {FORMAT}"
-        raise Defect(message)
     try:
-        size = int.from_bytes(value[1:5], "big")
-        body = _CODEC.decompress(value[5:], decompressed_size=size, asbytes=True)
+        body = _unpacked(value)
         at = 4 + int.from_bytes(body[:4], "big")
         head = msgspec.json.decode(body[4:at], type=_Head)
         n = sum(ids for _, _, ids in head.runs)

@@ -26,6 +26,7 @@ TEXT_ROOM: Final = PAGE_MAX_BYTES + CAMPAIGN_MAX_BYTES  # bytes of text that one
 AHEAD: Final = 64  # events whose memory is fetched ahead
 _STREAM = Register.STREAM
 _SCRATCH = Register.SCRATCH
+_SEED = Register.SEED
 _CUR = Register.CUR
 _ROW_FREE = Register.ROW_FREE
 _ROW_TOP = Register.ROW_TOP
@@ -161,7 +162,7 @@ def _touch(t: Tables, c: Columns, begin: int, end: int) -> None:
     size = len(t.tags)
     top = t.reg[_ROW_TOP]
     for i in range(begin, end):
-        seen = home_of(spread(c.event_hash[i], np.uint32(c.shop[i])), seen_size)
+        seen = home_of(spread(c.event_hash[i], np.uint32(c.shop[i]), t.reg[_SEED]), seen_size)
         sum_ += np.int64(t.seen_tags[seen]) + np.int64(t.seen_slots[seen])
         slot = home_of(key_hash(c.hi[i], c.lo[i], t.shop_key[c.shop[i]]), size)
         sum_ += np.int64(t.tags[slot])

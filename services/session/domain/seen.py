@@ -19,13 +19,16 @@ LIMIT: Final = 4_000_000
 _HEAD = Register.SEEN_HEAD
 _TAIL = Register.SEEN_TAIL
 _EVICTED = Register.SEEN_EVICTED
+_SEED = Register.SEED
 _MIX = np.uint64(0xD6E8FEB86659FD93)
+_MIX2 = np.uint64(0xBF58476D1CE4E5B9)
 
 
 @njit(cache=True, _nrt=False, forceinline=True)
-def spread(event_hash: np.uint64, shop: np.uint32) -> np.uint64:
-    """The place of an id in the table, as a hash."""
-    h = (event_hash ^ (np.uint64(shop) << np.uint64(40))) * _MIX
+def spread(event_hash: np.uint64, shop: np.uint32, seed: np.int64) -> np.uint64:
+    """The place of an id in the table, as a hash; nobody who does not know the seed can choose ids that collide."""
+    h = (event_hash ^ (np.uint64(shop) << np.uint64(40)) ^ np.uint64(seed)) * _MIX
+    h = (h ^ (h >> np.uint64(32)) ^ np.uint64(seed)) * _MIX2
     return h ^ (h >> np.uint64(32))
 
 
@@ -34,7 +37,7 @@ def was_seen(t: Tables, event_hash: np.uint64, shop: np.uint32) -> bool:
     """True if the id is in the filter (what has expired must have been taken out)."""
     size = len(t.seen_tags)
     mask = len(t.seen_hash) - 1
-    h = spread(event_hash, shop)
+    h = spread(event_hash, shop, t.reg[_SEED])
     tag = tag_of(h)
     slot = home_of(h, size)
     while True:
@@ -54,7 +57,7 @@ def was_seen(t: Tables, event_hash: np.uint64, shop: np.uint32) -> bool:
 def _enter(t: Tables, position: int) -> None:
     size = len(t.seen_tags)
     at = position & (len(t.seen_hash) - 1)
-    h = spread(t.seen_hash[at], t.seen_shop[at])
+    h = spread(t.seen_hash[at], t.seen_shop[at], t.reg[_SEED])
     slot = home_of(h, size)
     while t.seen_tags[slot] != 0:
         slot += 1
@@ -70,7 +73,7 @@ def _drop(t: Tables, position: int) -> None:
     size = len(t.seen_tags)
     mask = len(t.seen_hash) - 1
     at = position & mask
-    slot = home_of(spread(t.seen_hash[at], t.seen_shop[at]), size)
+    slot = home_of(spread(t.seen_hash[at], t.seen_shop[at], t.reg[_SEED]), size)
     wanted = np.uint32(position & 0xFFFFFFFF)
     while t.seen_tags[slot] == 0 or t.seen_slots[slot] != wanted:
         slot += 1
@@ -84,7 +87,7 @@ def _drop(t: Tables, position: int) -> None:
         if t.seen_tags[slot] == 0:
             break
         other = np.int64(t.seen_slots[slot]) & mask
-        home = home_of(spread(t.seen_hash[other], t.seen_shop[other]), size)
+        home = home_of(spread(t.seen_hash[other], t.seen_shop[other], t.reg[_SEED]), size)
         if (hole < home <= slot) or (slot < hole < home) or (home <= slot < hole):
             continue
         t.seen_tags[hole] = t.seen_tags[slot]

@@ -23,10 +23,11 @@ _START_ORIGINS: Final = 1024
 _START_TEXT: Final = 1 << 16
 
 
-def fresh(buckets: int) -> Tables:
+def fresh(buckets: int, seed: int) -> Tables:
     """Empty tables; the index has a multiple of `buckets` slots, so that a bucket is a range of slots."""
     reg = np.zeros(Register.SIZE, np.int64)
     reg[[Register.STREAM]] = ABSENT
+    reg[Register.SEED] = seed
     reg[[Register.ROW_FREE, Register.NODE_FREE, Register.CHUNK_FREE, Register.CHUNK]] = -1
     reg[Register.NODE_LEFT] = _START_NODES
     reg[Register.CHUNK_LEFT] = _START_CHUNKS
