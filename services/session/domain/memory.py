@@ -52,7 +52,7 @@ def _packed(body: bytes) -> bytes:
 
 
 def _unpacked(value: bytes) -> bytes:
-    """The inverse of `_packed`. Raises Defect for another format, and what Arrow raises for bytes that make no sense."""
+    """The inverse of `_packed`. Raises Defect for another format, and Arrow's errors for bytes without sense."""
     if value[:1] != bytes([FORMAT]):
         raise Defect(f"a piece of format {value[:1].hex() or 'nothing'}, this version reads {FORMAT}")
     size = int.from_bytes(value[1:5], "big")
