@@ -20,7 +20,7 @@ from relance.events.shops import Shop
 from relance.kafka.consumer import BatchConsumer, consumer_config, read_all
 from relance.kafka.records import RecordConsumer
 from relance.kafka.shops import ShopRegister
-from relance.kernel.errors import InputError, NotNow
+from relance.kernel.errors import Defect, InputError, NotNow
 from relance.kernel.partitioning import partition_of
 from services.tracking.domain.columnar import Encoder
 from services.tracking.domain.shops import ShopTable
@@ -172,6 +172,33 @@ def test_structured_events_become_rows_facts_and_letters(world: World) -> None:
     assert letters[2][1] | {"append_ms": ""} == {
         "reason": "data.cart_id: is required", "topic": world.raw, "partition": "0", "offset": "303", "append_ms": "",
     }  # fmt: skip
+
+
+def test_what_kafka_never_takes_ends_the_loop_with_the_reason(kafka: str, fresh_topic: Topic) -> None:
+    world = World(kafka, fresh_topic)
+    small = fresh_topic("small", **{"max.message.bytes": "100"})
+    world.topics = Topics(batches=small, facts=world.topics.facts, letters=world.topics.letters)
+    world.write([json.dumps(event(1)).encode()])
+    world.start()
+    end_s = time.monotonic() + PATIENCE_S
+    while world.failure is None:
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    assert isinstance(world.failure, Defect)
+    assert small in str(world.failure)
+    assert "too large" in str(world.failure).lower()
+    assert world.committed() == 0
+
+
+def test_events_too_large_are_letters_and_hold_up_no_other(world: World) -> None:
+    large = json.dumps(event(1, note="x" * 300_000)).encode()
+    world.write([json.dumps(event(0)).encode(), large, json.dumps(event(2)).encode()])
+    world.start(event_bytes_max=100_000)
+    world.until_committed(3)
+    assert [row["page"] for row in world.rows()] == ["/0", "/2"]
+    ((value, headers),) = world.letters()
+    assert value == large
+    assert headers["reason"] == "event: is larger than 100000 bytes"
 
 
 def test_binary_mode_is_read_from_headers(world: World) -> None:
