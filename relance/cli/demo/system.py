@@ -20,6 +20,8 @@ from relance.kernel.errors import NotNow
 __all__ = ["Gauges", "System"]
 
 _READY_S: Final = 240.0  # without compiled kernels the first start compiles them, on a busy machine for minutes
+_DRAIN_S: Final = 40.0
+_IN_VAIN_S: Final = 3.0  # without its broker a service has nowhere to put what it holds
 _PORTS: Final = (
     "RELANCE_TRACKING_PORT", "RELANCE_TRACKING_GRPC_PORT", "RELANCE_TRACKING_METRICS_PORT",
     "RELANCE_TRACKING_RAW_METRICS_PORT", "RELANCE_SESSION_GRPC_PORT", "RELANCE_SESSION_METRICS_PORT",
@@ -74,7 +76,7 @@ class System:
         """End all processes and remove the directory, unless its logs are wanted."""
         try:
             if self._stack is not None:
-                self._stack.stop()
+                self._stack.stop(_DRAIN_S if local.status(self.home) else _IN_VAIN_S)
         finally:
             local.stop(self.home)
             if not with_logs:
