@@ -12,15 +12,17 @@ from tests.integration.spine_kit import SessionWorker, Spine, until
 from tests.integration.traffic_kit import PER_S, Traffic
 
 ROUND_S = 5.0
-LATE_S = 2 * ROUND_S  # a bucket is saved once a round; where saving is slow, on a busy machine, a round takes longer
 SESSION_S = 6.0
 
 
 class Nemesis:
     """Faults, each of which finds work in flight and leaves all in order again."""
 
+    round_s = ROUND_S
+
     def __init__(self, spine: Spine, traffic: Traffic, draw: random.Random) -> None:
         self.spine, self.traffic, self.draw = spine, traffic, draw
+        self.late_s = 2 * self.round_s  # a round takes longer where saving is slow, on a busy machine
         self.replayed: list[tuple[int, int]] = []  # events replayed, and events that came within a round
 
     def faults(self) -> list[Callable[[], None]]:
@@ -55,7 +57,7 @@ class Nemesis:
         def settled(worker: SessionWorker) -> bool:
             ages_s = worker.gauges("checkpoint_age_seconds")
             is_saved = bool(ages_s) and ages_s.keys() == worker.gauges("lag_records").keys()
-            return is_saved and max(ages_s.values()) < LATE_S
+            return is_saved and max(ages_s.values()) < self.late_s
 
         until(lambda: any(settled(worker) for worker in self.spine.workers), "checkpoints are no older than a round")
         return self.draw.choice([worker for worker in self.spine.workers if settled(worker)])
@@ -67,7 +69,7 @@ class Nemesis:
         heirs = self.spine.owned()
         for number, last in held.items():
             replayed, of_a_round = events_before(
-                self.spine.kafka, number, heirs[number].resumed()[number], last, within_s=min(age_s, LATE_S) + 1
+                self.spine.kafka, number, heirs[number].resumed()[number], last, within_s=min(age_s, self.late_s) + 1
             )
             self.replayed.append((replayed, of_a_round))
             assert replayed <= of_a_round, f"{replayed} events replayed, and {of_a_round} came in {age_s} s"

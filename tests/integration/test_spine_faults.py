@@ -107,10 +107,10 @@ def test_it_says_what_the_log_says_whatever_ends_meanwhile(
     hot, small = spine.open(WINDOWS), spine.open(WINDOWS)
     hot_visitor = UUID(int=draw.getrandbits(128), version=4)
     traffic = Traffic(spine, draw, [(hot, 0.9 * PER_S, hot_visitor), (small, 0.1 * PER_S, None)])
-    traffic.start()
-    nemesis = Deaths(spine, traffic, draw)
-    faults = nemesis.run()
-    traffic.end()
+    with traffic:
+        nemesis = Deaths(spine, traffic, draw)
+        faults = nemesis.run()
+        traffic.end()
     print(f"seed {chaos_seed}: {faults}, {traffic.sent} events, replayed {nemesis.replayed}")  # noqa: T201
     until(lambda: all(log.holds(traffic.acknowledged)), "what came over the raw topic is in the log", 90)
     log.close()

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 import grpc
@@ -96,7 +96,7 @@ Way = Callable[[OpenShop], AbstractContextManager[Deliver]]
 
 
 class Traffic:
-    """Sends over HTTP, gRPC and the raw topic, each event until it is acknowledged, until `end`."""
+    """Sends over HTTP, gRPC and the raw topic, each event until it is acknowledged, while it is entered."""
 
     def __init__(self, spine: Spine, draw: random.Random, shops: Sequence[tuple[OpenShop, float, UUID | None]]) -> None:
         self.failures: list[BaseException] = []
@@ -131,10 +131,13 @@ class Traffic:
         arrived = self.arrived(way)
         return sum(self._sent[way]) - arrived
 
-    def start(self) -> None:
-        """Begin."""
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()  # a test that fails leaves the next one a quiet stack
 
     def end(self) -> None:
         """No event is sent any more, and each that was is acknowledged."""
