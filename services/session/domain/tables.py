@@ -19,6 +19,7 @@ _START_NODES: Final = 1024
 _START_CHUNKS: Final = 1024
 _START_SEEN: Final = 1 << 14
 _MAX_SEEN: Final = 1 << 22
+_SEEN_GROWTH: Final = 8  # each time all ids are entered again, at random places
 _START_ORIGINS: Final = 1024
 _START_TEXT: Final = 1 << 16
 
@@ -145,7 +146,7 @@ def make_room(t: Tables) -> Tables:
     if len(t.aux) - reg[Register.AUX_N] < OUT_ROOM:
         t = t._replace(aux=_grown(t.aux, 2 * len(t.aux)))
     if reg[Register.SEEN_TAIL] - reg[Register.SEEN_HEAD] >= len(t.seen_hash):
-        t = _with_seen(t, min(2 * len(t.seen_hash), _MAX_SEEN))
+        t = _with_seen(t, min(_SEEN_GROWTH * len(t.seen_hash), _MAX_SEEN))
     free = reg[Register.ROW_FREE] >= 0 or reg[Register.ROW_TOP] < len(t.rows)
     if not free or reg[Register.LIVE] * 8 >= len(t.tags) * 7:
         t = reserve_rows(t, int(reg[Register.LIVE]) + 1)
