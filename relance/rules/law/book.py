@@ -204,7 +204,7 @@ def _wording(entry: Entry, name: str, given: Any, texts: Path) -> Any:
         raise entry.fault("wordings", f"wording {name} must be a mapping")
     value = dict(given)
     if (file := value.pop("file", None)) is not None:
-        value["text"] = _text(texts / str(file))
+        value["text"] = _text(texts / str(file)).removesuffix("\n")
     if (text := value.get("text")) is not None:
         found = _sha256(str(text))
         if value.get("sha256") != found:

@@ -1,0 +1,118 @@
+"""What was done: the order, its payments, deliveries and refunds."""
+
+from datetime import date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from relance.rules.law.shop import Fact
+
+__all__ = ["PARIS", "Attempt", "Confirmation", "Order", "Parcel", "Refund"]
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+class Attempt(Fact, frozen=True, kw_only=True):
+    """One attempt to pay. `authentication`: strong, or the exemption claimed."""
+
+    id: str
+    amount_minor: int
+    payee: str = ""
+    initiated_by: Literal["customer", "merchant"] = "customer"
+    authentication: Literal["strong", "low_value", "transaction_risk", "trusted", "recurring", "none"] = "strong"
+    mandate: str = ""  # reference of the first authenticated payment
+    fraud_rate_percent: str = ""  # of the provider, for transaction risk analysis
+    soft_declined: bool = False
+    resubmitted_with_challenge: int = 0
+    counted_as_abandonment: bool = False
+    retries_in_30_days: int = 0
+    retry_forbidden: bool = False  # the network advised never to try again
+    retried: bool = False
+
+
+class Confirmation(Fact, frozen=True, kw_only=True):
+    """The confirmation of the contract. `medium`: e-mail or PDF, or a bare link."""
+
+    sent_at: datetime | None = None
+    medium: Literal["email_pdf", "email", "link", "none"] = "none"
+    items: tuple[str, ...] = ()
+    form_attached: bool = False
+    form_filled: bool = False
+    phone_ban: bool = False
+
+
+class Parcel(Fact, frozen=True, kw_only=True):
+    """A parcel on its way. `received_by`: a relay's or a locker's deposit is no receipt."""
+
+    lines: tuple[str, ...]
+    promised_on: date | None = None
+    received_at: datetime | None = None
+    received_by: Literal["", "consumer", "designated", "relay", "locker"] = ""
+    carrier_chosen_by: Literal["trader", "consumer"] = "trader"
+    lost: bool = False
+    refused_because_of_carrier: bool = False
+
+
+class Order(Fact, frozen=True, kw_only=True):
+    """A placed order. `channel`: how the consumer accepted; `charged_minor`: all sums taken."""
+
+    concluded_at: datetime
+    channel: Literal["web", "phone_outbound", "phone_inbound"] = "web"
+    signed_on_durable_medium: bool = False
+    acknowledged_at: datetime | None = None
+    confirmation: Confirmation = Confirmation()
+    charged_minor: int = 0
+    supply_started_at: datetime | None = None
+    unordered_charged_minor: int = 0
+    parcels: tuple[Parcel, ...] = ()
+    stated_last_day: date | None = None  # end of the withdrawal period, as told to the consumer
+    late_notice_at: datetime | None = None
+    extra_time_until: date | None = None
+    resolution_received_at: datetime | None = None
+    resolution_refused_for: Literal["", "not_registered_letter", "carrier", "other"] = ""
+    payments_suspended: bool = False
+    dunning_active: bool = False
+    substitute_sent: bool = False
+    substitute_accepted: bool = False
+    unavailable: bool = False
+    unavailable_refunded: bool = False
+    repaired_on: date | None = None
+    replaced_on: date | None = None
+    guarantee_until: date | None = None
+    archived_until: date | None = None
+    archive_access: bool = False
+    archive_integrity: bool = False
+    invoice: Literal["complete", "incomplete", "none"] = "none"
+    liability_refused_for: Literal["", "carrier", "subcontractor", "consumer", "third_party", "force_majeure"] = ""
+
+    @property
+    def concluded_on(self) -> date:
+        """The Paris date of conclusion."""
+        return self.concluded_at.astimezone(PARIS).date()
+
+
+class Refund(Fact, frozen=True, kw_only=True):
+    """A refund made or about to be made. `refunded_on`: when the money was sent; sums in cents."""
+
+    cause: Literal["withdrawal", "delivery", "guarantee", "extra", "other"]
+    notice_on: date
+    lines_minor: int = 0
+    delivery_paid_minor: int = 0
+    amount_minor: int = 0
+    surcharge_minor: int = 0
+    product_minor: int | None = None
+    shipped: bool = True
+    recovered_on: date | None = None
+    dispatched_on: date | None = None
+    collection_offered: bool = False
+    refunded_on: date
+    means: str = ""
+    original_means: str = ""
+    other_means_agreed: bool = False
+    original_failed: bool = False
+    cost_minor: int = 0
+    return_cost_deducted_minor: int = 0
+    service_price_minor: int | None = None
+    service_days: int | None = None
+    service_days_used: int | None = None
+    service_request: bool = False
+    service_due_minor: int = 0

@@ -1,0 +1,127 @@
+"""What a late refund costs: the tariffs of L242-4, L241-4 and L241-6, and the consumer legal rate by half-year."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from relance.rules.law.calendar import after_months, complete_months
+from relance.rules.law.terms import Unanswerable
+from relance.rules.law.totals import half_up
+
+__all__ = ["Bracket", "HalfYear", "Rates", "Surcharge", "Tariff", "rate_of", "surcharge"]
+
+
+class HalfYear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The consumer legal rate, percent a year, from its first to its last day."""
+
+    first: date
+    last: date
+    percent: Decimal
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """The half-years that were entered; no order is asked for, none is guessed."""
+
+    half_years: tuple[HalfYear, ...] = ()
+
+
+class Bracket(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Up to `until_days` late, that day included (None: any number), `percent` of the sum; None: the legal rate."""
+
+    until_days: int | None
+    percent: Decimal | None
+
+
+class Tariff(msgspec.Struct, frozen=True):
+    """Brackets in rising order. With `points_each_month` the last bracket ends, and each new month after it adds.
+
+    `new_month` says when a month counts: once it is complete, or as soon as it has begun.
+    """
+
+    brackets: tuple[Bracket, ...]
+    points_each_month: Decimal | None = None
+    new_month: Literal["complete", "begun"] = "complete"
+    year_days: int = 365
+
+
+class Surcharge(NamedTuple):
+    """`percent` None: the legal rate by day. `disputed`: the day belongs to two brackets, or a month count decides."""
+
+    minor: int
+    days_late: int
+    percent: Fraction | None
+    new_months: int
+    capped: bool
+    disputed: bool
+
+
+def surcharge(
+    sum_minor: int, product_minor: int, due_on: date, refunded_on: date, *, tariff: Tariff, rates: Rates
+) -> Surcharge:
+    """What is owed on top of `sum_minor` that was due on `due_on` and is paid back on `refunded_on` (Paris dates).
+
+    Raises Unanswerable when the legal rate of a day is needed that no half-year holds.
+    """
+    days = max(0, (refunded_on - due_on).days)
+    if days == 0:
+        return Surcharge(0, 0, Fraction(0), 0, capped=False, disputed=False)
+    bounds = [bracket.until_days for bracket in tariff.brackets]
+    for bracket in tariff.brackets:
+        if bracket.until_days is None or days <= bracket.until_days:
+            disputed = tariff.points_each_month is not None and days in bounds
+            if bracket.percent is None:
+                minor = half_up(sum_minor * _interest(due_on, days, tariff, rates))
+                return Surcharge(minor, days, None, 0, capped=False, disputed=disputed)
+            percent = Fraction(bracket.percent)
+            return Surcharge(_part(sum_minor, percent), days, percent, 0, capped=False, disputed=disputed)
+    return _beyond(sum_minor, product_minor, due_on, refunded_on, tariff)
+
+
+def _beyond(sum_minor: int, product_minor: int, due_on: date, refunded_on: date, tariff: Tariff) -> Surcharge:
+    """After the last bracket: its percent, and points for each new month, never more than the product's price."""
+    last = tariff.brackets[-1]
+    assert last.until_days is not None, "a tariff without end has no day beyond it"
+    assert last.percent is not None, "the last bracket is a percentage"
+    months = _new_months(due_on, refunded_on, last.until_days, tariff.new_month)
+    percent = Fraction(last.percent) + months * Fraction(tariff.points_each_month or 0)
+    minor = _part(sum_minor, percent)
+    days = (refunded_on - due_on).days
+    return Surcharge(min(minor, product_minor), days, percent, months, capped=minor > product_minor, disputed=True)
+
+
+def _new_months(due_on: date, refunded_on: date, until_days: int, new_month: str) -> int:
+    """Months after the last bracket: from its last day, or from the due date less its months, whichever are more.
+
+    Ninety days and three months differ by a day or two; so a delay of thirteen months always has its ten new ones.
+    """
+    start = due_on + timedelta(days=until_days)
+    from_start = complete_months(start, refunded_on)
+    if new_month == "begun":
+        return from_start + (after_months(start, from_start) < refunded_on)
+    return max(from_start, complete_months(due_on, refunded_on) - until_days // 30)
+
+
+def _interest(due_on: date, days: int, tariff: Tariff, rates: Rates) -> Fraction:
+    """Interest on 1 for `days` days after the due date, each at the rate of its own half-year."""
+    percent = sum((rate_of(due_on + timedelta(days=day), rates.half_years) for day in range(1, days + 1)), Fraction())
+    return percent / 100 / tariff.year_days
+
+
+def rate_of(day: date, half_years: Sequence[HalfYear]) -> Fraction:
+    """The consumer legal rate of a day, percent a year. Raises Unanswerable when its half-year was not entered."""
+    for half_year in half_years:
+        if half_year.first <= day <= half_year.last:
+            return Fraction(half_year.percent)
+    half = "H1" if day.month <= 6 else "H2"
+    raise Unanswerable(
+        "refunded_on",
+        f"the consumer legal rate of {half} {day.year} is missing (CMF L313-2): enter it under rule B27",
+    )
+
+
+def _part(amount_minor: int, percent: Fraction) -> int:
+    return half_up(amount_minor * percent / 100)

@@ -1,0 +1,39 @@
+"""What a computation needs of a rule: its parameters, typed; and the one way to say that a question has no answer."""
+
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+
+from relance.kernel.errors import Defect, InputError
+from relance.rules.law.book import Book, Rule
+
+__all__ = ["Unanswerable", "parameters", "reading_of"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Unanswerable(InputError):  # noqa: N818 - the name says what the caller should understand
+    """A question that is ill-formed or that the book cannot answer; `field` is dotted, "" for the whole."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+
+
+def parameters(book: Book, id: str, day: date, kind: type[T]) -> T:  # noqa: A002 - the word of the domain
+    """The parameters of rule `id` in force on `day`; those that `kind` does not name are for others.
+
+    Raises NotInForce; Defect when the book gives a parameter another shape than its computation.
+    """
+    rule = book.rule(id, day)
+    try:
+        return msgspec.convert(rule.parameters, kind)
+    except msgspec.ValidationError as error:
+        raise Defect(f"rule {id}, version {rule.version}: its parameters do not fit: {error}") from None
+
+
+def reading_of(*rules: Rule) -> str:
+    """The weakest reading of several rules: settled only when all are."""
+    return "U" if any(rule.reading == "U" for rule in rules) else "settled"
