@@ -1,6 +1,5 @@
 """What a late refund costs: the tariffs of L242-4, L241-4 and L241-6, and the consumer legal rate by half-year."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -33,7 +32,7 @@ class Bracket(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Up to `until_days` late, that day included (None: any number), `percent` of the sum; None: the legal rate."""
 
     until_days: int | None
-    percent: Decimal | None
+    percent: int | None
 
 
 class Tariff(msgspec.Struct, frozen=True):
@@ -43,7 +42,7 @@ class Tariff(msgspec.Struct, frozen=True):
     """
 
     brackets: tuple[Bracket, ...]
-    points_each_month: Decimal | None = None
+    points_each_month: int | None = None
     new_month: Literal["complete", "begun"] = "complete"
     year_days: int = 365
 
@@ -87,7 +86,7 @@ def _beyond(sum_minor: int, product_minor: int, due_on: date, refunded_on: date,
     assert last.until_days is not None, "a tariff without end has no day beyond it"
     assert last.percent is not None, "the last bracket is a percentage"
     months = _new_months(due_on, refunded_on, last.until_days, tariff.new_month)
-    percent = Fraction(last.percent) + months * Fraction(tariff.points_each_month or 0)
+    percent = Fraction(last.percent + months * (tariff.points_each_month or 0))
     minor = _part(sum_minor, percent)
     days = (refunded_on - due_on).days
     return Surcharge(min(minor, product_minor), days, percent, months, capped=minor > product_minor, disputed=True)
@@ -107,20 +106,18 @@ def _new_months(due_on: date, refunded_on: date, until_days: int, new_month: str
 
 def _interest(due_on: date, days: int, tariff: Tariff, rates: Rates) -> Fraction:
     """Interest on 1 for `days` days after the due date, each at the rate of its own half-year."""
-    percent = sum((rate_of(due_on + timedelta(days=day), rates.half_years) for day in range(1, days + 1)), Fraction())
+    percent = sum((rate_of(due_on + timedelta(days=day), rates) for day in range(1, days + 1)), Fraction())
     return percent / 100 / tariff.year_days
 
 
-def rate_of(day: date, half_years: Sequence[HalfYear]) -> Fraction:
+def rate_of(day: date, rates: Rates) -> Fraction:
     """The consumer legal rate of a day, percent a year. Raises Unanswerable when its half-year was not entered."""
-    for half_year in half_years:
+    for half_year in rates.half_years:
         if half_year.first <= day <= half_year.last:
             return Fraction(half_year.percent)
     half = "H1" if day.month <= 6 else "H2"
-    raise Unanswerable(
-        "refunded_on",
-        f"the consumer legal rate of {half} {day.year} is missing (CMF L313-2): enter it under rule B27",
-    )
+    reason = f"the consumer legal rate of the half-year {half} {day.year} is missing (CMF L313-2): enter it in rule B27"
+    raise Unanswerable("refunded_on", reason)
 
 
 def _part(amount_minor: int, percent: Fraction) -> int:

@@ -1,0 +1,59 @@
+"""The order button: whether its accessible name says that an order obliges to pay. Rules A04, A05; article L221-14.
+
+Only the words on the button count (CJEU C-249/21). What nobody has read yet is refused until counsel has.
+"""
+
+import unicodedata
+from typing import Literal, NamedTuple
+
+import msgspec
+
+__all__ = ["ButtonLists", "ButtonVerdict", "check_button"]
+
+
+class ButtonLists(msgspec.Struct, frozen=True):
+    """Names by language. `by_guidance`: those allowed that rest on guidance, not on the text of the law; and where a
+    language is not settled, all that are allowed rest on a reading.
+    """
+
+    allowed: dict[str, list[str]]
+    denied: dict[str, list[str]]
+    by_guidance: dict[str, list[str]] = {}
+    settled_languages: tuple[str, ...] = ()
+
+    def has(self, names: dict[str, list[str]], language: str, name: str) -> bool:
+        """Whether `name`, folded, stands among the names of a language."""
+        return any(_folded(listed) == name for listed in names.get(language, ()))
+
+
+class ButtonVerdict(NamedTuple):
+    """`status` says on which list the name stands; `unsettled`: the answer rests on a reading."""
+
+    allowed: bool
+    status: Literal["not_applicable", "allowed", "denied", "unknown"]
+    unsettled: bool
+
+
+def check_button(
+    accessible_name: str, language: str, *, due_now_minor: int, due_later_minor: int, lists: ButtonLists
+) -> ButtonVerdict:
+    """Whether the name may stand on the button that concludes this order.
+
+    The rule holds as soon as anything will ever be due: a free trial or a later payment changes nothing (CJEU
+    C-400/22). An order that never costs anything needs no such words.
+    """
+    if due_now_minor == 0 and due_later_minor == 0:
+        return ButtonVerdict(allowed=True, status="not_applicable", unsettled=False)
+    name, spoken = _folded(accessible_name), language.lower().replace("_", "-").split("-")[0]
+    if lists.has(lists.allowed, spoken, name):
+        read = spoken in lists.settled_languages and not lists.has(lists.by_guidance, spoken, name)
+        return ButtonVerdict(allowed=True, status="allowed", unsettled=not read)
+    if lists.has(lists.denied, spoken, name):
+        return ButtonVerdict(allowed=False, status="denied", unsettled=False)
+    return ButtonVerdict(allowed=False, status="unknown", unsettled=True)
+
+
+def _folded(name: str) -> str:
+    """Small letters, plain spaces and apostrophes: differences that nobody hears."""
+    plain = unicodedata.normalize("NFKC", name).replace("\u2019", "'")
+    return " ".join(plain.casefold().split())
