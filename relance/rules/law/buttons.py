@@ -8,29 +8,22 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-__all__ = ["ButtonLists", "ButtonVerdict", "check_button"]
+__all__ = ["ButtonLists", "ButtonVerdict", "check_button", "folded"]
 
 
 class ButtonLists(msgspec.Struct, frozen=True):
-    """Names by language. `by_guidance`: those allowed that rest on guidance, not on the text of the law; and where a
-    language is not settled, all that are allowed rest on a reading.
-    """
+    """Folded names by language: `allowed` by the text of the law, `likely` by guidance (a reading), `denied`."""
 
-    allowed: dict[str, list[str]]
-    denied: dict[str, list[str]]
-    by_guidance: dict[str, list[str]] = {}
-    settled_languages: tuple[str, ...] = ()
-
-    def has(self, names: dict[str, list[str]], language: str, name: str) -> bool:
-        """Whether `name`, folded, stands among the names of a language."""
-        return any(_folded(listed) == name for listed in names.get(language, ()))
+    allowed: dict[str, frozenset[str]]
+    likely: dict[str, frozenset[str]]
+    denied: dict[str, frozenset[str]]
 
 
 class ButtonVerdict(NamedTuple):
     """`status` says on which list the name stands; `unsettled`: the answer rests on a reading."""
 
     allowed: bool
-    status: Literal["not_applicable", "allowed", "denied", "unknown"]
+    status: Literal["not_applicable", "allowed", "likely", "denied", "unknown"]
     unsettled: bool
 
 
@@ -44,16 +37,17 @@ def check_button(
     """
     if due_now_minor == 0 and due_later_minor == 0:
         return ButtonVerdict(allowed=True, status="not_applicable", unsettled=False)
-    name, spoken = _folded(accessible_name), language.lower().replace("_", "-").split("-")[0]
-    if lists.has(lists.allowed, spoken, name):
-        read = spoken in lists.settled_languages and not lists.has(lists.by_guidance, spoken, name)
-        return ButtonVerdict(allowed=True, status="allowed", unsettled=not read)
-    if lists.has(lists.denied, spoken, name):
+    name, spoken = folded(accessible_name), language.lower().replace("_", "-").split("-")[0]
+    if name in lists.allowed.get(spoken, ()):
+        return ButtonVerdict(allowed=True, status="allowed", unsettled=False)
+    if name in lists.likely.get(spoken, ()):
+        return ButtonVerdict(allowed=True, status="likely", unsettled=True)
+    if name in lists.denied.get(spoken, ()):
         return ButtonVerdict(allowed=False, status="denied", unsettled=False)
     return ButtonVerdict(allowed=False, status="unknown", unsettled=True)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """Small letters, plain spaces and apostrophes: differences that nobody hears."""
     plain = unicodedata.normalize("NFKC", name).replace("\u2019", "'")
     return " ".join(plain.casefold().split())

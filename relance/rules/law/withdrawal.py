@@ -60,8 +60,9 @@ class Exception_(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     needs: tuple[Need, ...] = ()
 
 
-class _Period(Holidays, frozen=True, kw_only=True):
+class _Period(msgspec.Struct, frozen=True):
     days: int
+    holidays: Holidays
 
 
 class _Start(msgspec.Struct, frozen=True):
@@ -71,11 +72,11 @@ class _Start(msgspec.Struct, frozen=True):
 
 class _Extension(msgspec.Struct, frozen=True):
     extension_months: int
-    late_days: int
+    days_after_information: int
 
 
 class _Exceptions(msgspec.Struct, frozen=True):
-    conditions: dict[int, Exception_]
+    exceptions: dict[int, Exception_]
 
 
 class Terms(NamedTuple):
@@ -111,7 +112,7 @@ def terms(book: Book, day: date) -> Terms:
         parameters(book, "B01", day, _Period),
         parameters(book, "B02", day, _Start),
         parameters(book, "B03", day, _Extension),
-        parameters(book, "B17", day, _Exceptions).conditions,
+        parameters(book, "B17", day, _Exceptions).exceptions,
     )
 
 
@@ -151,14 +152,14 @@ def _received_on(place: int, line: Line, concluded_on: date, start: _Start) -> d
 def _period(start: date | None, informed: Informed, law: Terms) -> Period:
     if start is None:
         return Period(None, None, None, None, "L221-18")
-    holidays = law.period
+    holidays = law.period.holidays
     initial = period_end(start, law.period.days, holidays)
     last, article = initial, "L221-18"
     if not informed.in_time:
         # The extension is counted from the expiry of the initial period as L221-19 moves it, and is itself moved.
         last, article = rolled(after_months(initial, law.extension.extension_months), holidays), "L221-20"
         if informed.on is not None and informed.on <= last:
-            cut = period_end(informed.on, law.extension.late_days, holidays)
+            cut = period_end(informed.on, law.extension.days_after_information, holidays)
             last = max(initial, cut)
     return Period(start, last, first_instant_after(last), initial, article)
 
