@@ -13,7 +13,7 @@ __all__ = ["ArchiveTerms", "archive_until"]
 class ArchiveTerms(msgspec.Struct, frozen=True):
     """From which sum on, and for how many years."""
 
-    threshold_minor: int
+    total_minor: int
     years: int
 
 
@@ -22,6 +22,6 @@ def archive_until(total_minor: int, concluded_on: date, deliveries: Sequence[dat
 
     None below the threshold.
     """
-    if total_minor < law.threshold_minor:
+    if total_minor < law.total_minor:
         return None
     return after_months(max([concluded_on, *deliveries]), 12 * law.years)

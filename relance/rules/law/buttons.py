@@ -4,6 +4,7 @@ Only the words on the button count (CJEU C-249/21). What nobody has read yet is 
 """
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -12,10 +13,10 @@ __all__ = ["ButtonLists", "ButtonVerdict", "check_button", "folded"]
 
 
 class ButtonLists(msgspec.Struct, frozen=True):
-    """Folded names by language: `allowed` by the text of the law, `likely` by guidance (a reading), `denied`."""
+    """Names by language: `allowed` by the text of the law, `by_guidance` (a reading), `denied`."""
 
     allowed: dict[str, frozenset[str]]
-    likely: dict[str, frozenset[str]]
+    by_guidance: dict[str, frozenset[str]]
     denied: dict[str, frozenset[str]]
 
 
@@ -23,7 +24,7 @@ class ButtonVerdict(NamedTuple):
     """`status` says on which list the name stands; `unsettled`: the answer rests on a reading."""
 
     allowed: bool
-    status: Literal["not_applicable", "allowed", "likely", "denied", "unknown"]
+    status: Literal["not_applicable", "allowed", "by_guidance", "denied", "unknown"]
     unsettled: bool
 
 
@@ -38,13 +39,17 @@ def check_button(
     if due_now_minor == 0 and due_later_minor == 0:
         return ButtonVerdict(allowed=True, status="not_applicable", unsettled=False)
     name, spoken = folded(accessible_name), language.lower().replace("_", "-").split("-")[0]
-    if name in lists.allowed.get(spoken, ()):
+    if name in _names(lists.allowed, spoken):
         return ButtonVerdict(allowed=True, status="allowed", unsettled=False)
-    if name in lists.likely.get(spoken, ()):
-        return ButtonVerdict(allowed=True, status="likely", unsettled=True)
-    if name in lists.denied.get(spoken, ()):
+    if name in _names(lists.by_guidance, spoken):
+        return ButtonVerdict(allowed=True, status="by_guidance", unsettled=True)
+    if name in _names(lists.denied, spoken):
         return ButtonVerdict(allowed=False, status="denied", unsettled=False)
     return ButtonVerdict(allowed=False, status="unknown", unsettled=True)
+
+
+def _names(by_language: Mapping[str, frozenset[str]], language: str) -> set[str]:
+    return {folded(name) for name in by_language.get(language, ())}
 
 
 def folded(name: str) -> str:

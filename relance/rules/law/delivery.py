@@ -12,12 +12,8 @@ from relance.rules.law.terms import Unanswerable, parameters
 __all__ = ["Notice", "Resolution", "latest_on", "resolve"]
 
 
-class _Latest(msgspec.Struct, frozen=True):
+class _Days(msgspec.Struct, frozen=True):
     days: int
-
-
-class _Refund(msgspec.Struct, frozen=True):
-    refund_days: int
 
 
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,7 +36,7 @@ class Resolution(NamedTuple):
 def latest_on(concluded_at: datetime, promised_on: date | None, law: tuple[Book, date]) -> date:
     """The last day on which delivery is in time: the promised one, else conclusion + 30 days, weekend or not."""
     book, day = law
-    return promised_on or paris_date(concluded_at) + timedelta(days=parameters(book, "C01", day, _Latest).days)
+    return promised_on or paris_date(concluded_at) + timedelta(days=parameters(book, "C01", day, _Days).days)
 
 
 def resolve(
@@ -70,7 +66,7 @@ def resolve(
     why_not, unsettled = ("", after_delivery) if essential else _notice(notice, late_from, resolution_received_at)
     if why_not:
         return Resolution(False, None, rule, why_not, unsettled)  # noqa: FBT003
-    refund_due = paris_date(resolution_received_at) + timedelta(days=parameters(book, "C05", day, _Refund).refund_days)
+    refund_due = paris_date(resolution_received_at) + timedelta(days=parameters(book, "C05", day, _Days).days)
     why = "the date was essential and has passed" if essential else "the extra time of the notice has passed"
     return Resolution(True, refund_due, rule, why, unsettled)  # noqa: FBT003
 

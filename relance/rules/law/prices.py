@@ -18,7 +18,7 @@ Minor = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 class PriorTerms(msgspec.Struct, frozen=True):
     """How many calendar days before a reduction are looked at."""
 
-    window_days: int
+    days: int
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,7 +64,7 @@ def prior_price(
     history = _history(prices, reduction)
     first = _first_of_campaign(history, reduction)
     until = reduction.start.at if first is None else history[first].start.at
-    since = _days_before(until, law.window_days)
+    since = _days_before(until, law.days)
     before = history if first is None else history[:first]
     charged = [
         step.price_minor

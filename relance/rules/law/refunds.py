@@ -49,7 +49,7 @@ class Amount(NamedTuple):
 
 
 class _Terms(msgspec.Struct, frozen=True):
-    refund_days: int
+    days: int
     not_delivery: frozenset[str]
 
 
@@ -91,7 +91,7 @@ def due_on(
 
     Never moved to a working day: a consumer does not wait longer because of a weekend.
     """
-    from_notice = notice_on + timedelta(days=parameters(*_rule(law, "B12"), _Terms).refund_days)
+    from_notice = notice_on + timedelta(days=parameters(*_rule(law, "B12"), _Terms).days)
     if not shipped or collection_offered:
         return from_notice
     events = [day for day in (recovered_on, dispatched_on) if day is not None]

@@ -1,7 +1,7 @@
 """The notice of a tacit renewal: its window (B23, B24; article L215-1)."""
 
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -11,10 +11,9 @@ __all__ = ["NoticeTerms", "NoticeWindow", "notice_window"]
 
 
 class NoticeTerms(msgspec.Struct, frozen=True):
-    """How many months before the end of the refusal period the notice goes, at the earliest and at the latest."""
+    """Months before the end of the refusal period: the notice goes `from` at the earliest, `to` at the latest."""
 
-    earliest_months: int
-    latest_months: int
+    months_before: dict[Literal["from", "to"], int]
 
 
 class NoticeWindow(NamedTuple):
@@ -27,6 +26,6 @@ class NoticeWindow(NamedTuple):
 
 def notice_window(refusal_until: date, notice_sent_on: date | None, law: NoticeTerms) -> NoticeWindow:
     """The window, counted back from the end of the period in which renewal may be refused, not from the renewal."""
-    first = after_months(refusal_until, -law.earliest_months)
-    last = after_months(refusal_until, -law.latest_months)
+    first = after_months(refusal_until, -law.months_before["from"])
+    last = after_months(refusal_until, -law.months_before["to"])
     return NoticeWindow(first, last, None if notice_sent_on is None else first <= notice_sent_on <= last)

@@ -62,7 +62,12 @@ class Exception_(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 class _Period(msgspec.Struct, frozen=True):
     days: int
-    holidays: Holidays
+    fixed: tuple[str, ...]
+    easter: tuple[int, ...]
+
+    @property
+    def holidays(self) -> Holidays:
+        return Holidays(self.fixed, self.easter)
 
 
 class _Start(msgspec.Struct, frozen=True):
@@ -72,11 +77,11 @@ class _Start(msgspec.Struct, frozen=True):
 
 class _Extension(msgspec.Struct, frozen=True):
     extension_months: int
-    days_after_information: int
+    late_days: int
 
 
 class _Exceptions(msgspec.Struct, frozen=True):
-    exceptions: dict[int, Exception_]
+    conditions: dict[int, Exception_]
 
 
 class Terms(NamedTuple):
@@ -112,7 +117,7 @@ def terms(book: Book, day: date) -> Terms:
         parameters(book, "B01", day, _Period),
         parameters(book, "B02", day, _Start),
         parameters(book, "B03", day, _Extension),
-        parameters(book, "B17", day, _Exceptions).exceptions,
+        parameters(book, "B17", day, _Exceptions).conditions,
     )
 
 
@@ -159,7 +164,7 @@ def _period(start: date | None, informed: Informed, law: Terms) -> Period:
         # The extension is counted from the expiry of the initial period as L221-19 moves it, and is itself moved.
         last, article = rolled(after_months(initial, law.extension.extension_months), holidays), "L221-20"
         if informed.on is not None and informed.on <= last:
-            cut = period_end(informed.on, law.extension.days_after_information, holidays)
+            cut = period_end(informed.on, law.extension.late_days, holidays)
             last = max(initial, cut)
     return Period(start, last, first_instant_after(last), initial, article)
 
