@@ -81,6 +81,7 @@ class Subscription(Fact, frozen=True, kw_only=True):
 class Equipment(Fact, frozen=True, kw_only=True):
     """Electrical or electronic equipment, or furniture; `spare_parts` as shown before sale and on the confirmation."""
 
+    type: Literal["television", "washing_machine", "smartphone", "tablet", "listed", "other"] = "other"
     spare_parts: str = ""
     spare_parts_on_confirmation: str = ""
     index: Literal["repairability", "durability", "energy_label", "none"] = "none"

@@ -18,6 +18,7 @@ class Coupon(Fact, frozen=True, kw_only=True):
     single_use: bool = False
     person_bound: bool = False
     announced_as_reduction: bool = False
+    prior_shown: bool = False  # beside the code: the prior price of what it reduces
     scored: bool = False  # drawn by automated decision for this visitor
     free_delivery: bool = False
 

@@ -79,6 +79,7 @@ class Legal(Fact, frozen=True, kw_only=True):
     terms_sha256: str = ""
     terms_downloadable: bool = False
     languages: tuple[str, ...] = ()
+    sells: tuple[Literal["goods", "digital", "continuous", "service"], ...] = ("goods",)
     steps: bool = False
     correction: bool = False
     archiving: str = ""
