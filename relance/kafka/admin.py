@@ -12,13 +12,23 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
 from relance.events.topics import ALL, BATCHES, Topic
 from relance.kernel.errors import InputError, NotNow
 
-__all__ = ["Drift", "TopicState", "align_topics", "describe_topics", "ensure_topics", "partition_count", "topic_config"]
+__all__ = [
+    "Drift",
+    "TopicState",
+    "align_topics",
+    "describe_topics",
+    "ensure_topics",
+    "extents",
+    "partition_count",
+    "topic_config",
+]
 
 _TIMEOUT_S: Final = 30.0
 _REPLICAS_WANTED: Final = 3
@@ -157,6 +167,21 @@ def partition_count(bootstrap: str, topic: str, *, timeout_s: float = _TIMEOUT_S
     if topic not in there:
         raise InputError(f"topic {topic} is not there: run `relance topics create`")
     return there[topic]
+
+
+def extents(bootstrap: str, topic: str, partitions: Iterable[int], timeout_s: float) -> dict[int, tuple[int, int]]:
+    """Of each partition the first offset that the log still holds, and the one after its last. Raises NotNow."""
+    admin = _admin(bootstrap)
+    places = [TopicPartition(topic, number) for number in partitions]
+    ends = [
+        admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout_s)
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+    ]
+    try:
+        first, last = ({place.partition: one.result().offset for place, one in end.items()} for end in ends)
+    except KafkaException as error:
+        raise NotNow(f"Kafka does not say how far {topic} reaches: {_words(error)}") from error
+    return {number: (first[number], last[number]) for number in first}
 
 
 def _admin(bootstrap: str) -> AdminClient:

@@ -22,13 +22,14 @@ record).
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import faust
 from faust.types import TP
 
-from relance.kafka.harness.app import generation, input_partitions, make_app, make_table
+from relance.kafka.admin import extents
+from relance.kafka.harness.app import generation, input_partitions, let_fetches_return, make_app, make_table
 from relance.kafka.harness.clock import Pulse, now_ms
 from relance.kafka.harness.ledger import choose
 from relance.kafka.harness.outbox import Outbox
@@ -64,6 +65,7 @@ class Harness:
         self.outbox = Outbox(settings, self.fail)
         self.settled_ms: float | None = None  # when the assignment became complete, None while it is not
         self.unsettled_ms = now_ms()
+        self.reading_ms: float | None = None  # since when Faust reads the changelogs of what was assigned
         self._ways = Ways(self.outbox, self._write, self._commit)
         self._log = logger("harness")
         self._app = make_app(settings)
@@ -119,6 +121,10 @@ class Harness:
         behind = [owned.number for owned in self.owned.values() if not owned.caught_up]
         return f"partitions {behind} replay what their checkpoints hold" if behind else None
 
+    def read_for_ms(self, at_ms: float) -> float:
+        """For how long Faust has been reading changelogs and nothing came; 0 when it reads none."""
+        return 0.0 if self.reading_ms is None else at_ms - max(self.reading_ms, self._table.heard_ms)
+
     def status(self) -> HarnessStatus:
         """Numbers for metrics."""
         return status_of(self)
@@ -172,7 +178,8 @@ class Harness:
         self._app.on_before_shutdown.connect(self._on_shutdown, weak=False)
 
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
-        self.settled_ms, self.unsettled_ms = None, now_ms()
+        self.settled_ms, self.unsettled_ms, self.reading_ms = None, now_ms(), None
+        let_fetches_return(self._app)  # this comes before the first assignment too, when the consumer has just started
         if generation(self._app) < 0:
             if self.owned:  # before the first assignment there are none
                 self._log.warning("membership_lost", partitions=sorted(self.owned))
@@ -193,6 +200,7 @@ class Harness:
 
     def _keep(self, assigned: set[int], now: int) -> set[int]:
         """Called when partitions were assigned: drops the machines that must not live on, and says which do."""
+        self.reading_ms = now_ms()
         for number, owned in list(self.owned.items()):
             if number in assigned and owned.generation == now - 1 and not owned.torn:
                 owned.generation = now
@@ -201,6 +209,7 @@ class Harness:
         return set(self.owned)
 
     async def _on_complete(self, *_args: Any, **_kwargs: Any) -> None:
+        self.reading_ms = None
         try:
             await self._take_over()
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be applied on an unsure state
@@ -214,16 +223,15 @@ class Harness:
         now = self._app.consumer_generation_id
         partitions = input_partitions(self._app, self.settings.input_topic)
         if partitions:
-            first = await self._app.consumer.earliest_offsets(*partitions.values())
-            end = await self._app.consumer.highwaters(*partitions.values())
+            reach = await self._extents(partitions)
             missing = sorted(partitions.keys() - self.owned.keys())
-            restored = await asyncio.gather(*[self._restore(number, first[partitions[number]]) for number in missing])
+            restored = await asyncio.gather(*[self._restore(number, reach[number][0]) for number in missing])
             for owned in restored:
                 owned.generation = now
                 self.owned[owned.number] = owned
-            for number, tp in partitions.items():
-                self.owned[number].high = end[tp]
-                _check_range(self.owned[number], first[tp], end[tp])
+            for number in partitions:
+                self.owned[number].high = reach[number][1]
+                _check_range(self.owned[number], *reach[number])
             resume = {tp: self.owned[number].offset + 1 for number, tp in partitions.items()}
             if not await self._app.consumer._commit(resume) or self._app.consumer_generation_id != now:
                 return  # a rebalance has begun again: nothing goes live before it is over
@@ -231,6 +239,15 @@ class Harness:
             self.owned[number].go_live(self.fail)
         self.settled_ms = now_ms()
         self._log.info("partitions_owned", generation=now, partitions={n: o.offset for n, o in self.owned.items()})
+
+    async def _extents(self, numbers: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """How far partitions reach, by a connection of its own: the consumer's may be busy for a second and a half with
+        a fetch that waits for records.
+        """
+        settings = self.settings
+        return await asyncio.to_thread(
+            extents, settings.kafka, settings.input_topic, numbers, settings.request_timeout_s
+        )
 
     async def _restore(self, number: int, first: int) -> Owned:
         began = now_ms()

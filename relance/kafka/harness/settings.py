@@ -30,6 +30,7 @@ class HarnessSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_tick_ms: int = 1_000  # nothing came for so long: ask for the time
     watchdog_s: float = 60.0  # records wait and none is applied for so long: the process ends
     hole_limit_s: float = 5.0  # a later record came, and the next one has not come for so long: the process ends
+    restore_limit_s: float = 15.0  # changelogs are read and nothing has come for so long: the process ends
     rebalance_limit_s: float = 300.0  # a rebalance (restore included) that takes longer: the process ends
     dead_letter_max_bytes: int = 4_000_000  # a longer record is cut, and the dead letter says so
 

@@ -13,6 +13,8 @@ import faust
 from faust.stores import memory
 from faust.types import TP
 
+from relance.kafka.harness.clock import now_ms
+
 __all__ = ["VaultTable"]
 
 Keep = Callable[[set[int], int], set[int]]
@@ -27,6 +29,12 @@ class VaultTable(faust.Table):
     def _new_store(self) -> "VaultStore":
         return VaultStore("memory:", self.app, self, table_name=self.name, loop=self.loop)
 
+    @property
+    def heard_ms(self) -> float:
+        """When Faust last read something into the table, by `now_ms`; 0 before."""
+        heard: float = self.data.heard_ms
+        return heard
+
     def take(self, partition: int) -> dict[bytes, bytes]:
         """All live entries of a partition that was just restored; the table holds them no longer."""
         entries: dict[bytes, bytes] = self.data.take(partition)
@@ -40,6 +48,7 @@ class VaultStore(memory.Store):
         super().__post_init__()
         self._entries: dict[int, dict[bytes, tuple[int, bytes | None]]] = {}
         self._acknowledged: dict[TP, int] = {}
+        self.heard_ms = 0.0
 
     def take(self, partition: int) -> dict[bytes, bytes]:
         """See VaultTable.take."""
@@ -48,6 +57,7 @@ class VaultStore(memory.Store):
 
     def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:  # noqa: ARG002 - Faust's
         """Take in what Faust read: of each key the newest, a record without value removes it."""
+        self.heard_ms = now_ms()
         for event in batch:
             message = event.message
             entries = self._entries.setdefault(message.partition, {})

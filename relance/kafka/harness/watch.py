@@ -29,6 +29,9 @@ async def watch(harness: "Harness") -> None:
         for owned in list(harness.owned.values()):
             if owned.live:
                 _watch_over(harness, owned, at_ms)
+        # Seen once in some hundred rebalances: Faust waits for ever for changelog records that nobody fetches.
+        if harness.read_for_ms(at_ms) > harness.settings.restore_limit_s * 1_000:
+            raise Defect(f"changelogs are read, and nothing came for {harness.settings.restore_limit_s} s")
         limit_s = harness.settings.rebalance_limit_s
         if harness.settled_ms is None and at_ms - harness.unsettled_ms > limit_s * 1_000:
             raise Defect(f"no assignment, or none restored, for {limit_s} s")
