@@ -14,6 +14,7 @@ from relance.cli import (
     dead_letters,
     demo,
     kafka,
+    law,
     log,
     replay,
     send,
@@ -45,7 +46,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     # What a command needs it imports when it runs; so this costs little.
-    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, simulate, dead_letters, replay,
+    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, law, simulate, dead_letters, replay,
                    convert, demo, bench):  # fmt: skip
         module.register(program)
     return program

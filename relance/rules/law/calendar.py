@@ -18,11 +18,14 @@ PARIS: Final = ZoneInfo("Europe/Paris")
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Moment(msgspec.Struct, frozen=True):
+class Moment:
     """A point in time that was given as an RFC 3339 instant or as an ISO date; a date begins at its Paris midnight."""
 
-    at: datetime
-    whole_day: bool = False
+    __slots__ = ("at", "whole_day")
+
+    def __init__(self, at: datetime, *, whole_day: bool = False) -> None:
+        self.at = at
+        self.whole_day = whole_day
 
     @classmethod
     def parse(cls, text: object) -> "Moment":

@@ -112,9 +112,15 @@ def late(
     """
     book, day = law
     tariff = parameters(book, TARIFF_RULE[regime], day, Tariff)
-    rates = parameters(book, "B27", day, Rates) if regime == "withdrawal" else Rates()
+    rates = _rates(book) if regime == "withdrawal" else Rates()
     product = sum_minor if product_minor is None else product_minor
     return surcharge(sum_minor, product, due, refunded, tariff=tariff, rates=rates)
+
+
+def _rates(book: Book) -> Rates:
+    """Every half-year of every version of B27: each has its own days, whatever the date of the law."""
+    versions = book.versions("B27")
+    return Rates(tuple(half for rule in versions for half in msgspec.convert(rule.parameters, Rates).half_years))
 
 
 def _rule(law: tuple[Book, date], id: str) -> tuple[Book, str, date]:  # noqa: A002 - the word of the domain

@@ -3,8 +3,9 @@
 All amounts are euro cents with tax, integers; nothing is ever lost or gained by rounding.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
 
@@ -12,10 +13,23 @@ import msgspec
 
 from relance.rules.law.terms import Unanswerable
 
-__all__ = ["CartLine", "Coupon", "Delivery", "Totals", "half_up", "spread", "totals", "unit_refund"]
+__all__ = ["CartLine", "Coupon", "Delivery", "Percent", "Totals", "half_up", "spread", "totals", "unit_refund"]
 
 Minor = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Percent = Annotated[Decimal, msgspec.Meta(ge=0, le=100)]
+
+
+class Percent(Decimal):
+    """From 0 to 100, exactly as it was written."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Percent":
+        """Of a JSON number, or of text that writes one. Raises ValueError for anything else."""
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            with contextlib.suppress(InvalidOperation):  # to compare what is no number is one too
+                percent = cls(str(value))
+                if 0 <= percent <= 100:
+                    return percent
+        raise ValueError("Expected a percentage from 0 to 100")
 
 
 class CartLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -21,7 +21,7 @@ from relance.rules.law.calendar import (
 )
 from relance.rules.law.terms import Unanswerable, parameters
 
-__all__ = ["Decision", "Exception_", "Informed", "Line", "Period", "Terms", "decide", "periods", "terms"]
+__all__ = ["Decision", "Exclusion", "Informed", "Line", "Period", "Terms", "decide", "periods", "terms"]
 
 Kind = Literal["goods", "digital", "service"]
 Need = Literal["early_start", "unsealed_proof", "receipt"]
@@ -53,7 +53,7 @@ class Informed(msgspec.Struct, frozen=True):
     on: date | None = None
 
 
-class Exception_(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):  # noqa: N801 - law's word
+class Exclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One number of L221-28: the kinds of line that it can touch, and what must be on record besides."""
 
     kinds: tuple[Kind, ...]
@@ -81,7 +81,7 @@ class _Extension(msgspec.Struct, frozen=True):
 
 
 class _Exceptions(msgspec.Struct, frozen=True):
-    conditions: dict[int, Exception_]
+    conditions: dict[int, Exclusion]
 
 
 class Terms(NamedTuple):
@@ -90,7 +90,7 @@ class Terms(NamedTuple):
     period: _Period
     start: _Start
     extension: _Extension
-    exceptions: Mapping[int, Exception_]
+    exceptions: Mapping[int, Exclusion]
 
 
 class Period(NamedTuple):
@@ -192,7 +192,7 @@ def decide(
     return tuple(found)
 
 
-def _exception(line: Line, period: Period, exceptions: Mapping[int, Exception_]) -> tuple[str, str] | None:
+def _exception(line: Line, period: Period, exceptions: Mapping[int, Exclusion]) -> tuple[str, str] | None:
     """(name of the exception, why it does not hold or ""); None when the line invokes none."""
     number = line.exception
     if number is None and line.kind == "digital" and line.early_start and line.exception_shown:
