@@ -1,0 +1,17 @@
+"""The meaning of each enforced rule: small pure functions over a checkout document, one module a part of the law."""
+
+from relance.rules.law.checks import (
+    contacting,
+    delivering,
+    information,
+    paying,
+    pricing,
+    process,
+    site,
+    withdrawing,
+)
+from relance.rules.law.checks.registry import MEANINGS, Fault, Meaning
+
+__all__ = ["MEANINGS", "PARTS", "Fault", "Meaning"]
+
+PARTS = (information, process, withdrawing, delivering, pricing, contacting, paying, site)

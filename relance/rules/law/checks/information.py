@@ -12,7 +12,7 @@ __all__: list[str] = []
 
 
 @meaning("A01")
-def items_before_the_order(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def items_before_the_order(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Every item of L221-5 I that applies has a value and is on the page or reachable from it."""
     recap, articles = document.recap, rule.parameters["items"]
     shown = frozenset[str]() if recap is None else frozenset(recap.rendered) | frozenset(recap.linked)
@@ -28,7 +28,7 @@ def items_before_the_order(rule: Rule, document: Document, now: datetime) -> Ite
 
 
 @meaning("A09", "shop")
-def electronic_offer(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def electronic_offer(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The site says what 1127-1 demands of an offer."""
     legal = document.legal
     if not legal.steps:
@@ -44,7 +44,7 @@ def electronic_offer(rule: Rule, document: Document, now: datetime) -> Iterator[
 
 
 @meaning("A18")
-def delivery_date(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def delivery_date(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Each line has a date or a delay."""
     for place, line in enumerate(document.lines):
         if line.delivery_on is None and line.delivery_days is None:
@@ -52,7 +52,7 @@ def delivery_date(rule: Rule, document: Document, now: datetime) -> Iterator[Fau
 
 
 @meaning("A19", "shop")
-def box_goods(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def box_goods(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The box on goods, word for word and framed; the shop's counsel may pin a newer text."""
     if "goods" in _sold(document):
         allowed = {rule.wordings["box"].sha256, document.legal.counsel_texts.get("A19.box")}
@@ -60,7 +60,7 @@ def box_goods(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:
 
 
 @meaning("A20", "shop")
-def box_digital(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def box_digital(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The boxes on digital content: the one for continuous supply is the counsel's."""
     sold = _sold(document)
     if "digital" in sold:
@@ -92,7 +92,7 @@ def _sold(document: Document) -> set[str]:
 
 
 @meaning("A21", "shop")
-def guarantee_names(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def guarantee_names(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Only the two legal names, and no statutory right sold as an advantage."""
     for place, word in enumerate(document.legal.guarantee_words):
         if word.casefold() not in rule.parameters["words"]:
@@ -104,7 +104,7 @@ def guarantee_names(rule: Rule, document: Document, now: datetime) -> Iterator[F
 
 
 @meaning("A22", "shop")
-def harmonised_notice(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def harmonised_notice(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The official artwork is there and shown unmodified."""
     slot = f"A22.notice.{document.language}"
     supplied = document.legal.counsel_texts.get(slot)
@@ -115,7 +115,7 @@ def harmonised_notice(rule: Rule, document: Document, now: datetime) -> Iterator
 
 
 @meaning("A23")
-def digital_elements(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def digital_elements(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Functionality, compatibility, interoperability, and the update period where one was given."""
     for place, line in enumerate(document.lines):
         digital = line.digital
@@ -129,7 +129,7 @@ def digital_elements(rule: Rule, document: Document, now: datetime) -> Iterator[
 
 
 @meaning("A24")
-def spare_parts(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def spare_parts(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The period before the sale, and the same on the confirmation once it was sent."""
     sent = document.order is not None and document.order.confirmation.sent_at is not None
     for place, line in enumerate(document.lines):
@@ -146,7 +146,7 @@ def spare_parts(rule: Rule, document: Document, now: datetime) -> Iterator[Fault
 
 
 @meaning("A25")
-def index(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def index(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The index or label that the kind of equipment demands, shown near the price."""
     for place, line in enumerate(document.lines):
         equipment = line.equipment
@@ -161,7 +161,7 @@ def index(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # 
 
 
 @meaning("A26")
-def environment_sheet(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def environment_sheet(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The sheet where the trader owes one, and no banned claim on any product."""
     for place, line in enumerate(document.lines):
         if document.trader.environment_duty and line.kind == "goods" and not line.environment_sheet:
@@ -173,7 +173,7 @@ def environment_sheet(rule: Rule, document: Document, now: datetime) -> Iterator
 
 
 @meaning("A27", "shop")
-def trader_identity(rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:  # noqa: ARG001
+def trader_identity(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Name, address, telephone, e-mail; other channels keep a record."""
     for name in ("name", "address", "phone", "email"):
         if not getattr(document.trader, name):
