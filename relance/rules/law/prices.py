@@ -66,11 +66,8 @@ def prior_price(
     until = reduction.start.at if first is None else history[first].start.at
     since = _days_before(until, law.days)
     before = history if first is None else history[:first]
-    charged = [
-        step.price_minor
-        for step, following in zip(before, [*(step.start.at for step in before[1:]), until], strict=True)
-        if following > since
-    ]
+    ends = [*(step.start.at for step in before), until][1:]
+    charged = [step.price_minor for step, end in zip(before, ends, strict=True) if end > since]
     prior = min(charged, default=None)
     whole = bool(before) and before[0].start.at <= since
     percent = _percent(prior, reduction.price_minor)

@@ -113,8 +113,8 @@ def late(
     book, day = law
     tariff = parameters(book, TARIFF_RULE[regime], day, Tariff)
     rates = _rates(book) if regime == "withdrawal" else Rates()
-    product = sum_minor if product_minor is None else product_minor
-    return surcharge(sum_minor, product, due, refunded, tariff=tariff, rates=rates)
+    cap = (sum_minor if product_minor is None else product_minor) if regime == "withdrawal" else None
+    return surcharge(sum_minor, cap, due, refunded, tariff=tariff, rates=rates)
 
 
 def _rates(book: Book) -> Rates:

@@ -59,9 +59,11 @@ class Surcharge(NamedTuple):
 
 
 def surcharge(
-    sum_minor: int, product_minor: int, due_on: date, refunded_on: date, *, tariff: Tariff, rates: Rates
+    sum_minor: int, product_minor: int | None, due_on: date, refunded_on: date, *, tariff: Tariff, rates: Rates
 ) -> Surcharge:
     """What is owed on top of `sum_minor` that was due on `due_on` and is paid back on `refunded_on` (Paris dates).
+
+    `product_minor` None: nothing caps it.
 
     Raises Unanswerable when the legal rate of a day is needed that no half-year holds.
     """
@@ -72,24 +74,33 @@ def surcharge(
     for bracket in tariff.brackets:
         if bracket.until_days is None or days <= bracket.until_days:
             disputed = tariff.points_each_month is not None and days in bounds
-            if bracket.percent is None:
-                minor = half_up(sum_minor * _interest(due_on, days, tariff, rates))
-                return Surcharge(minor, days, None, 0, capped=False, disputed=disputed)
-            percent = Fraction(bracket.percent)
-            return Surcharge(_part(sum_minor, percent), days, percent, 0, capped=False, disputed=disputed)
+            percent = None if bracket.percent is None else Fraction(bracket.percent)
+            part = _interest(due_on, days, tariff, rates) if percent is None else percent / 100
+            return _capped(
+                sum_minor * part, Surcharge(0, days, percent, 0, capped=False, disputed=disputed), product_minor
+            )
     return _beyond(sum_minor, product_minor, due_on, refunded_on, tariff)
 
 
-def _beyond(sum_minor: int, product_minor: int, due_on: date, refunded_on: date, tariff: Tariff) -> Surcharge:
-    """After the last bracket: its percent, and points for each new month, never more than the product's price."""
+def _capped(exact: Fraction, of: Surcharge, product_minor: int | None) -> Surcharge:
+    """L242-4: never more than the product's price, in any bracket: so the surcharge never falls by waiting."""
+    minor = half_up(exact)
+    if product_minor is None or minor <= product_minor:
+        return of._replace(minor=minor)
+    return of._replace(minor=product_minor, capped=True)
+
+
+def _beyond(sum_minor: int, product_minor: int | None, due_on: date, refunded_on: date, tariff: Tariff) -> Surcharge:
+    """After the last bracket: its percent, and points for each new month."""
     last = tariff.brackets[-1]
     assert last.until_days is not None, "a tariff without end has no day beyond it"
     assert last.percent is not None, "the last bracket is a percentage"
     months = _new_months(due_on, refunded_on, last.until_days, tariff.new_month)
     percent = Fraction(last.percent + months * (tariff.points_each_month or 0))
-    minor = _part(sum_minor, percent)
     days = (refunded_on - due_on).days
-    return Surcharge(min(minor, product_minor), days, percent, months, capped=minor > product_minor, disputed=True)
+    return _capped(
+        sum_minor * percent / 100, Surcharge(0, days, percent, months, capped=False, disputed=True), product_minor
+    )
 
 
 def _new_months(due_on: date, refunded_on: date, until_days: int, new_month: str) -> int:
@@ -118,7 +129,3 @@ def rate_of(day: date, rates: Rates) -> Fraction:
     half = "H1" if day.month <= 6 else "H2"
     reason = f"the consumer legal rate of the half-year {half} {day.year} is missing (CMF L313-2): enter it in rule B27"
     raise Unanswerable("refunded_on", reason)
-
-
-def _part(amount_minor: int, percent: Fraction) -> int:
-    return half_up(amount_minor * percent / 100)

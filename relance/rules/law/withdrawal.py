@@ -24,6 +24,9 @@ from relance.rules.law.terms import Unanswerable, parameters
 __all__ = ["Decision", "Exclusion", "Informed", "Line", "Period", "Terms", "decide", "periods", "terms"]
 
 Kind = Literal["goods", "digital", "service"]
+ExceptionNumber = (
+    Annotated[int, msgspec.Meta(ge=1, le=13)] | Annotated[str, msgspec.Meta(pattern="^(L221-28 )?(1[0-3]|[1-9])°?$")]
+)
 Need = Literal["early_start", "unsealed_proof", "receipt"]
 
 
@@ -41,7 +44,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     received_by: str | None = None
     regular: bool = False
     early_start: bool = False
-    exception: Annotated[int, msgspec.Meta(ge=1, le=13)] | None = None
+    exception: ExceptionNumber | None = None
     exception_shown: bool = False
     unsealed_proof: bool = False
 
@@ -194,7 +197,7 @@ def decide(
 
 def _exception(line: Line, period: Period, exceptions: Mapping[int, Exclusion]) -> tuple[str, str] | None:
     """(name of the exception, why it does not hold or ""); None when the line invokes none."""
-    number = line.exception
+    number = _number(line.exception)
     if number is None and line.kind == "digital" and line.early_start and line.exception_shown:
         number = 13  # what the record describes is this exception, named or not
     if number is None:
@@ -214,6 +217,11 @@ def _exception(line: Line, period: Period, exceptions: Mapping[int, Exclusion]) 
         if missing[need]:
             return name, _MISSING[need]
     return name, ""
+
+
+def _number(given: int | str | None) -> int | None:
+    """3 of 3, "3", "3°" and "L221-28 3°"."""
+    return int(given.removeprefix("L221-28 ").rstrip("°")) if isinstance(given, str) else given
 
 
 _MISSING: Mapping[Need, str] = {
