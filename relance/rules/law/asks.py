@@ -22,7 +22,7 @@ from relance.rules.law.withdrawal import Line
 __all__ = [
     "ArchiveUntil", "Asked", "ButtonCheck", "CheckoutCheck", "ConsentDerive", "DeliveryLatest", "DeliveryResolution",
     "InformedAt", "PricePrior", "RefundAmount", "RefundDue", "RefundSurcharge", "RenewalWindow", "TotalsOf",
-    "WithdrawalDeadline", "WithdrawalDecision", "read",
+    "WithdrawalDeadline", "WithdrawalDecision", "convert", "read",
 ]  # fmt: skip
 
 YEARS: Final = range(1900, 2200)  # beyond them no period of the law can be counted in a calendar's years
@@ -185,19 +185,30 @@ def read(line: bytes) -> Asked:
         raise Unanswerable("", f"not JSON: {error}") from None
     if not isinstance(plain, dict):
         raise Unanswerable("", "a question is a JSON object")
+    if plain.get("ask") == "checkout.check" and "checkout" not in plain:  # the document as the question itself
+        own = Asked.__struct_fields__
+        document = {key: value for key, value in plain.items() if key not in {"ask", *own}}
+        plain = {key: value for key, value in plain.items() if key not in document} | {"checkout": document}
     for alias in _ALIASES:
         if alias in plain and "contact_history" not in plain:
             plain["contact_history"] = plain.pop(alias)
-    try:
-        asked: Asked = msgspec.convert(plain, _Any, dec_hook=_own_type)
-    except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from None
-    except (OverflowError, ValueError, RecursionError) as error:
-        raise Unanswerable("", f"cannot be read: {error}") from None
-    for path, value in _instants(asked, ""):
-        if value.year not in YEARS:
-            raise Unanswerable(path, f"a date lies in the years {YEARS[0]} to {YEARS[-1]}")
+    asked = convert(plain, _Any)
+    assert isinstance(asked, Asked)
     return asked
+
+
+def convert(plain: Any, kind: Any, path: str = "") -> Any:
+    """`plain` values as `kind`, found at `path` of a question. Raises Unanswerable with the dotted path of a fault."""
+    try:
+        value = msgspec.convert(plain, kind, dec_hook=_own_type)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), path) from None
+    except (OverflowError, ValueError, RecursionError) as error:
+        raise Unanswerable(path, f"cannot be read: {error}") from None
+    for field, day in _instants(value, path):
+        if day.year not in YEARS:
+            raise Unanswerable(field, f"a date lies in the years {YEARS[0]} to {YEARS[-1]}")
+    return value
 
 
 def _own_type(kind: type, value: object) -> object:
@@ -208,14 +219,14 @@ def _own_type(kind: type, value: object) -> object:
     raise NotImplementedError(kind)
 
 
-def _refusal(message: str) -> Unanswerable:
+def _refusal(message: str, root: str) -> Unanswerable:
     """The text of msgspec with the path taken out of it; a missing or unknown key is part of the path."""
     at = _AT.search(message)
     path, reason = (at["path"], message[: at.start()]) if at else ("", message)
     key = _KEY.search(reason)
     if key and reason.startswith("Object "):
         path = f"{path}.{key['name']}" if path else key["name"]
-    return Unanswerable(path, reason)
+    return Unanswerable(".".join(part for part in (root, path) if part), reason)
 
 
 def _instants(value: Any, path: str) -> Iterator[tuple[str, date]]:

@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from relance.kernel.errors import InputError
-from relance.rules.law import asks, consents, delivery, refunds, withdrawal
+from relance.rules.law import asks, consents, delivery, refunds, verdict, withdrawal
 from relance.rules.law.archive import ArchiveTerms, archive_until
-from relance.rules.law.book import Book, NotInForce
+from relance.rules.law.book import Book, NotInForce, Rule
 from relance.rules.law.buttons import ButtonLists, check_button
 from relance.rules.law.calendar import Holidays, paris_date
+from relance.rules.law.document import Document
 from relance.rules.law.prices import PriorTerms, prior_price
 from relance.rules.law.renewal import NoticeTerms, notice_window
 from relance.rules.law.terms import Unanswerable, parameters
@@ -29,13 +29,17 @@ _TARIFF_ARTICLE: Final = {"withdrawal": "L242-4", "delivery": "L241-4", "guarant
 
 
 class _Answer(NamedTuple):
-    """`article` None: the rule's own; `unsettled`: the answer rests on a reading of ours, whatever the rule says."""
+    """`article` None: the rule's own; `unsettled`: the answer rests on a reading of ours, whatever the rule says.
+
+    `of`: the version that answers where it is not that of the day.
+    """
 
     result: Any
     rule: str
     facts: dict[str, Any]
     article: str | None = None
     unsettled: bool = False
+    of: Rule | None = None
 
 
 def answer_line(line: bytes, book: Book, today: date) -> bytes:
@@ -52,13 +56,11 @@ def answer(line: bytes, book: Book, today: date) -> dict[str, Any]:
             head["id"] = asked.id
         day, respond = _plan(asked, today)
         found = respond(asked, book, day)
-        rule = book.rule(found.rule, day)
+        rule = found.of or book.rule(found.rule, day)
     except Unanswerable as error:
         return head | {"error": error.reason, "field": error.field}
     except NotInForce as error:
         return head | {"error": str(error), "field": "on"}
-    except InputError as error:
-        return head | {"error": str(error), "field": "checkout"}
     return head | {
         "result": found.result,
         "rule": found.rule,
@@ -217,6 +219,26 @@ def _button(asked: asks.ButtonCheck, book: Book, day: date) -> _Answer:
     return _Answer("allowed" if found.allowed else "refused", rule, {"status": found.status}, unsettled=found.unsettled)
 
 
+def _checkout(asked: asks.CheckoutCheck, book: Book, _day: date) -> _Answer:
+    document = asks.convert(asked.checkout, Document, "checkout")
+    found = verdict.check(document, book, asked.on)
+    result = {
+        "allowed": found.allowed,
+        "blockers": [_of_finding(finding) for finding in found.blockers],
+        "warnings": [_of_finding(finding) for finding in found.warnings],
+    }
+    held = asked.on or paris_date(document.at)
+    if not found.blockers:
+        return _Answer(result, "A01", {"law_on": held}, of=book.rule("A01", held))
+    first = found.blockers[0]
+    broken = next(rule for rule in book.versions(first.rule) if rule.version == first.version)
+    return _Answer(result, first.rule, {"law_on": held}, _cited(broken.sources[0].code, first.article), of=broken)
+
+
+def _of_finding(finding: verdict.Finding) -> dict[str, str]:
+    return {"rule": finding.rule, "article": finding.article, "field": finding.field, "reason": finding.reason}
+
+
 def _consent(asked: asks.ConsentDerive, book: Book, day: date) -> _Answer:
     found = consents.derive(asked.contact_history, asked.channel, asked.purpose, asked.at, (book, day))
     result = {"allowed": found.allowed, "basis": found.basis, "rule": found.rule}
@@ -284,6 +306,7 @@ _ASKED: Final[Mapping[type[asks.Asked], tuple[str | None, Callable[[Any, Book, d
     asks.DeliveryResolution: ("resolution_received_at", _resolution),
     asks.PricePrior: (None, _prior),
     asks.ButtonCheck: (None, _button),
+    asks.CheckoutCheck: (None, _checkout),
     asks.ConsentDerive: ("at", _consent),
     asks.ArchiveUntil: ("concluded_on", _archive),
     asks.RenewalWindow: ("refusal_until", _renewal),
