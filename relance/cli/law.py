@@ -1,19 +1,212 @@
 """`relance law`: what the law asks of a checkout, and what follows from an act."""
 
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
 import typer
 
 from relance.cli import law_ask
+from relance.cli.console import NOTES, OUT
+from relance.kernel.errors import InputError
+
+if TYPE_CHECKING:
+    from relance.rules.law.book import Rule
+    from relance.rules.law.cases import Case
+    from relance.rules.law.verdict import Finding
 
 __all__ = ["register"]
+
+CASES: Final = Path(__file__).parents[2] / "tests" / "rules"
+COLOURS: Final = {"block": "red", "warn": "yellow", "out": "dim"}
+
+On = Annotated[
+    datetime | None,
+    typer.Option("--on", formats=["%Y-%m-%d"], metavar="DATE", help="The law of this day (default: today in Paris)."),
+]
 
 
 def register(program: typer.Typer) -> None:
     """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="The law: its rules by date, and answers to questions.")
-    group.callback()(_law)
-    law_ask.register(group)
-    program.add_typer(group, name="law")
+    law = typer.Typer(no_args_is_help=True, help="The law: its rules by date, checks of a checkout, and answers.")
+    law.command("list")(list_rules)
+    law.command()(explain)
+    law.command()(check)
+    law.command()(coverage)
+    law_ask.register(law)
+    program.add_typer(law, name="law")
 
 
-def _law() -> None:
-    """Make a group of one command a group."""
+def list_rules(
+    on: On = None,
+    severity: Annotated[str, typer.Option(help="Only these: block, warn or out.", metavar="SEVERITY")] = "",
+) -> None:
+    """List the rules in force on a day."""
+    from rich.table import Table
+
+    from relance.rules.law.book import default_book
+
+    if severity and severity not in COLOURS:
+        raise InputError(f"--severity is one of {', '.join(COLOURS)}, not {severity!r}")
+    day = _day(on)
+    rules = [rule for rule in default_book().on(day).values() if severity in {"", rule.severity}]
+    table = Table("id", "v", "severity", "applies by", "from", "article", "title", title=f"The law on {day}")
+    for rule in rules:
+        table.add_row(
+            rule.id, str(rule.version), _coloured(rule.severity), rule.applies_by, str(rule.valid_from), rule.article,
+            rule.title,
+        )  # fmt: skip
+    OUT.print(table)
+    counts = {name: sum(rule.severity == name for rule in rules) for name in COLOURS}
+    OUT.print(", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no rule")
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="ID", help="A rule, for example B01.")],
+    on: On = None,
+) -> None:
+    """Say what a rule demands, from when on, and where it stands in the law."""
+    from relance.rules.law.book import default_book
+    from relance.rules.law.verdict import explain as explained
+
+    book = default_book()
+    _show(explained(rule.upper(), _day(on)))
+    others = [version for version in book.versions(rule.upper()) if not version.in_force(_day(on))]
+    for version in others:
+        until = f" until {version.valid_to}" if version.valid_to else ""
+        OUT.print(f"also: version {version.version}, from {version.valid_from}{until}", markup=False)
+
+
+def _show(rule: "Rule") -> None:
+    from rich.markup import escape
+
+    OUT.print(f"[bold]{rule.id}[/] {escape(rule.title)} (version {rule.version}, {_coloured(rule.severity)})")
+    OUT.print(rule.statement, markup=False)
+    dated = "" if rule.dated == "read" else ", a date that was not read in a text"
+    until = f" to {rule.valid_to}, exclusive" if rule.valid_to else ""
+    OUT.print(f"in force: from {rule.valid_from}{until}{dated}; by the date of the {rule.applies_by}", markup=False)
+    for source in rule.sources:
+        OUT.print(f"source: {source.code}, {source.article} <{source.url}>", markup=False)
+    reading = "settled" if rule.reading == "settled" else "unsettled: put it to counsel"
+    OUT.print(f"evidence: {rule.evidence}; reading: {reading}", markup=False)
+    if rule.reason:
+        OUT.print(f"out: {rule.reason}", markup=False)
+    if rule.consequence:
+        OUT.print(f"consequence: {rule.consequence}", markup=False)
+    for name, value in rule.parameters.items():
+        OUT.print(f"parameter {name} = {_plain(value)} ({rule.parameter_articles[name]})", markup=False)
+    for name, wording in rule.wordings.items():
+        pinned = f"sha256 {wording.sha256}" if wording.sha256 else "a slot that the shop's counsel fills"
+        OUT.print(f"wording {rule.id}.{name}: {wording.article}; {wording.source}; {pinned}", markup=False)
+        if wording.text is not None:
+            OUT.print("".join(f"  | {line}\n" for line in wording.text.splitlines()), markup=False, end="")
+
+
+def _plain(value: object) -> str:
+    import msgspec
+
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkout document (JSON); - is standard input.")],
+    on: On = None,
+) -> None:
+    """Hold a checkout against the law of a day; a day to come shows what will block. Exit code 1 when blocked."""
+    from relance.rules.law.book import default_book
+    from relance.rules.law.document import decode
+    from relance.rules.law.verdict import check as verdict_on
+
+    document = decode(_read(file))
+    day = on.date() if on is not None else None
+    verdict = verdict_on(document, default_book(), day)
+    _findings("blocks", verdict.blockers)
+    _findings("warns", verdict.warnings)
+    held = day or document.at.date()
+    OUT.print(
+        f"{'allowed' if verdict.allowed else 'blocked'} under the law of {held}: "
+        f"{len(verdict.blockers)} blockers, {len(verdict.warnings)} warnings"
+    )
+    if not verdict.allowed:
+        raise typer.Exit(1)
+
+
+def _findings(title: str, findings: "tuple[Finding, ...]") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not findings:
+        return
+    table = Table("rule", "article", "field", "reason", title=title)
+    for found in findings:
+        table.add_row(found.rule, escape(found.article), escape(found.field), escape(found.reason))
+    OUT.print(table)
+
+
+def coverage(
+    cases: Annotated[Path, typer.Option(help="Where the cases lie.", metavar="DIR")] = CASES,
+) -> None:
+    """List every rule with its severity, the reason when it is out, and its cases. Exit code 1 on a gap."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from relance.rules.law.book import default_book
+    from relance.rules.law.cases import coverage as covered
+
+    entries = covered(default_book(), _cases(cases))
+    table = Table("id", "severity", "title", "passing", "failing", "reason or gap")
+    for entry in entries:
+        rule = entry.rule
+        said = f"[red]{escape(entry.gap)}[/]" if entry.gap else escape(rule.reason)
+        counts = ("-", "-") if rule.severity == "out" else (str(len(entry.passing)), str(len(entry.failing)))
+        table.add_row(rule.id, _coloured(rule.severity), escape(rule.title), *counts, said)
+    OUT.print(table)
+    by_severity = {name: sum(entry.rule.severity == name for entry in entries) for name in COLOURS}
+    gaps = [entry.rule.id for entry in entries if entry.gap]
+    OUT.print(f"{len(entries)} rules: " + ", ".join(f"{count} {name}" for name, count in by_severity.items()))
+    if gaps:
+        NOTES.print(f"[bold red]gap[/]: {', '.join(gaps)}")
+        raise typer.Exit(1)
+
+
+def _cases(directory: Path) -> "list[Case]":
+    """The cases of a directory, each of them run: one that finds something else is no cover."""
+    from relance.rules.law.book import default_book
+    from relance.rules.law.cases import read_bases, read_cases, run
+
+    book = default_book()
+    bases = read_bases(_read(directory / "bases.yaml"), str(directory / "bases.yaml"), book)
+    found = []
+    for path in sorted(directory.glob("*.yaml")):
+        for case in read_cases(_read(path), str(path), book) if path.name != "bases.yaml" else ():
+            _, verdict = run(case, bases, book)
+            rules = {finding.rule for finding in (*verdict.blockers, *verdict.warnings)}
+            if rules != case.finds:
+                said = (
+                    f"finds {', '.join(sorted(rules)) or 'nothing'}, not {', '.join(sorted(case.finds)) or 'nothing'}"
+                )
+                NOTES.print(f"[red]wrong[/]: {case.place}: {case.rule}: {said}")
+            else:
+                found.append(case)
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def _day(on: datetime | None) -> date:
+    from datetime import UTC
+
+    from relance.rules.law.calendar import paris_date
+
+    return on.date() if on is not None else paris_date(datetime.now(UTC))
+
+
+def _coloured(severity: str) -> str:
+    return f"[{COLOURS[severity]}]{severity}[/]"

@@ -18,6 +18,7 @@ from relance.rules.law.nodes import Entry, entries
 __all__ = ["RULES", "Book", "NotInForce", "Rule", "Severity", "Source", "Wording", "default_book"]
 
 RULES: Final = Path(__file__).parents[3] / "rules" / "law"
+PLAIN: Final = ("Code de la consommation", "CPCE")  # their articles are cited by number alone
 JURISDICTIONS: Final = ("eu", "fr")
 
 Severity = Literal["block", "warn", "out"]
@@ -78,8 +79,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     @property
     def article(self) -> str:
-        """The first source's article: what an answer cites."""
-        return self.sources[0].article
+        """The first source's article: what an answer cites. An act other than the two codes that answers live by is
+        named before it.
+        """
+        first = self.sources[0]
+        return first.article if first.code in PLAIN else f"{first.code}, {first.article}"
 
 
 class Book:

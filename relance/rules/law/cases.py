@@ -87,7 +87,8 @@ def run(case: Case, bases: Bases, book: Book) -> tuple[Document, Verdict]:
 def _patched(document: dict[str, Any], given: Mapping[str, Any], entry: Entry | None) -> dict[str, Any]:
     """`document` with the values of `given` at their dotted paths; null takes a fact away."""
     for path, value in given.items():
-        *way, last = [int(part) if part.isdigit() else part for part in str(path).split(".")]
+        steps: list[Any] = [int(part) if part.isdigit() else part for part in str(path).split(".")]
+        *way, last = steps
         target: Any = document
         for part in way:
             target = target[part] if isinstance(target, list) else target.setdefault(part, {})

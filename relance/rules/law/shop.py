@@ -49,7 +49,7 @@ class Trader(Fact, frozen=True, kw_only=True):
     host: Host = Host()
     mediator: Mediator = Mediator()
     channels: tuple[Channel, ...] = ()
-    size: Literal["micro", "sme", "mid", "large"] = "sme"
+    size: Literal["micro", "small", "mid", "large"] = "sme"
     staff: int | None = None
     turnover_minor: int | None = None
     balance_minor: int | None = None

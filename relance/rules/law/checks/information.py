@@ -32,15 +32,15 @@ def electronic_offer(rule: Rule, document: Document, _now: datetime) -> Iterator
     """The site says what 1127-1 demands of an offer."""
     legal = document.legal
     if not legal.steps:
-        yield Fault("legal.steps", "the steps to conclude the contract are not described", "1127-1 1°")
+        yield Fault("legal.steps", "the steps to conclude the contract are not described", "Code civil, 1127-1 1°")
     if not legal.correction:
-        yield Fault("legal.correction", "how errors are found and corrected is not described", "1127-1 2°")
+        yield Fault("legal.correction", "how errors are found and corrected is not described", "Code civil, 1127-1 2°")
     if rule.parameters["language"] not in legal.languages:
-        yield Fault("legal.languages", "French is not among the languages of the contract", "1127-1 3°")
+        yield Fault("legal.languages", "French is not among the languages of the contract", "Code civil, 1127-1 3°")
     if not legal.archiving:
-        yield Fault("legal.archiving", "how the contract is archived is not described", "1127-1 4°")
+        yield Fault("legal.archiving", "how the contract is archived is not described", "Code civil, 1127-1 4°")
     if not legal.terms_downloadable:
-        yield Fault("legal.terms_downloadable", "the terms cannot be kept and reproduced", "1127-1 al. 1")
+        yield Fault("legal.terms_downloadable", "the terms cannot be kept and reproduced", "Code civil, 1127-1 al. 1")
 
 
 @meaning("A18")

@@ -266,7 +266,7 @@ def guest(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     if not contact.guest and not any(line.subscription is not None for line in document.lines):
         yield Fault("contact.guest", "a single purchase demands an account")
     if contact.account_preselected:
-        yield Fault("contact.account_preselected", "the creation of an account is pre-selected")
+        yield Fault("contact.account_preselected", "the creation of an account is preselected")
 
 
 @meaning("A30", "order")

@@ -111,7 +111,9 @@ def archive(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     if not order.archive_access:
         yield Fault("order.archive_access", "the consumer cannot reach the archived contract")
     if not order.archive_integrity:
-        yield Fault("order.archive_integrity", "the integrity of the archived contract cannot be proved", "1366")
+        yield Fault(
+            "order.archive_integrity", "the integrity of the archived contract cannot be proved", "Code civil, 1366"
+        )
 
 
 @meaning("G10", "order")
