@@ -4,14 +4,14 @@ Rules E01 to E03, E06, E08 (CPCE L34-5), E09 to E15 (L223-1, D223-9), E20, E22, 
 allow a contact does not allow it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from relance.events.catalog import CODE
-from relance.rules.law.book import Book
+from relance.rules.law.book import Book, Rule
 from relance.rules.law.calendar import PARIS, Holidays, Moment, after_months, paris_date, rolled
 from relance.rules.law.terms import Unanswerable, parameters
 
@@ -32,7 +32,7 @@ _TRACKING: Final = {
 _REQUESTED: Final = {"callback": "callback", "call_back": "callback", "requested_cart": "cart", "send_cart": "cart"}
 
 _EVENTS: Final = {
-    "grant": "consent.granted consent.given consent opt.in optin subscribed newsletter.subscribed",
+    "grant": "consent.granted consent.given consent opt.in subscribed newsletter.subscribed",
     "revoke": "consent.withdrawn consent.revoked consent.denied objection objected opposition unsubscribed unsubscribe "
     "opt.out optout stop bloctel.registered",
     "sale": "order.completed order.paid order.confirmed purchase purchased sale",
@@ -107,6 +107,10 @@ class _Asked(NamedTuple):
     book: Book
     day: date
 
+    @property
+    def in_force(self) -> Mapping[str, Rule]:
+        return self.book.on(self.day)
+
     def of(self, *kinds: str) -> Iterator[Said]:
         return (said for kind, said in self.history if kind in kinds)
 
@@ -123,6 +127,12 @@ def derive(history: Sequence[Said], channel: str, purpose: str, at: datetime, la
     known = [(_kind(said), said) for said in history if said.at.at <= at]
     known.sort(key=lambda pair: (pair[1].at.at, pair[0] == "revoke"))
     asked = _Asked(tuple(known), place, _word(purpose), at, *law)
+    basis = _answered(asked)
+    # A rule that came later words an older one more closely; before it, the older one is cited.
+    return basis if basis.rule in asked.in_force else basis._replace(rule="E14" if place == "phone" else "E01")
+
+
+def _answered(asked: _Asked) -> Basis:
     if asked.purpose in _TRACKING:
         rule = _TRACKING[asked.purpose]
         return _by_consent(asked, rule) or _none(rule, "no consent to exactly this")
@@ -130,7 +140,8 @@ def derive(history: Sequence[Said], channel: str, purpose: str, at: datetime, la
         return _requested(asked)
     if asked.purpose in _SERVICE:
         return _service(asked)
-    basis = _phone(asked) if place == "phone" else _post(asked) if place == "post" else _electronic(asked)
+    by_channel = {"phone": _phone, "post": _post}
+    basis = by_channel.get(asked.channel, _electronic)(asked)
     return _not_too_old(asked, basis) if basis.allowed else basis
 
 
@@ -255,9 +266,8 @@ def _similar_goods(asked: _Asked) -> Basis:
 
 
 def _phone(asked: _Asked) -> Basis:
-    in_force = asked.book.on(asked.day)
-    said = _by_consent(asked, "E09" if "E09" in in_force else "E12")
-    if "E09" in in_force:
+    said = _by_consent(asked, "E09" if "E09" in asked.in_force else "E12")
+    if "E09" in asked.in_force:
         basis = said or _none("E09", "no prior consent to sales calls")
     else:
         why = "nobody objected, and no rule in force wants consent"
@@ -267,7 +277,7 @@ def _phone(asked: _Asked) -> Basis:
 
 def _within_limits(asked: _Asked, basis: Basis) -> Basis:
     """E12: so many attempts in so many days, and silence after a refusal, whatever the consent."""
-    if "E12" not in asked.book.on(asked.day):
+    if "E12" not in asked.in_force:
         return basis
     limits = parameters(asked.book, "E12", asked.day, _Limits)
     today = paris_date(asked.at)
@@ -293,7 +303,7 @@ def _service(asked: _Asked) -> Basis:
             running = said
         elif kind == "ended" and asked.channel == "phone":
             running = None
-    rule = "E09" if asked.channel == "phone" and "E09" in asked.book.on(asked.day) else "E08"
+    rule = "E09" if asked.channel == "phone" and "E09" in asked.in_force else "E08"
     if running is None:
         return _none(rule, "there is no contract that it could serve", unsettled=True)
     why = "serves a contract of this person, without promotion"
@@ -318,7 +328,7 @@ def _requested(asked: _Asked) -> Basis:
 def _not_too_old(asked: _Asked, basis: Basis) -> Basis:
     """E24: a prospect's data is gone three years after the last contact that he made himself."""
     own = [said.at.day for kind, said in asked.history if kind in _BY_PERSON or _is_visit(said)]
-    if "E24" not in asked.book.on(asked.day) or not own:
+    if "E24" not in asked.in_force or not own:
         return basis
     years = parameters(asked.book, "E24", asked.day, _Years).years
     if paris_date(asked.at) > after_months(max(own), 12 * years):
