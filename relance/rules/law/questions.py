@@ -4,6 +4,7 @@ An answer is `{"result", "rule", "article", "reading", "facts"}`, a refusal `{"e
 question's `id` when it has one.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -24,6 +25,7 @@ from relance.rules.law.totals import Coupon, Delivery, totals
 
 __all__ = ["answer", "answer_line"]
 
+_ARTICLE: Final = re.compile(r"[LRD]\d[\d-]*\b")
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _TARIFF_ARTICLE: Final = {"withdrawal": "L242-4", "delivery": "L241-4", "guarantee": "L241-6"}
 
@@ -64,15 +66,16 @@ def answer(line: bytes, book: Book, today: date) -> dict[str, Any]:
     return head | {
         "result": found.result,
         "rule": found.rule,
-        "article": found.article or _cited(rule.sources[0].code, rule.article),
+        "article": _cited(found.article or rule.article),
         "reading": "U" if found.unsettled else rule.reading,
         "facts": {"law_on": day, "version": rule.version} | found.facts,
     }
 
 
-def _cited(code: str, article: str) -> str:
-    """The article alone, without paragraph; of an act whose articles are bare numbers, with its name."""
-    return article.split(" ", maxsplit=1)[0] if article[:1].isalpha() else f"{code} {article}"
+def _cited(article: str) -> str:
+    """An article of a code without its paragraph, L221-24 of "L221-24 al. 1, 4"; anything else as it is cited."""
+    found = _ARTICLE.match(article)
+    return found[0] if found else article
 
 
 def _plan(asked: asks.Asked, today: date) -> tuple[date, Callable[[Any, Book, date], _Answer]]:
@@ -232,7 +235,7 @@ def _checkout(asked: asks.CheckoutCheck, book: Book, _day: date) -> _Answer:
         return _Answer(result, "A01", {"law_on": held}, of=book.rule("A01", held))
     first = found.blockers[0]
     broken = next(rule for rule in book.versions(first.rule) if rule.version == first.version)
-    return _Answer(result, first.rule, {"law_on": held}, _cited(broken.sources[0].code, first.article), of=broken)
+    return _Answer(result, first.rule, {"law_on": held}, first.article, of=broken)
 
 
 def _of_finding(finding: verdict.Finding) -> dict[str, str]:

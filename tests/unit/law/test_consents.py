@@ -93,7 +93,8 @@ def test_the_last_word_counts_and_a_refusal_wins_a_tie() -> None:
     assert allowed(refusal, GRANT) is False  # the order of the list means nothing
     assert allowed(GRANT, refusal, again) == "consent"
     assert allowed(refusal | {"at": GRANT["at"]}, GRANT) is False
-    assert derive(GRANT, refusal)["result"]["rule"] == "E06"
+    found = derive(GRANT, refusal)
+    assert (found["rule"], found["article"]) == ("E06", "RGPD, 21(2)")
 
 
 # L223-1 as from 11 August 2026.
