@@ -11,6 +11,8 @@ from relance.cli.console import NOTES, OUT
 from relance.kernel.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from relance.rules.law.book import Rule
     from relance.rules.law.cases import Case
     from relance.rules.law.verdict import Finding
@@ -42,15 +44,13 @@ def list_rules(
     severity: Annotated[str, typer.Option(help="Only these: block, warn or out.", metavar="SEVERITY")] = "",
 ) -> None:
     """List the rules in force on a day."""
-    from rich.table import Table
-
     from relance.rules.law.book import default_book
 
     if severity and severity not in COLOURS:
         raise InputError(f"--severity is one of {', '.join(COLOURS)}, not {severity!r}")
     day = _day(on)
     rules = [rule for rule in default_book().on(day).values() if severity in {"", rule.severity}]
-    table = Table("id", "v", "severity", "applies by", "from", "article", "title", title=f"The law on {day}")
+    table = _table("id", "version", "severity", "applies by", "from", "article", "title")
     for rule in rules:
         table.add_row(
             rule.id, str(rule.version), _coloured(rule.severity), rule.applies_by, str(rule.valid_from), rule.article,
@@ -58,7 +58,8 @@ def list_rules(
         )  # fmt: skip
     OUT.print(table)
     counts = {name: sum(rule.severity == name for rule in rules) for name in COLOURS}
-    OUT.print(", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no rule")
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no rule"
+    OUT.print(f"the law on {day}: {said}")
 
 
 def explain(
@@ -133,11 +134,11 @@ def check(
 
 def _findings(title: str, findings: "tuple[Finding, ...]") -> None:
     from rich.markup import escape
-    from rich.table import Table
 
     if not findings:
         return
-    table = Table("rule", "article", "field", "reason", title=title)
+    OUT.print(f"[bold]{title}[/]")
+    table = _table("rule", "article", "field", "reason")
     for found in findings:
         table.add_row(found.rule, escape(found.article), escape(found.field), escape(found.reason))
     OUT.print(table)
@@ -148,13 +149,12 @@ def coverage(
 ) -> None:
     """List every rule with its severity, the reason when it is out, and its cases. Exit code 1 on a gap."""
     from rich.markup import escape
-    from rich.table import Table
 
     from relance.rules.law.book import default_book
     from relance.rules.law.cases import coverage as covered
 
     entries = covered(default_book(), _cases(cases))
-    table = Table("id", "severity", "title", "passing", "failing", "reason or gap")
+    table = _table("id", "severity", "title", "passing", "failing", "reason or gap")
     for entry in entries:
         rule = entry.rule
         said = f"[red]{escape(entry.gap)}[/]" if entry.gap else escape(rule.reason)
@@ -189,6 +189,16 @@ def _cases(directory: Path) -> "list[Case]":
             else:
                 found.append(case)
     return found
+
+
+def _table(*headings: str) -> "Table":
+    """Columns that fold rather than cut: a field or an article is never shown in part."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"id", "rule", "severity", "version", "from"})
+    return table
 
 
 def _read(path: Path) -> str:

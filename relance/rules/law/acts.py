@@ -1,10 +1,10 @@
 """What was done: the order, its payments, deliveries and refunds."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from relance.rules.law.shop import Fact
+from relance.rules.law.shop import Fact, Instant
 
 __all__ = ["PARIS", "Attempt", "Confirmation", "Order", "Parcel", "Refund"]
 
@@ -32,7 +32,7 @@ class Attempt(Fact, frozen=True, kw_only=True):
 class Confirmation(Fact, frozen=True, kw_only=True):
     """The confirmation of the contract. `medium`: e-mail or PDF, or a bare link."""
 
-    sent_at: datetime | None = None
+    sent_at: Instant | None = None
     medium: Literal["email_pdf", "email", "link", "none"] = "none"
     items: tuple[str, ...] = ()
     form_attached: bool = False
@@ -45,7 +45,7 @@ class Parcel(Fact, frozen=True, kw_only=True):
 
     lines: tuple[str, ...]
     promised_on: date | None = None
-    received_at: datetime | None = None
+    received_at: Instant | None = None
     received_by: Literal["", "consumer", "designated", "relay", "locker"] = ""
     carrier_chosen_by: Literal["trader", "consumer"] = "trader"
     lost: bool = False
@@ -55,19 +55,19 @@ class Parcel(Fact, frozen=True, kw_only=True):
 class Order(Fact, frozen=True, kw_only=True):
     """A placed order. `channel`: how the consumer accepted; `charged_minor`: all sums taken."""
 
-    concluded_at: datetime
+    concluded_at: Instant
     channel: Literal["web", "phone_outbound", "phone_inbound"] = "web"
     signed_on_durable_medium: bool = False
-    acknowledged_at: datetime | None = None
+    acknowledged_at: Instant | None = None
     confirmation: Confirmation = Confirmation()
     charged_minor: int = 0
-    supply_started_at: datetime | None = None
+    supply_started_at: Instant | None = None
     unordered_charged_minor: int = 0
     parcels: tuple[Parcel, ...] = ()
     stated_last_day: date | None = None  # end of the withdrawal period, as told to the consumer
-    late_notice_at: datetime | None = None
+    late_notice_at: Instant | None = None
     extra_time_until: date | None = None
-    resolution_received_at: datetime | None = None
+    resolution_received_at: Instant | None = None
     resolution_refused_for: Literal["", "not_registered_letter", "carrier", "other"] = ""
     payments_suspended: bool = False
     dunning_active: bool = False

@@ -67,7 +67,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     severity: Severity
     reason: str = ""
     reading: Literal["settled", "U"] = "settled"
-    evidence: Text
+    evidence: Literal["V1", "V2", "K", "U"]
     consequence: str = ""
     parameters: dict[str, Any] = {}
     parameter_articles: dict[str, str] = {}

@@ -4,7 +4,7 @@ As gRPC `Checkout` in JSON: snake_case names, money in euro cents, times RFC 333
 does not exist yet; `stage` says how far the checkout is, and with that which rules it is held against.
 """
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -13,27 +13,28 @@ from relance.kernel.errors import InputError
 from relance.rules.law.acts import Attempt, Order, Refund
 from relance.rules.law.goods import Extra, Line
 from relance.rules.law.pages import Contact, Coupon, Delivery, Display, Payment, Recap
-from relance.rules.law.shop import Legal, Trader
+from relance.rules.law.shop import Fact, Instant, Legal, Trader
 
 __all__ = ["STAGES", "Document", "decode"]
 
 Stage = Literal["shop", "cart", "recap", "order"]
+LINES_MAX: Final = 1000  # of one cart
 STAGES: Final[dict[str, int]] = {"shop": 0, "cart": 1, "recap": 2, "order": 3}
 
 
-class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Document(Fact, frozen=True, kw_only=True):
     """One checkout at one instant. `shop`: legal pages only; `cart`: the first page; `recap`: the page with the
     order button, all that comes before the click; `order`: after it.
     """
 
     stage: Stage = "recap"
-    at: datetime
+    at: Instant
     language: Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$")] = "fr"
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "FR"
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
     trader: Trader
     legal: Legal
-    lines: tuple[Line, ...] = ()
+    lines: Annotated[tuple[Line, ...], msgspec.Meta(max_length=LINES_MAX)] = ()
     extras: tuple[Extra, ...] = ()
     coupons: tuple[Coupon, ...] = ()
     delivery: Delivery | None = None

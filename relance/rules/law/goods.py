@@ -1,9 +1,9 @@
 """What is sold: lines with their legal attributes, and paid extras."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 
-from relance.rules.law.shop import Fact
+from relance.rules.law.shop import Fact, Instant
 
 __all__ = ["Digital", "EarlyStart", "Equipment", "Extra", "Guarantee", "Line", "Price", "Reduction", "Safety",
            "Subscription"]  # fmt: skip
@@ -12,7 +12,7 @@ __all__ = ["Digital", "EarlyStart", "Equipment", "Extra", "Guarantee", "Line", "
 class Price(Fact, frozen=True, kw_only=True):
     """A price from an instant on. `scope`: charged to all, or to one person."""
 
-    since: datetime
+    since: Instant
     price_minor: int
     scope: Literal["all", "individual"] = "all"
     campaign: str = ""
@@ -23,7 +23,7 @@ class Reduction(Fact, frozen=True, kw_only=True):
     percent and slogans are computed; `compares`: with the shop's own earlier price, or with other traders'.
     """
 
-    since: datetime
+    since: Instant
     price_minor: int
     prior_minor: int | None = None
     percent: int | None = None
@@ -62,10 +62,10 @@ class Digital(Fact, frozen=True, kw_only=True):
 class EarlyStart(Fact, frozen=True, kw_only=True):
     """Acts of a consumer who wants performance before the end of the period, each with its instant."""
 
-    requested_at: datetime | None = None
-    loss_acknowledged_at: datetime | None = None
-    confirmed_at: datetime | None = None  # both sent on a durable medium
-    supplied_at: datetime | None = None
+    requested_at: Instant | None = None
+    loss_acknowledged_at: Instant | None = None
+    confirmed_at: Instant | None = None  # both sent on a durable medium
+    supplied_at: Instant | None = None
 
 
 class Subscription(Fact, frozen=True, kw_only=True):

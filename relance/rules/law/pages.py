@@ -1,9 +1,9 @@
 """What the pages of the tunnel show and ask."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 
-from relance.rules.law.shop import Fact
+from relance.rules.law.shop import Fact, Instant
 
 __all__ = ["Button", "Claim", "Consent", "Contact", "Countdown", "Coupon", "Delivery", "Display", "Means", "Mode",
            "Payment", "PhoneField", "Recap", "Reviews"]  # fmt: skip
@@ -83,7 +83,7 @@ class Consent(Fact, frozen=True, kw_only=True):
     preticked: bool = False
     separate: bool = True
     text_version: str = ""
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class PhoneField(Fact, frozen=True, kw_only=True):
@@ -155,7 +155,7 @@ class Claim(Fact, frozen=True, kw_only=True):
 class Countdown(Fact, frozen=True, kw_only=True):
     """A time limit on the page: what ends, when, and whether the server holds it."""
 
-    ends_at: datetime
+    ends_at: Instant
     server_side: bool = False
     resets_on_reload: bool = False
     offered_again: bool = False
@@ -166,7 +166,7 @@ class LiveFigure(Fact, frozen=True, kw_only=True):
 
     text: str
     source: str = ""
-    read_at: datetime | None = None
+    read_at: Instant | None = None
 
 
 class Reviews(Fact, frozen=True, kw_only=True):

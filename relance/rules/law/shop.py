@@ -1,14 +1,27 @@
 """Facts of the shop: who trades, and what its legal pages hold."""
 
-from typing import Literal
+from datetime import date
+from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["Box", "Channel", "Host", "Legal", "Mediator", "Trader"]
+from relance.rules.law.calendar import Instant
+
+__all__ = ["Box", "Channel", "Fact", "Host", "Instant", "Legal", "Mediator", "Trader"]
+
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 2200
 
 
 class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """The root of all parts of a document: an unknown field is refused."""
+    """The root of all parts of a document: an unknown field is refused, and a date beyond the calendars in use."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a date from which no period can be counted."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, date) and not FIRST_YEAR <= value.year <= LAST_YEAR:
+                raise ValueError(f"{name} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
 
 
 class Host(Fact, frozen=True, kw_only=True):
@@ -49,7 +62,7 @@ class Trader(Fact, frozen=True, kw_only=True):
     host: Host = Host()
     mediator: Mediator = Mediator()
     channels: tuple[Channel, ...] = ()
-    size: Literal["micro", "small", "mid", "large"] = "sme"
+    size: Literal["micro", "small", "mid", "large"] = "small"
     staff: int | None = None
     turnover_minor: int | None = None
     balance_minor: int | None = None

@@ -38,12 +38,18 @@ def reminder(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
 @meaning("A03")
 def durability_label(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The official label before the button, for a producer's guarantee of durability of more than two years."""
+    legal, slot = document.legal, "A03.label"
     for place, line in enumerate(document.lines):
         for at, guarantee in enumerate(line.guarantees):
-            if not (guarantee.by_producer and guarantee.durability):
+            long = guarantee.years > rule.parameters["years_more_than"]
+            if not (long and guarantee.by_producer and guarantee.durability):
                 continue
-            if guarantee.years > rule.parameters["years_more_than"] and not guarantee.label_shown:
+            if not guarantee.label_shown:
                 yield Fault(f"lines.{place}.guarantees.{at}.label_shown", f"{line.name}: the label is not shown")
+            elif legal.counsel_texts.get(slot) is None:
+                yield Fault(f"legal.counsel_texts.{slot}", "the official label is missing: the shop supplies its file")
+            elif legal.shown_artwork.get(slot) != legal.counsel_texts[slot]:
+                yield Fault(f"legal.shown_artwork.{slot}", "what the pages show is not the official label")
 
 
 def _due(recap: Recap) -> tuple[int, int]:

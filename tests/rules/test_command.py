@@ -1,0 +1,105 @@
+"""`relance law list`, `explain`, `check` and `coverage`: what they print and their exit codes."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from relance.cli import main
+from relance.rules.law.book import default_book
+from relance.rules.law.cases import read_bases
+
+HERE = Path(__file__).parent
+GOODS = read_bases((HERE / "bases.yaml").read_text(), "bases.yaml", default_book())["goods"]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["relance", "law", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    return main()
+
+
+def document(directory: Path, button: str) -> str:
+    path = directory / "checkout.json"
+    path.write_bytes(msgspec.json.encode(GOODS | {"recap": GOODS["recap"] | {"button": {"text": button}}}))
+    return str(path)
+
+
+@pytest.mark.parametrize(("day", "times"), [("2026-06-18", 0), ("2026-06-19", 1)])
+def test_list_shows_the_rules_of_a_day(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], day: str, times: int
+) -> None:
+    assert run(monkeypatch, "list", "--on", day, "--severity", "block") == 0
+    shown = capsys.readouterr().out
+    assert shown.count("The online withdrawal function") == times
+    assert "Stored cards" in shown
+    assert "belongs to" not in shown
+    assert f"the law on {day}: " in shown
+
+
+def test_explain_shows_source_parameters_and_the_prescribed_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "explain", "b11", "--on", "2026-11-22") == 0
+    shown = capsys.readouterr().out
+    assert "R221-1 annex" in shown
+    assert "MODÈLE DE FORMULAIRE DE RÉTRACTATION" in shown
+    assert run(monkeypatch, "explain", "A23", "--on", "2026-09-26") == 0
+    assert "also: version 2, from 2026-09-27" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["explain", "B05", "--on", "2026-01-01"], "B05 is not in force on 2026-01-01: version 1 from 2026-06-19 on"),
+        (["explain", "Z9"], "there is no rule 'Z9'"),
+        (["list", "--severity", "all"], "--severity is one of block, warn, out"),
+        (["list", "--on", "2026-02-30"], "'--on'"),
+        (["check", "nothing.json"], "nothing.json: No such file"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert len(shown.splitlines()) == 1
+
+
+def test_check_says_what_blocks_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "check", document(tmp_path, "Commander avec obligation de paiement")) == 0
+    assert "allowed under the law of 2026-11-22: 0 blockers, 0 warnings" in capsys.readouterr().out
+    assert run(monkeypatch, "check", document(tmp_path, "Valider")) == 1
+    shown = capsys.readouterr().out
+    assert "A04" in shown
+    assert "recap.button.text" in shown
+    assert "L221-14" in shown
+
+
+def test_check_on_a_day_to_come_shows_what_will_block(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = document(tmp_path, "Commander avec obligation de paiement")
+    assert run(monkeypatch, "check", path, "--on", "2027-09-01") == 1
+    assert "G16" in capsys.readouterr().out
+
+
+def test_coverage_is_whole_and_a_gap_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "coverage") == 0
+    assert "149 rules: 97 block, 13 warn, 39 out" in capsys.readouterr().out
+    for path in HERE.glob("*.yaml"):
+        shutil.copy(path, tmp_path)
+    contact = tmp_path / "contact.yaml"
+    contact.write_text(contact.read_text().replace("{contact.email_notice: false}", "{contact.email_notice: true}"))
+    assert run(monkeypatch, "coverage", "--cases", str(tmp_path)) == 1
+    shown = capsys.readouterr()
+    assert "gap: E26" in shown.err
+    assert "finds nothing, not E26" in shown.err
+    assert "no failing case" in shown.out
