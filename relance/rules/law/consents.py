@@ -63,6 +63,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
     channels: tuple[str, ...] | None = None
     status: str | bool | None = None
+    granted: bool | None = None
     purpose: str | None = None
     consent: dict[str, Any] | None = None
     objection_offered: bool = False
@@ -161,8 +162,11 @@ def _word(text: str) -> str:
 
 def _kind(said: Said) -> str:
     name = _word(said.event).replace("_", ".")
-    if name == "consent.changed":
-        return "grant" if said.status in {True, "granted", "given"} else "revoke"
+    if name == "consent.changed" or _KIND.get(name) == "grant":
+        # A change says which; the other words mean a consent unless their status says otherwise.
+        words = {said.status, said.granted} - {None}
+        means = words <= {True, "granted", "given"} and (bool(words) or name != "consent.changed")
+        return "grant" if means else "revoke"
     if name in _KIND:
         return _KIND[name]
     # A refusal in words that are not on the list is still a refusal.

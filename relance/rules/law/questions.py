@@ -16,7 +16,7 @@ from relance.rules.law import asks, consents, delivery, refunds, verdict, withdr
 from relance.rules.law.archive import ArchiveTerms, archive_until
 from relance.rules.law.book import Book, NotInForce, Rule
 from relance.rules.law.buttons import ButtonLists, check_button
-from relance.rules.law.calendar import Holidays, paris_date
+from relance.rules.law.calendar import Holidays, paris_date, rolled
 from relance.rules.law.document import Document
 from relance.rules.law.prices import PriorTerms, prior_price
 from relance.rules.law.renewal import NoticeTerms, notice_window
@@ -182,7 +182,10 @@ def _number(value: Any) -> int | float:
 
 def _latest(asked: asks.DeliveryLatest, book: Book, day: date) -> _Answer:
     latest = delivery.latest_on(asked.concluded_at, asked.promised_on, (book, day))
-    return _Answer({"latest_on": latest}, "C01", {"promised": asked.promised_on is not None, "rolled": False})
+    promised = asked.promised_on is not None
+    # Whether thirty days that end on a day off are moved is open; that they are not is our reading.
+    unsettled = not promised and rolled(latest, parameters(book, "B01", day, Holidays)) != latest
+    return _Answer({"latest_on": latest}, "C01", {"promised": promised, "rolled": False}, unsettled=unsettled)
 
 
 def _resolution(asked: asks.DeliveryResolution, book: Book, day: date) -> _Answer:

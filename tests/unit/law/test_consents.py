@@ -83,6 +83,12 @@ def test_consent_is_for_its_channel_and_its_purpose() -> None:
     assert allowed(GRANT | {"purpose": "newsletter"}, purpose="abandoned_cart") is False
     assert allowed(GRANT | {"channel": None}) is False
     assert allowed(GRANT | {"status": "pending"}) is False
+    for event in ("consent.changed", "consent"):
+        assert allowed(said(event, channel="email", granted=True)) == "consent"
+        assert allowed(said(event, channel="email", granted=False)) is False
+        assert allowed(said(event, channel="email", status="withdrawn")) is False
+    assert allowed(said("consent", channel="email")) == "consent"
+    assert allowed(said("consent.changed", channel="email")) is False
     assert derive(GRANT)["result"]["rule"] == "E01"
 
 

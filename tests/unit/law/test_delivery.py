@@ -18,6 +18,7 @@ from tests.unit.law.asking import ask
 def test_without_a_promise_delivery_takes_thirty_days_at_most(concluded_at: str, latest_on: str) -> None:
     found = ask("delivery.latest", concluded_at=concluded_at)
     assert (found["result"], found["rule"], found["article"]) == ({"latest_on": latest_on}, "C01", "L216-1")
+    assert found["reading"] == ("U" if latest_on == "2026-05-03" else "settled")
 
 
 def test_the_promised_date_is_the_latest_whatever_it_is() -> None:

@@ -5,15 +5,18 @@ import json
 import random
 import sys
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs, to_builtins
 
 from relance.cli import main
 from relance.rules.law.asks import Asked
-from relance.rules.law.book import default_book
+from relance.rules.law.book import Book, default_book
+from relance.rules.law.cases import read_bases
 from relance.rules.law.questions import _ASKED, answer_line
 from tests.unit.law.asking import TODAY, ask
 
@@ -191,6 +194,49 @@ def test_what_is_no_question_gets_an_error(line: bytes, field: str) -> None:
 def test_the_law_asked_for_may_lie_in_the_future() -> None:
     found = ask("withdrawal.deadline", **GIVEN["withdrawal.deadline"], on="2030-01-01")
     assert found["facts"]["law_on"] == "2030-01-01"
+
+
+def _book_with(id_: str, day: date, **parameters: Any) -> Book:
+    """The book as it would be after an act changed a rule's parameters from `day` on."""
+    rules = []
+    for rule in default_book().all():
+        if rule.id == id_ and rule.in_force(day):
+            changed = rule.parameters | parameters
+            rules.append(structs.replace(rule, valid_to=day))
+            rules.append(structs.replace(rule, version=rule.version + 1, valid_from=day, parameters=changed))
+        else:
+            rules.append(rule)
+    return Book(rules)
+
+
+def test_a_rule_that_comes_into_force_needs_no_code() -> None:
+    longer = _book_with("B01", date(2027, 3, 1), days=21)
+    line = json.dumps({"ask": "withdrawal.deadline", **GIVEN["withdrawal.deadline"]}).encode()
+    later = json.dumps({"ask": "withdrawal.deadline", **GIVEN["withdrawal.deadline"], "on": "2027-03-01"}).encode()
+    found = [json.loads(answer_line(asked, longer, TODAY))["result"]["lines"]["s"] for asked in (line, later)]
+    # 10 April 2026 and 14 days: Friday 24; and 21 days: 1 May, so Monday 4.
+    assert [answer["last_day"] for answer in found] == ["2026-04-24", "2026-05-04"]
+
+
+def test_a_half_year_that_is_entered_is_used_whatever_the_date_of_the_law() -> None:
+    half = {"first": date(2026, 7, 1), "last": date(2026, 12, 31), "percent": "7.30"}
+    entered = _book_with("B27", date(2026, 7, 1), half_years=[half])
+    given = {"regime": "withdrawal", "sum_minor": 1_000_000, "due_on": "2026-06-29", "refunded_on": "2026-07-02"}
+    found = json.loads(answer_line(json.dumps({"ask": "refund.surcharge", **given}).encode(), entered, TODAY))
+    # a day at 6.67 %, two at 7.30 %: 1,000,000 x 21.27 / 36,500 = 582.7
+    assert found["result"]["surcharge_minor"] == 583
+
+
+def test_a_lawful_checkout_is_allowed_and_what_blocks_another_is_named() -> None:
+    file = Path(__file__).parents[2] / "rules" / "bases.yaml"
+    lawful = to_builtins(read_bases(file.read_text(encoding="utf-8"), file.name, default_book())["goods"])
+    assert ask("checkout.check", checkout=lawful)["result"]["blockers"] == []
+    assert ask("checkout.check", **lawful)["result"]["allowed"] is True
+    silent = lawful | {"trader": lawful["trader"] | {"phone": ""}}
+    found = ask("checkout.check", checkout=silent)
+    assert found["result"]["allowed"] is False
+    first = found["result"]["blockers"][0]
+    assert (found["rule"], first["field"].split(".")[0]) == (first["rule"], "trader")
 
 
 def test_a_bare_number_is_an_amount() -> None:
