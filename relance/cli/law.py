@@ -145,6 +145,7 @@ def _findings(title: str, findings: "tuple[Finding, ...]") -> None:
 
 
 def coverage(
+    only: Annotated[str, typer.Argument(metavar="ID", help="One rule: its cases in words.")] = "",
     cases: Annotated[Path, typer.Option(help="Where the cases lie.", metavar="DIR")] = CASES,
 ) -> None:
     """List every rule with its severity, the reason when it is out, and its cases. Exit code 1 on a gap."""
@@ -154,6 +155,10 @@ def coverage(
     from relance.rules.law.cases import coverage as covered
 
     entries = covered(default_book(), _cases(cases))
+    if only:
+        entries = [entry for entry in entries if entry.rule.id == only.upper()]
+        if not entries:
+            raise InputError(f"there is no rule {only!r}")
     table = _table("id", "severity", "title", "passing", "failing", "reason or gap")
     for entry in entries:
         rule = entry.rule
@@ -161,7 +166,11 @@ def coverage(
         counts = ("-", "-") if rule.severity == "out" else (str(len(entry.passing)), str(len(entry.failing)))
         table.add_row(rule.id, _coloured(rule.severity), escape(rule.title), *counts, said)
     OUT.print(table)
-    by_severity = {name: sum(entry.rule.severity == name for entry in entries) for name in COLOURS}
+    for case in (*entries[0].passing, *entries[0].failing) if only else ():
+        OUT.print(f"{'passes' if case.passing else 'fails'}: {case.title}", markup=False)
+    if not only:
+        by_severity = {name: sum(entry.rule.severity == name for entry in entries) for name in COLOURS}
+        OUT.print(f"{len(entries)} rules: " + ", ".join(f"{count} {name}" for name, count in by_severity.items()))
     gaps = [entry.rule.id for entry in entries if entry.gap]
     OUT.print(f"{len(entries)} rules: " + ", ".join(f"{count} {name}" for name, count in by_severity.items()))
     if gaps:

@@ -53,10 +53,9 @@ class Parcel(Fact, frozen=True, kw_only=True):
 
 
 class Order(Fact, frozen=True, kw_only=True):
-    """A placed order. `channel`: how the consumer accepted; `charged_minor`: all sums taken."""
+    """A placed order. `charged_minor`: all sums taken."""
 
     concluded_at: Instant
-    channel: Literal["web", "phone_outbound", "phone_inbound"] = "web"
     signed_on_durable_medium: bool = False
     acknowledged_at: Instant | None = None
     confirmation: Confirmation = Confirmation()

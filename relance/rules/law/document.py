@@ -31,6 +31,7 @@ class Document(Fact, frozen=True, kw_only=True):
     at: Instant
     language: Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$")] = "fr"
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "FR"
+    channel: Literal["web", "phone_outbound", "phone_inbound"] = "web"  # how the consumer accepts
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
     trader: Trader
     legal: Legal

@@ -66,6 +66,7 @@ class Payment(Fact, frozen=True, kw_only=True):
 
     announced: tuple[str, ...] = ()
     announced_at: Literal["cart", "later", "never"] = "never"
+    express_before_recap: bool = False  # a wallet's button that orders before the recap
     means: tuple[Means, ...] = ()
     chosen: str = ""
     card_fields: Literal["psp_redirect", "psp_iframe", "own_page", "none"] = "psp_redirect"

@@ -55,8 +55,10 @@ class Trader(Fact, frozen=True, kw_only=True):
     phone: str = ""
     email: str = ""
     registration: str = ""
-    capital: str = ""
+    form: Literal["company", "individual"] = "company"
+    capital: str = ""  # a company's
     vat_number: str = ""
+    vat_franchise: bool = False  # has no tax number because it charges no tax
     publication_director: str = ""
     complaints: str = ""
     host: Host = Host()

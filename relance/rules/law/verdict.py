@@ -36,13 +36,15 @@ def check(document: Document, book: Book, on: date | None = None) -> Verdict:
     """What `document` breaks under the law of `on` (default: the Paris date of the document).
 
     Rules that apply by the contract's date are those of the day of conclusion once the contract is concluded; all
-    others, and all rules before the conclusion, are those of `on`.
+    others, and all rules before the conclusion, are those of `on`. A document that holds acts is at the stage `order`,
+    whatever it says.
     """
     day = on if on is not None else document.at.astimezone(PARIS).date()
     contract_day = document.contract_on or day
     blockers: list[Finding] = []
     warnings: list[Finding] = []
-    stage = STAGES[document.stage]
+    acted = document.order is not None or document.attempts or document.refunds
+    stage = STAGES["order" if acted else document.stage]
     for rule, meaning in _enforced(book, contract_day, day):
         if meaning.stage > stage:
             continue

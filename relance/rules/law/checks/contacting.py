@@ -43,12 +43,12 @@ def telephone(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]
         yield Fault("order.confirmation.phone_ban", "the confirmation lacks the sentence on sales calls")
 
 
-@meaning("E13", "order")
+@meaning("E13")
 def outbound_calls(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Nobody is bound by a call of the trader."""
-    order = document.order
-    if order is not None and order.channel == "phone_outbound" and not order.signed_on_durable_medium:
-        yield Fault("order.channel", "an order by a call of the trader binds only once signed on a durable medium")
+    signed = document.order is not None and document.order.signed_on_durable_medium
+    if document.channel == "phone_outbound" and not signed:
+        yield Fault("channel", "an order by a call of the trader binds only once signed on a durable medium")
 
 
 @meaning("E25")

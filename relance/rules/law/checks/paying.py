@@ -125,6 +125,8 @@ def credit(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     days = rule.parameters["days_large" if large else "days"]
     for place, means in enumerate(document.payment.means if document.payment is not None else ()):
         path = f"payment.means.{place}"
+        if means.kind in {"instalments", "deferred"} and not means.lender:
+            yield Fault(f"{path}.lender", f"nothing says who defers the payment of {means.id}")
         if means.lender == "third_party" and not means.lender_hosted:
             yield Fault(f"{path}.lender_hosted", f"{means.id} is regulated credit outside the lender's own flow")
         if means.lender == "supplier":

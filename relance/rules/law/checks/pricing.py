@@ -238,7 +238,7 @@ def books(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     if not lines or recap is None:
         return
     mode = next((mode for mode in delivery.modes if mode.id == delivery.chosen), None) if delivery is not None else None
-    if mode is not None and not mode.pick_up:
+    if mode is None or not mode.pick_up:
         worth = sum(line.amount_minor for _, line in lines)
         least = rule.parameters["fee_minor"] if worth < rule.parameters["below_minor"] else 1
         if (recap.delivery_minor or 0) < least:

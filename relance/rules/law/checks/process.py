@@ -31,6 +31,8 @@ def reminder(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     for name in wanted:
         if name not in recap.near_button:
             yield Fault("recap.near_button", f"{name.replace('_', ' ')} does not stand beside the order button")
+    if document.payment is not None and document.payment.express_before_recap:
+        yield Fault("payment.express_before_recap", "a wallet's button orders before the recap")
     if recap.pages_before_button:
         yield Fault("recap.pages_before_button", "a page stands between the recap and the order button")
 

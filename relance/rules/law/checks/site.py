@@ -25,15 +25,19 @@ def _missing(document: Document, *names: str) -> Iterator[Fault]:
 @meaning("G01", "shop")
 def legal_notices(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Publisher and host."""
-    identity = ("name", "address", "phone", "registration", "capital", "publication_director")
-    host = ("host.name", "host.address", "host.phone")
-    yield from _missing(document, *(f"trader.{name}" for name in (*identity, *host)))
+    names = ["name", "address", "phone", "registration", "publication_director"]
+    names += ["host.name", "host.address", "host.phone"]
+    if document.trader.form == "company":
+        names.append("capital")
+    yield from _missing(document, *(f"trader.{name}" for name in names))
 
 
 @meaning("G02", "shop")
 def electronic_trader(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """Identity, registration and tax number."""
-    names = ("name", "address", "email", "phone", "registration", "vat_number")
+    names = ["name", "address", "email", "phone", "registration"]
+    if not document.trader.vat_franchise:
+        names.append("vat_number")
     yield from _missing(document, *(f"trader.{name}" for name in names))
 
 
@@ -126,8 +130,8 @@ def invoice(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
 @meaning("G11", "cart")
 def destination_vat(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """VAT of the destination above the threshold."""
-    trader = document.trader
-    if document.country != "FR" and trader.eu_sales_minor > rule.parameters["sales_minor"] and not trader.oss:
+    trader, elsewhere = document.trader, document.country in rule.parameters["destinations"]
+    if elsewhere and trader.eu_sales_minor > rule.parameters["sales_minor"] and not trader.oss:
         yield Fault("trader.oss", f"VAT of {document.country} is due and not in the price")
 
 
