@@ -16,6 +16,7 @@ from relance.rules.law.verdict import explain
 BOOK = default_book()
 SHARED = Path(__file__).parents[3] / "shared" / "reference"
 PARTS = {"A": 32, "B": 27, "C": 11, "D": 20, "E": 30, "F": 12, "G": 17}
+LOWERED = {"A03", "A22", "A23", "A28", "D18", "A29"}  # section K of the catalogue
 RULE = """\
 - id: A01
   version: 1
@@ -46,6 +47,24 @@ def test_every_id_of_the_catalogue_is_in_the_book() -> None:
 def test_the_catalogue_has_no_id_that_the_book_lacks() -> None:
     rows = set(re.findall(r"^\| ([A-G]\d\d) \|", (SHARED / "law.md").read_text(), flags=re.MULTILINE))
     assert rows == {rule.id for rule in BOOK.all()}
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="../shared is not beside this checkout")
+def test_what_concerns_the_checkout_and_was_read_is_enforced() -> None:
+    """Rows read in a text or a source (V1, V2) block, those with U or K alone warn, what concerns others is out."""
+    concerns = {"catalog", "pricing", "checkout", "payment", "order", "evidence", "legal"}
+    computed = {"B01", "B03", "B13", "B16", "B25", "C09"}  # the withdrawal service's, and answered here already
+    noticed = {"E26"}  # the notice at the e-mail field
+    for row in re.findall(r"^\| [A-G]\d\d \|.*$", (SHARED / "law.md").read_text(), flags=re.MULTILINE):
+        id_, *_, services, _, evidence = (cell.strip() for cell in row.strip("|").split("|"))
+        severity = BOOK.versions(id_)[-1].severity
+        if id_ in LOWERED:
+            assert severity == "warn", id_
+        elif concerns & set(re.findall(r"[a-z]+", services)) or id_ in computed | noticed:
+            read = re.search("V1|V2", evidence) or id_ in noticed
+            assert severity == ("block" if read else "warn"), id_
+        else:
+            assert severity == "out", id_
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="../shared is not beside this checkout")
@@ -89,8 +108,7 @@ def test_where_the_law_changes_both_versions_stand() -> None:
 
 
 def test_section_k_warns_and_what_is_out_says_why() -> None:
-    lowered = {"A03", "A22", "A23", "A28", "D18", "A29"}
-    assert {rule.severity for rule in BOOK.all() if rule.id in lowered} == {"warn"}
+    assert {rule.severity for rule in BOOK.all() if rule.id in LOWERED} == {"warn"}
     assert all(re.match(r"(belongs to \w+, a later part|not law)", rule.reason)
                for rule in BOOK.all() if rule.severity == "out")  # fmt: skip
 
