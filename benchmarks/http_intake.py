@@ -21,7 +21,9 @@ from relance.events.shops import Key
 __all__ = ["http_intake"]
 
 _KEY: Final = "sk_bench_only-for-the-loopback"
-_CONNECTIONS: Final = 32
+_CONNECTIONS: Final = (
+    1_024  # an answer waits for its batch and for Kafka: with few connections these waits are the limit
+)
 _SINGLE_RATE: Final = 5_000
 _READY_LIMIT_S: Final = 300.0
 

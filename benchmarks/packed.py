@@ -43,10 +43,10 @@ EIGHT_WINDOWS: Final = Definitions(
 Ints = npt.NDArray[np.int64]
 
 
-def fill(kafka: str, *, sessions: int, events: int, partitions: int, seed: int) -> None:
-    """Write one event for each of `sessions` visitors in random order, then `events` events of random ones of them."""
-    rng = np.random.default_rng(seed)
-    visitors = np.frombuffer(rng.bytes(16 * sessions), dtype="S16")
+def fill(kafka: str, *, sessions: int, events: int | None, partitions: int, seed: int) -> None:
+    """Write one event for each of `sessions` visitors in random order, or `events` events of random ones of them."""
+    visitors = np.frombuffer(np.random.default_rng(seed).bytes(16 * sessions), dtype="S16")
+    rng = np.random.default_rng([seed, events or 0])
     place = np.arange(sessions) % partitions  # the session service takes what its partition holds
     producer = Producer(
         {
@@ -54,11 +54,10 @@ def fill(kafka: str, *, sessions: int, events: int, partitions: int, seed: int) 
             "message.max.bytes": BATCHES.max_message_bytes, "queue.buffering.max.kbytes": 262_144,
         }
     )  # fmt: skip
-    number = 0
+    number = 0 if events is None else sessions  # events' ids
     for partition in range(partitions):
         own = np.flatnonzero(place == partition)
-        order = [rng.permutation(own), rng.choice(own, size=events * len(own) // sessions)]
-        chosen = np.concatenate(order)
+        chosen = rng.permutation(own) if events is None else rng.choice(own, size=events * len(own) // sessions)
         for first in range(0, len(chosen), ROWS):
             rows = chosen[first : first + ROWS]
             producer.produce(BATCHES.name, value=_batch(rng, visitors[rows], number), partition=partition)

@@ -49,12 +49,15 @@ def session_alone(
     fresh_topics(cluster)
     write_shop(cluster.kafka, EIGHT_WINDOWS)
     idle_bytes = _idle(cluster, directory)
-    told(f"filling {BATCHES.name}: {sessions:,} sessions, {events:,} events on them")
+    told(f"opening {sessions:,} sessions")
+    fill(cluster.kafka, sessions=sessions, events=None, partitions=BATCHES.partitions, seed=1)
+    _open(cluster, directory, sessions)
+    told(f"filling {BATCHES.name} with {events:,} events on them")
     fill(cluster.kafka, sessions=sessions, events=events, partitions=BATCHES.partitions, seed=1)
     told(f"session service alone, {sessions:,} live sessions")
     service = _start(cluster, directory)
     try:
-        samples = _drain(service, sessions, sessions + events)
+        samples = _drain(service, sessions, events)
         measures = _measures(samples, sessions, idle_bytes)
         if with_restore:
             told("waiting for a whole round of checkpoints, then kill -9")
@@ -85,6 +88,24 @@ def _idle(cluster: Cluster, directory: Path) -> int:
         return service.tree.sample()[1]
     finally:
         service.tree.stop(30.0)
+
+
+def _open(cluster: Cluster, directory: Path, sessions: int) -> None:
+    """Let the service open all sessions and save them for the first time; it then hands over to the one that is
+    measured, which so does what a service does in the long run.
+    """
+    service = _start(cluster, directory)
+    try:
+        service.wait(
+            lambda: (
+                service.metrics().get("relance_session_open_sessions") == sessions
+                and len(service.series().get("relance_session_checkpoint_age_seconds", [])) == BATCHES.partitions
+            ),
+            _DRAIN_LIMIT_S,
+            "full and saved",
+        )
+    finally:
+        service.tree.stop(60.0)
 
 
 def _sample(service: LiveService, began: float) -> _Sample | None:

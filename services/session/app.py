@@ -41,8 +41,10 @@ __all__ = ["main"]
 
 _HEARTBEAT_LIMIT_S: Final = 30.0  # a restore of many millions of sessions holds the loop for a while
 _ASK_LIMIT_S: Final = 15.0
+_LIBC: Final = ctypes.CDLL(None)  # other C libraries lack what glibc has
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h
 _LARGE_BLOCK_BYTES: Final = 2_097_152
+_TRIM_S: Final = 30.0
 _GC_THRESHOLD: Final = 20_000  # objects; little here is cyclic
 _SERVICE: Final = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
 
@@ -66,9 +68,15 @@ def _return_large_blocks() -> None:
     """Let glibc give memory of larger blocks back when it is freed. By itself it soon stops to, after the first large
     ones: tables that were replaced by larger ones then stay resident, in pieces, for as long as the process lives.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
+
+
+async def _return_small_blocks() -> None:
+    """From time to time give back what a restore or a burst of records has left free."""
+    while hasattr(_LIBC, "malloc_trim"):
+        await asyncio.sleep(_TRIM_S)
+        await asyncio.to_thread(_LIBC.malloc_trim, 0)
 
 
 class _Service:
@@ -114,10 +122,12 @@ class _Service:
         exposition.start()
         await server.start()
         beating = asyncio.create_task(self._beat(health))
+        trimming = asyncio.create_task(_return_small_blocks())
         self._log.info("listening", grpc=port, metrics=exposition.port, partitions=partitions)
         draining = asyncio.create_task(self._drain(stop))
         code = await harness.run(stop)
         beating.cancel()
+        trimming.cancel()
         draining.cancel()
         feed.close()
         self._shops.close()
