@@ -172,7 +172,6 @@ def coverage(
         by_severity = {name: sum(entry.rule.severity == name for entry in entries) for name in COLOURS}
         OUT.print(f"{len(entries)} rules: " + ", ".join(f"{count} {name}" for name, count in by_severity.items()))
     gaps = [entry.rule.id for entry in entries if entry.gap]
-    OUT.print(f"{len(entries)} rules: " + ", ".join(f"{count} {name}" for name, count in by_severity.items()))
     if gaps:
         NOTES.print(f"[bold red]gap[/]: {', '.join(gaps)}")
         raise typer.Exit(1)

@@ -60,13 +60,13 @@ def test_every_finding_names_rule_version_article_and_field() -> None:
 
 
 def test_a_rule_that_comes_into_force_needs_no_code() -> None:
-    def wording_free(day: date) -> set[str]:
+    def blocked_on(day: date) -> set[str]:
         case = next(case for case in CASES if case.rule == "G16" and "large firm" in case.title)
         document, _ = run(case, BASES, BOOK)
         return {finding.rule for finding in check(document, BOOK, day).blockers}
 
-    assert "G16" not in wording_free(date(2026, 8, 31))
-    assert "G16" in wording_free(date(2026, 9, 1))
+    assert "G16" not in blocked_on(date(2026, 8, 31))
+    assert "G16" in blocked_on(date(2026, 9, 1))
 
 
 def test_the_date_of_the_contract_decides_what_it_must_hold() -> None:

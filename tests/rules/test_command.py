@@ -89,6 +89,17 @@ def test_check_on_a_day_to_come_shows_what_will_block(
     assert "G16" in capsys.readouterr().out
 
 
+def test_coverage_of_one_rule_shows_its_cases_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "coverage", "a04") == 0
+    shown = capsys.readouterr().out
+    assert "passes: The button carries the words of the law." in shown
+    assert 'fails: The button says "Valider".' in shown
+    assert run(monkeypatch, "coverage", "Z1") == 2
+    assert "there is no rule 'Z1'" in capsys.readouterr().err
+
+
 def test_coverage_is_whole_and_a_gap_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
