@@ -57,7 +57,7 @@ def producer_config(bootstrap: str, queue_bytes_max: int) -> dict[str, Any]:
         "acks": "all",
         "linger.ms": 1,  # the batcher has waited already
         "batch.size": 1_000_000,
-        "compression.type": "none",  # see docs/benchmarks.md: it costs more CPU than the loopback and disks give back
+        "compression.type": "none",  # docs/benchmarks.md, "Not compressed"
         "message.max.bytes": BATCHES.max_message_bytes,
         "delivery.timeout.ms": 30_000,
         "partitioner": "murmur2_random",
