@@ -26,7 +26,7 @@ class HarnessSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     round_s: float = 60.0  # in which each bucket is saved once: how much is replayed at most
     hand_over_s: float = 5.0  # at most this long for the last save before a partition goes; the rest is replayed
-    tick_ms: int = 20  # at least this long between two ticks of a partition
+    tick_ms: int = 40  # at least this long between two ticks of a partition: each costs a record, there and back
     idle_tick_ms: int = 1_000  # nothing came for so long: ask for the time
     watchdog_s: float = 60.0  # records wait and none is applied for so long: the process ends
     hole_limit_s: float = 5.0  # a later record came, and the next one has not come for so long: the process ends
