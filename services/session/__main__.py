@@ -1,5 +1,9 @@
 """`python -m services.session`."""
 
-from services.session.app import main
+import gc
+
+gc.disable()  # until all is imported and compiled: to look through it again and again would be a tenth of the start
+
+from services.session.app import main  # noqa: E402
 
 main()

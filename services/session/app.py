@@ -100,6 +100,7 @@ class _Service:
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked through again
         gc.set_threshold(_GC_THRESHOLD, 20, 50)
+        gc.enable()
         partitions = await asyncio.to_thread(_partitions, settings.kafka)
         self._shops.start()
         server = grpc.aio.server(maximum_concurrent_rpcs=settings.grpc_calls_max)
