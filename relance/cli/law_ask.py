@@ -1,10 +1,17 @@
 """`relance law ask`: questions of law on standard input, one JSON object a line; answers on standard output."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
 import typer
+
+from relance.kernel.errors import NotNow
 
 __all__ = ["register"]
 
 LINE_BYTES_MAX = 4_000_000  # longer than any question; beyond it the rest of the line is passed over
+PATIENCE_S = 15.0  # for one answer of a server: longer than the server's own
 
 
 def register(group: typer.Typer) -> None:
@@ -12,12 +19,29 @@ def register(group: typer.Typer) -> None:
     group.command(name="ask")(ask)
 
 
-def ask() -> None:
+def ask(
+    server: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Let a checkout service answer (its gRPC), not this program.")
+    ] = "",
+) -> None:
     """Answer questions of law: one JSON object a line on standard input, one answer a line on standard output.
 
     An ill-formed line gets an error with the field that is wrong; the others are still answered.
     """
     import sys
+
+    output = sys.stdout.buffer
+    with _of_server(server) if server else _of_this_book() as answer:
+        while line := sys.stdin.buffer.readline(LINE_BYTES_MAX):
+            if not line.endswith(b"\n") and len(line) == LINE_BYTES_MAX:
+                while (rest := sys.stdin.buffer.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
+                    pass
+            output.write(answer(line) + b"\n")
+            output.flush()
+
+
+@contextmanager
+def _of_this_book() -> Iterator[Callable[[bytes], bytes]]:
     from datetime import UTC, datetime
 
     from relance.rules.law.book import default_book
@@ -25,10 +49,23 @@ def ask() -> None:
     from relance.rules.law.questions import answer_line
 
     book = default_book()
-    output = sys.stdout.buffer
-    while line := sys.stdin.buffer.readline(LINE_BYTES_MAX):
-        if not line.endswith(b"\n") and len(line) == LINE_BYTES_MAX:
-            while (rest := sys.stdin.buffer.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
-                pass
-        output.write(answer_line(line, book, paris_date(datetime.now(UTC))) + b"\n")
-        output.flush()
+    yield lambda line: answer_line(line, book, paris_date(datetime.now(UTC)))
+
+
+@contextmanager
+def _of_server(address: str) -> Iterator[Callable[[bytes], bytes]]:
+    """Asks `LawService.Ask` at `address`. What it yields raises NotNow when there is no answer."""
+    import grpc
+
+    from relance.rpc.checkout.v1 import law_pb2, law_pb2_grpc
+
+    with grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)]) as channel:
+        stub: Any = law_pb2_grpc.LawServiceStub(channel)
+
+        def answer(line: bytes) -> bytes:
+            try:
+                return bytes(stub.Ask(law_pb2.AskRequest(question=line), timeout=PATIENCE_S).answer)
+            except grpc.RpcError as error:
+                raise NotNow(f"{address}: {error.details() or error.code().name}") from None
+
+        yield answer

@@ -23,7 +23,7 @@ from relance.rules.law.renewal import NoticeTerms, notice_window
 from relance.rules.law.terms import Unanswerable, parameters
 from relance.rules.law.totals import Coupon, Delivery, totals
 
-__all__ = ["answer", "answer_line"]
+__all__ = ["KINDS", "answer", "answer_line"]
 
 _ARTICLE: Final = re.compile(r"[LRD]\d[\d-]*\b")
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
@@ -318,3 +318,4 @@ _ASKED: Final[Mapping[type[asks.Asked], tuple[str | None, Callable[[Any, Book, d
     asks.RenewalWindow: ("refusal_until", _renewal),
     asks.TotalsOf: (None, _totals),
 }
+KINDS: Final = tuple(str(kind.__struct_config__.tag) for kind in _ASKED)  # what `ask` may be

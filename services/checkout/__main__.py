@@ -1,0 +1,5 @@
+"""`python -m services.checkout`."""
+
+from services.checkout.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""What checkout answers: gRPC about the law."""

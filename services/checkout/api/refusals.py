@@ -1,0 +1,51 @@
+"""How a call ends with another status than OK, and what its caller is told."""
+
+from typing import Any, Final, NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ResourceInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+__all__ = ["Refused", "abort", "invalid", "no_rule"]
+
+TEXT_MAX: Final = 240  # letters of what a caller is told: it travels in headers, which clients bound to 8 kB in all
+
+
+class Refused(Exception):  # noqa: N818 - how a call ends, told to the caller
+    """A call that ends with `code`; `details` are messages of google.rpc."""
+
+    def __init__(self, code: grpc.StatusCode, text: str, *details: Message) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = _cut(text)
+        self.details = details
+
+
+def invalid(field: str, reason: str) -> Refused:
+    """INVALID_ARGUMENT; `field` is the path of what is wrong in the request."""
+    violation = BadRequest.FieldViolation(field=_cut(field), description=_cut(reason))
+    text = f"{field}: {reason}" if field else reason
+    return Refused(grpc.StatusCode.INVALID_ARGUMENT, text, BadRequest(field_violations=[violation]))
+
+
+def no_rule(id: str, reason: str) -> Refused:  # noqa: A002 - the word of the domain
+    """NOT_FOUND: there is no such rule, or not on that day; `reason` says when."""
+    named = ResourceInfo(resource_type="rule", resource_name=_cut(id), description=_cut(reason))
+    return Refused(grpc.StatusCode.NOT_FOUND, reason, named)
+
+
+async def abort(context: Any, refused: Refused) -> NoReturn:
+    """End the call, with what went wrong also as google.rpc.Status details."""
+    status = Status(code=refused.code.value[0], message=refused.text)
+    for detail in refused.details:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    await context.abort(refused.code, refused.text, (("grpc-status-details-bin", status.SerializeToString()),))
+    raise AssertionError("abort returns by raising")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_MAX else f"{text[: TEXT_MAX - 1]}…"
