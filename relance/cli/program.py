@@ -13,6 +13,7 @@ from relance.cli import (
     convert,
     dead_letters,
     demo,
+    evidence,
     kafka,
     law,
     log,
@@ -46,8 +47,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     # What a command needs it imports when it runs; so this costs little.
-    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, law, simulate, dead_letters, replay,
-                   convert, demo, bench):  # fmt: skip
+    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, law, evidence, simulate,
+                   dead_letters, replay, convert, demo, bench):  # fmt: skip
         module.register(program)
     return program
 

@@ -1,0 +1,109 @@
+"""`relance evidence`: the evidence of an order in a file, shown and verified without any database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relance.cli.console import OUT
+from relance.kernel.errors import InputError
+
+if TYPE_CHECKING:
+    from relance.evidence.examination import Examination
+
+__all__ = ["register"]
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A file of evidence, as a court was given it.")]
+
+
+def register(program: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Evidence of orders: what was shown, chosen and accepted.")
+    group.command()(verify)
+    group.command()(show)
+    program.add_typer(group, name="evidence")
+
+
+def verify(
+    file: File,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="The public key (PEM, Ed25519) that signed the first checkpoint.", metavar="PEM"),
+    ] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="The log of checkpoints, kept outside the database.", metavar="LOG")
+    ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(help="A hash printed in a confirmation; may be repeated.", metavar="HASH"),
+    ] = None,
+) -> None:
+    """Find what was changed in a file of evidence. Exit code 1 when something was."""
+    from relance.custody.checkpoint_file import read_lines
+    from relance.evidence.checkpoints import key_from_pem
+    from relance.evidence.examination import examine
+
+    heads = [_hash(text) for text in head or ()]
+    log = read_lines(_bytes(checkpoints)) if checkpoints is not None else None
+    result = examine(_bytes(file), key_from_pem(_bytes(key)) if key is not None else None, log, heads)
+    for finding in result.verification.findings:
+        OUT.print(f"{finding.kind}: {finding.place}: {finding.reason}", markup=False)
+    _sum_up(result, beside_log=log is not None)
+    if not result.verification.holds:
+        raise typer.Exit(1)
+
+
+def _sum_up(result: "Examination", *, beside_log: bool) -> None:
+    verification, dossier = result.verification, result.dossier
+    if dossier is None:
+        return
+    sealed = verification.entries - verification.unsealed
+    OUT.print(
+        f"order {dossier.shop}/{dossier.order}: {verification.entries} entries, {sealed} of them sealed by "
+        f"{verification.checkpoints} checkpoints; head {dossier.head}",
+        markup=False,
+    )
+    for name in result.keys:
+        OUT.print(f"key {name}", markup=False)
+    if not result.pinned:
+        OUT.print("the file vouches for its own key: compare it with the one that was published, or give --key")
+    if not beside_log:
+        OUT.print("without --checkpoints, later entries and checkpoints that were left out cannot be found")
+    OUT.print("verified: nothing was changed" if verification.holds else f"{len(verification.findings)} findings")
+
+
+def show(file: File) -> None:
+    """List the acts in a file of evidence: when, what, under which rule and article. Verifies nothing."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from relance.evidence.examination import read
+    from relance.evidence.page import paris_time
+
+    dossier = read(_bytes(file))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("entry", "Paris time", "act", "what", "by", "rule", "article", "hash"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"entry", "Paris time", "hash"})
+    from relance.evidence.entries import digest
+
+    for entry, data in dossier.read():
+        rules = "\n".join(f"{rule.id} v{rule.version}" for rule in entry.rules)
+        articles = "\n".join(rule.article for rule in entry.rules)
+        cells = (str(entry.seq), paris_time(entry.at_ms), entry.act, entry.what, entry.by, rules, articles)
+        table.add_row(*(escape(cell) for cell in cells), digest(data)[:16])
+    OUT.print(table)
+    OUT.print(f"order {dossier.shop}/{dossier.order}, head {dossier.head}", markup=False)
+
+
+def _hash(text: str) -> str:
+    hash_ = "".join(text.split()).lower()
+    if len(hash_) != 64 or set(hash_) - set("0123456789abcdef"):
+        raise InputError(f"--head is a hash of 64 hexadecimal digits, not {text[:80]!r}")
+    return hash_
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
