@@ -110,6 +110,15 @@ async def test_a_large_question_is_answered_while_others_are(stub: Any) -> None:
     assert answers == [answer_line(question, default_book(), TODAY) for question in [large, large, *LINES]]
 
 
+async def test_the_longest_history_is_answered_in_time(stub: Any) -> None:
+    """10,000 purchases without an objection offered: each sale is held against each collection of the contact."""
+    history = [{"event": "purchase", "at": f"2026-01-{1 + number % 28:02}T10:00:00Z"} for number in range(10_000)]
+    question = {"ask": "consent.derive", "contact_history": history, "channel": "email", "purpose": "similar_goods",
+                "at": "2026-05-01T10:00:00Z"}  # fmt: skip
+    answer = (await stub.Ask(pb.AskRequest(question=json.dumps(question).encode()), timeout=9)).answer
+    assert json.loads(answer)["result"] == {"allowed": False, "basis": None, "rule": "E02"}
+
+
 def test_the_command_lets_the_service_answer(service: Service, relance: Callable[..., Completed]) -> None:
     text = b"\n".join([*LINES, b"nonsense", b""]).decode()
     near = relance("law", "ask", stdin=text)

@@ -254,16 +254,14 @@ def _similar_goods(asked: _Asked) -> Basis:
     similar = [sale for sale in sales if sale.similar or (sale.similar is None and asked.purpose == "similar_goods")]
     if not similar:
         return _none("E02", "no consent, and what was bought is not known to be similar to what is offered")
-    collected = list(asked.of("sale", "capture"))
+    offered = [
+        said.at.at
+        for said in asked.of("sale", "capture")
+        if (said.objection_offered or _word(said.event) == "objection.offered")
+        and _concerns(said, asked.channel) is not False
+    ]
     for sale in reversed(similar):
-        offered = [
-            said
-            for said in collected
-            if (said.objection_offered or _word(said.event) == "objection.offered")
-            and said.at.at <= sale.at.at
-            and _concerns(said, asked.channel) is not False
-        ]
-        if offered:
+        if offered and offered[0] <= sale.at.at:  # the history is sorted by time
             why = "bought here, objection offered and not made, similar goods"
             return Basis(allowed=True, basis="similar_goods", rule="E02", reason=why, since=sale.at.at)
     return _none("E02", "no consent, and no objection was offered when the contact was collected")
