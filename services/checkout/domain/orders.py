@@ -1,0 +1,242 @@
+"""An order and what can be done to it: plain data, and the sums that follow from it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from relance.events.envelope import Item
+from relance.rules.law.delivery import Resolution
+from services.checkout.domain.attempts import SECURED, Attempt, News, Patience
+from services.checkout.domain.events import Aggregate
+from services.checkout.domain.refunds import Cause, Redirect, Refund, RefundNews, Retry
+from services.checkout.domain.tenders import BY_PROVIDER, Tender
+
+__all__ = [
+    "ENDED",
+    "Act",
+    "Cancel",
+    "CancelAttempt",
+    "ClockMoved",
+    "Close",
+    "Deliver",
+    "GiveBack",
+    "Order",
+    "OrderLine",
+    "OrderTerms",
+    "Parcel",
+    "Prepare",
+    "Received",
+    "Resolve",
+    "Ship",
+    "StartAttempt",
+    "State",
+    "Withdraw",
+    "items",
+    "kept_minor",
+    "left_minor",
+    "owed_minor",
+]  # fmt: skip
+
+State = Literal[
+    "placed", "confirmed", "preparing", "shipped", "delivered", "closed", "lapsed", "cancelled", "resolved",
+]  # fmt: skip
+ENDED: Final = frozenset({"lapsed", "cancelled", "resolved"})
+
+
+class OrderTerms(msgspec.Struct, frozen=True):
+    """What the shop's printed terms say of time. `concluded`: by the click, or by the payment."""
+
+    lapse_hours: int = 24
+    patience: Patience = Patience()
+    attempts_max: int = 10
+    concluded: Literal["order_placed", "payment_secured"] = "order_placed"
+
+
+class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
+    """`net_minor`: the whole line after discounts. `shipped`, `received`, `withdrawn`: units."""
+
+    id: str
+    product_id: str
+    name: str
+    quantity: int
+    unit_minor: int
+    net_minor: int
+    shipped: int = 0
+    received: int = 0
+    withdrawn: int = 0
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """Units by line. A deposit at a relay or in a locker is no receipt."""
+
+    id: str
+    units: dict[str, int]
+    shipped_at: datetime
+    carrier: str = ""
+    tracking_url: str = ""
+    deposited_at: datetime | None = None
+    received_at: datetime | None = None
+    received_by: str = ""
+
+
+class Order(Aggregate, frozen=True, kw_only=True):
+    """`deadline`: when it lapses unless payment is secured; `lapsing`: the provider was told to let go.
+
+    `awaited_until`: when an accepted offline means must have been paid. Always: lines + delivery = total = tenders.
+    """
+
+    checkout_id: str
+    recap_hash: str
+    state: State = "placed"
+    terms: OrderTerms = OrderTerms()
+    currency: str = "EUR"
+    total_minor: int
+    delivery_minor: int
+    discount_minor: int = 0
+    lines: tuple[OrderLine, ...]
+    tenders: tuple[Tender, ...]
+    attempts: tuple[Attempt, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    parcels: tuple[Parcel, ...] = ()
+    placed_at: datetime
+    deadline: datetime
+    awaited_until: datetime | None = None
+    confirmed_at: datetime | None = None
+    paid_at: datetime | None = None
+    completed: bool = False
+    lapsing: bool = False
+
+    @property
+    def concluded_at(self) -> datetime | None:
+        """When the contract was concluded, as the printed terms say; None before."""
+        return self.placed_at if self.terms.concluded == "order_placed" else self.confirmed_at
+
+    @property
+    def due(self) -> int | None:
+        """The place of the tender that is still to be paid, None when nothing is."""
+        return next((place for place, tender in enumerate(self.tenders) if tender.state == "due"), None)
+
+    @property
+    def live(self) -> Attempt | None:
+        """The one attempt that is under way."""
+        return next((attempt for attempt in self.attempts if attempt.live), None)
+
+
+class StartAttempt(msgspec.Struct, frozen=True, kw_only=True, tag="start_attempt"):
+    """Ask the provider for what is due. `means` may be another one of the provider's than at the click."""
+
+    means: str
+    psp: str
+
+
+class CancelAttempt(msgspec.Struct, frozen=True, kw_only=True, tag="cancel_attempt"):
+    """Give up an attempt for another means: it ends when the provider has proven it."""
+
+    attempt_id: str
+
+
+class ClockMoved(msgspec.Struct, frozen=True, kw_only=True, tag="pass_time"):
+    """Look at the clock: pages left open, deadlines."""
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True, tag="received"):
+    """Money of an offline means has arrived."""
+
+    amount_minor: int
+    received_at: datetime
+
+
+class GiveBack(msgspec.Struct, frozen=True, kw_only=True, tag="give_back"):
+    """Refund a sum, over the tenders. `key`: the request's own, so that a repeated one does nothing."""
+
+    key: str
+    amount_minor: int
+    cause: Cause
+
+
+class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag="prepare"):
+    """The goods are being made ready."""
+
+
+class Ship(msgspec.Struct, frozen=True, kw_only=True, tag="ship"):
+    """A parcel leaves."""
+
+    parcel_id: str
+    units: dict[str, int]
+    carrier: str = ""
+    tracking_url: str = ""
+
+
+class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="deliver"):
+    """A parcel arrives: with the consumer or whom he designated, or is deposited for him."""
+
+    parcel_id: str
+    received_by: Literal["consumer", "designated", "relay", "locker", "pick_up_shop"]
+
+
+class Close(msgspec.Struct, frozen=True, kw_only=True, tag="close"):
+    """Nothing more is expected of a delivered order."""
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
+    """Cancel before anything was shipped."""
+
+    reason: str
+
+
+class Resolve(msgspec.Struct, frozen=True, kw_only=True, tag="resolve"):
+    """The consumer ended the contract for want of delivery; what the law says of it comes with the act."""
+
+    found: Resolution
+
+
+class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="withdraw"):
+    """A statement of withdrawal, in any form. `units` by line; empty means all."""
+
+    stated_at: datetime
+    medium: str
+    units: dict[str, int] = {}
+
+
+Act = (
+    StartAttempt | CancelAttempt | News | ClockMoved | Received | GiveBack | RefundNews | Redirect | Retry
+    | Prepare | Ship | Deliver | Close | Cancel | Resolve | Withdraw
+)  # fmt: skip
+
+
+def kept_minor(order: Order) -> int:
+    """Money that is with the shop or its provider for this order: what came in less what went back."""
+    by_provider = sum(attempt.received_minor for attempt in order.attempts if attempt.state in SECURED)
+    others = sum(
+        tender.amount_minor for tender in order.tenders if tender.kind not in BY_PROVIDER and tender.state == "taken"
+    )
+    return by_provider + others - sum(refund.amount_minor for refund in order.refunds if refund.state == "succeeded")
+
+
+def owed_minor(order: Order) -> int:
+    """Refunds that were asked for and have not succeeded yet."""
+    return sum(refund.amount_minor for refund in order.refunds if refund.state != "succeeded")
+
+
+def left_minor(order: Order) -> tuple[int, ...]:
+    """What can still be given back of each tender: taken, and not refunded by a request of any state."""
+    return tuple(
+        tender.amount_minor - _asked(order, place) if tender.state == "taken" else 0
+        for place, tender in enumerate(order.tenders)
+    )
+
+
+def _asked(order: Order, place: int) -> int:
+    return sum(refund.amount_minor for refund in order.refunds if refund.tender == place and refund.cause != "surplus")
+
+
+def items(lines: Iterable[OrderLine], units: dict[str, int] | None = None) -> tuple[Item, ...]:
+    """Lines as events tell them: the units given, or all. A line's price is that of the unit before discounts."""
+    chosen = ((line, line.quantity if units is None else units.get(line.id, 0)) for line in lines)
+    return tuple(
+        Item(product_id=line.product_id, name=line.name, quantity=count, price_minor=line.unit_minor)
+        for line, count in chosen
+        if count
+    )

@@ -1,0 +1,176 @@
+"""What happens to the goods of an order: prepared, shipped, received; and its ends: cancelled, resolved, withdrawn."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from services.checkout.domain.events import Saying, moved
+from services.checkout.domain.orders import (
+    ENDED,
+    Cancel,
+    Close,
+    Deliver,
+    Order,
+    OrderLine,
+    Parcel,
+    Prepare,
+    Resolve,
+    Ship,
+    Withdraw,
+    items,
+)  # fmt: skip
+from services.checkout.domain.outcomes import Effect, Moved, Refusal, unchanged
+from services.checkout.domain.payments import unwind
+
+__all__ = ["cancel", "close", "deliver", "prepare", "resolve", "ship", "withdraw"]
+
+replace = msgspec.structs.replace
+
+
+def prepare(order: Order, _act: Prepare) -> Moved[Order] | Refusal:
+    """Goods are made ready once the payment is secured."""
+    if order.state == "preparing":
+        return unchanged(order)
+    if order.state != "confirmed":
+        return _wrong(order, "nothing is prepared before the payment is secured")
+    return moved(replace(order, state="preparing"), "preparing")
+
+
+def ship(order: Order, act: Ship, at: datetime) -> Moved[Order] | Refusal:
+    """A parcel leaves: of a paid order, with units that did not leave before and were not withdrawn."""
+    if any(parcel.id == act.parcel_id for parcel in order.parcels):
+        return unchanged(order)
+    if order.state not in {"confirmed", "preparing", "shipped"} or order.paid_at is None:
+        return _wrong(order, "nothing is shipped before it is paid")
+    if refused := _units(order, act.units, lambda line: max(0, line.quantity - line.shipped - line.withdrawn)):
+        return refused
+    if not any(act.units.values()):
+        return Refusal("units", "a parcel holds something")
+    lines = tuple(replace(line, shipped=line.shipped + act.units.get(line.id, 0)) for line in order.lines)
+    parcel = Parcel(
+        id=act.parcel_id, units=act.units, shipped_at=at, carrier=act.carrier, tracking_url=act.tracking_url
+    )
+    after = replace(order, state="shipped", lines=lines, parcels=(*order.parcels, parcel))
+    return moved(after, "shipped", [Saying("order.shipped", at, _of(order, parcel))])
+
+
+def deliver(order: Order, act: Deliver, at: datetime) -> Moved[Order] | Refusal:
+    """A parcel is received, or deposited, which is no receipt (L221-18 2°). The last receipt delivers the order."""
+    place = next((place for place, parcel in enumerate(order.parcels) if parcel.id == act.parcel_id), None)
+    if place is None:
+        return Refusal("parcel_id", "this order has no such parcel")
+    parcel = order.parcels[place]
+    received = act.received_by in {"consumer", "designated"}
+    if parcel.received_at is not None or (not received and parcel.deposited_at is not None):
+        return unchanged(order)
+    if not received:
+        return moved(_with_parcel(order, place, replace(parcel, deposited_at=at)), "deposited")
+    parcel = replace(parcel, received_at=at, received_by=act.received_by)
+    lines = tuple(replace(line, received=line.received + parcel.units.get(line.id, 0)) for line in order.lines)
+    after = replace(_with_parcel(order, place, parcel), lines=lines)
+    if after.state == "shipped" and _all_received(after):
+        after = replace(after, state="delivered")
+    return moved(after, "delivered", [Saying("order.delivered", at, _of(order, parcel))])
+
+
+def close(order: Order, _act: Close) -> Moved[Order] | Refusal:
+    """Nothing more is expected."""
+    if order.state == "closed":
+        return unchanged(order)
+    if order.state != "delivered":
+        return _wrong(order, "only a delivered order is closed")
+    return moved(replace(order, state="closed"), "closed")
+
+
+def cancel(order: Order, act: Cancel, at: datetime) -> Moved[Order] | Refusal:
+    """Before anything was shipped: all that was paid goes back."""
+    if order.state == "cancelled":
+        return unchanged(order)
+    if order.state not in {"placed", "confirmed", "preparing"}:
+        return _wrong(order, "goods that have left are withdrawn from, not cancelled")
+    after, effects = unwind(order, "cancelled", at)
+    return moved(replace(after, state="cancelled"), "cancelled", [_cancellation(order, act.reason, at)], effects)
+
+
+def resolve(order: Order, act: Resolve, at: datetime) -> Moved[Order] | Refusal:
+    """The contract ended for want of delivery (L216-6): nothing was received, and all goes back (L216-7)."""
+    if order.state == "resolved":
+        return unchanged(order)
+    if order.state in ENDED or any(line.received for line in order.lines):
+        return _wrong(order, "it was delivered or has ended before")
+    if not act.found.resolved:
+        return Refusal("resolution", act.found.reason, act.found.rule, "L216-6")
+    after, effects = unwind(order, "resolved", at)
+    return moved(replace(after, state="resolved"), "resolved", [_cancellation(order, "resolved", at)], effects)
+
+
+def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusal:
+    """A statement is recorded whatever its form; whether the right holds is decided after. When nothing has left and
+    all is withdrawn, the order ends at once and all goes back.
+    """
+    asked = act.units or {line.id: line.quantity - line.withdrawn for line in order.lines}
+    if refused := _units(order, asked, lambda line: line.quantity - line.withdrawn):
+        return refused
+    if order.state in ENDED or not any(asked.values()):
+        return unchanged(order)
+    lines = tuple(replace(line, withdrawn=line.withdrawn + asked.get(line.id, 0)) for line in order.lines)
+    fields = {
+        "order_id": str(order.id),
+        "stated_at": act.stated_at,
+        "medium": act.medium,
+        "items": items(order.lines, asked),
+    }
+    after, sayings = replace(order, lines=lines), [Saying("withdrawal.requested", at, fields)]
+    effects = [Effect("acknowledge_withdrawal")]
+    if not order.parcels and all(line.withdrawn == line.quantity for line in lines):
+        after, undone = unwind(after, "withdrawal", at)
+        return moved(
+            replace(after, state="cancelled"),
+            "withdrawn",
+            [*sayings, _cancellation(order, "withdrawal", at)],
+            [*effects, *undone],
+        )
+    if after.state == "shipped" and _all_received(after):
+        after = replace(after, state="delivered")
+    return moved(after, "withdrawn", sayings, effects)
+
+
+def _wrong(order: Order, reason: str) -> Refusal:
+    return Refusal("order.state", f"the order is {order.state}: {reason}")
+
+
+def _units(order: Order, units: dict[str, int], most: Callable[[OrderLine], int]) -> Refusal | None:
+    by_id = {line.id: line for line in order.lines}
+    for line_id, count in units.items():
+        line = by_id.get(line_id)
+        if line is None:
+            return Refusal(f"units.{line_id}", "this order has no such line")
+        if not 0 <= count <= most(line):
+            return Refusal(f"units.{line_id}", f"at most {most(line)} units")
+    return None
+
+
+def _all_received(order: Order) -> bool:
+    """Every unit is with the consumer, or was withdrawn before it left."""
+    return all(parcel.received_at is not None for parcel in order.parcels) and all(
+        line.shipped >= line.quantity - line.withdrawn for line in order.lines
+    )
+
+
+def _with_parcel(order: Order, place: int, parcel: Parcel) -> Order:
+    return replace(order, parcels=(*order.parcels[:place], parcel, *order.parcels[place + 1 :]))
+
+
+def _of(order: Order, parcel: Parcel) -> dict[str, object]:
+    return {
+        "order_id": str(order.id),
+        "parcel_id": parcel.id,
+        "carrier": parcel.carrier or None,
+        "tracking_url": parcel.tracking_url or None,
+        "items": items(order.lines, parcel.units),
+    }
+
+
+def _cancellation(order: Order, reason: str, at: datetime) -> Saying:
+    return Saying("order.cancelled", at, {"order_id": str(order.id), "reason": reason})

@@ -1,0 +1,95 @@
+"""Stock of a shop that lets us count it: reserved at the click, committed by the payment, released at the lapse.
+
+All or nothing; each act can be repeated. `version` is compared when a level is stored, so that of two that race one is
+told to look again.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from services.checkout.domain.outcomes import Refusal
+
+__all__ = ["Level", "commit", "outlived", "release", "reserve"]
+
+replace = msgspec.structs.replace
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Units kept for an order until an instant."""
+
+    quantity: int
+    until: datetime
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """`on_hand` units, of which those in `holds` (by order) are promised; `committed`: by order, to be shipped."""
+
+    sku: str
+    on_hand: int
+    holds: dict[str, Hold] = {}
+    committed: dict[str, int] = {}
+    version: int = 0
+
+    @property
+    def free(self) -> int:
+        """Units that can still be promised."""
+        kept = sum(hold.quantity for hold in self.holds.values()) + sum(self.committed.values())
+        return self.on_hand - kept
+
+
+def reserve(
+    levels: Mapping[str, Level], order_id: str, wanted: Mapping[str, int], until: datetime
+) -> tuple[Level, ...] | Refusal:
+    """The levels that change. Refused, with nothing reserved, when one sku has too few."""
+    changed: list[Level] = []
+    for sku, quantity in wanted.items():
+        level = levels.get(sku)
+        if level is None:
+            return Refusal(f"lines.{sku}", "is not for sale", "C08", "L121-4 5°, 6°")
+        if order_id in level.holds or order_id in level.committed:
+            continue
+        if level.free < quantity:
+            left = f"{level.free} left" if level.free > 0 else "sold out"
+            return Refusal(f"lines.{sku}", f"{left}, {quantity} wanted", "C08", "L121-4 5°, 6°")
+        holds = {**level.holds, order_id: Hold(quantity, until)}
+        changed.append(replace(level, holds=holds, version=level.version + 1))
+    return tuple(changed)
+
+
+def commit(levels: Mapping[str, Level], order_id: str) -> tuple[Level, ...]:
+    """The levels that change when the order is confirmed."""
+    return tuple(
+        replace(
+            level,
+            holds=_without(level.holds, order_id),
+            committed={**level.committed, order_id: level.holds[order_id].quantity},
+            version=level.version + 1,
+        )
+        for level in levels.values()
+        if order_id in level.holds
+    )
+
+
+def release(levels: Mapping[str, Level], order_id: str) -> tuple[Level, ...]:
+    """The levels that change when the order lapses or is cancelled."""
+    return tuple(
+        replace(
+            level,
+            holds=_without(level.holds, order_id),
+            committed={order: count for order, count in level.committed.items() if order != order_id},
+            version=level.version + 1,
+        )
+        for level in levels.values()
+        if order_id in level.holds or order_id in level.committed
+    )
+
+
+def outlived(level: Level, at: datetime) -> frozenset[str]:
+    """Orders whose hold has outlived its time: they are to be looked at, since only their lapse releases it."""
+    return frozenset(order for order, hold in level.holds.items() if hold.until <= at)
+
+
+def _without(holds: Mapping[str, Hold], order_id: str) -> dict[str, Hold]:
+    return {order: hold for order, hold in holds.items() if order != order_id}

@@ -1,0 +1,94 @@
+from datetime import date, timedelta
+
+from relance.rules.law.delivery import resolve
+from services.checkout.domain import lifecycle
+from services.checkout.domain.orders import (
+    Cancel,
+    Close,
+    Deliver,
+    Order,
+    Prepare,
+    Resolve,
+    Ship,
+    Withdraw,
+    kept_minor,
+    owed_minor,
+)  # fmt: skip
+from tests.unit.checkout.story import AT, LAW, after, data, news, paying, placed, refused, said
+
+
+def paid() -> Order:
+    order = paying(placed().state)
+    return after(order, news(order, "captured")).state
+
+
+def shipped(count: int = 2) -> Order:
+    return after(paid(), Prepare(), Ship(parcel_id="p1", units={"1": count}, carrier="La Poste")).state
+
+
+def test_parcels_leave_and_arrive_until_all_is_there() -> None:
+    order = shipped(1)
+    assert refused(lifecycle.step(order, Ship(parcel_id="p2", units={"1": 2}), AT)).field == "units.1"
+    order = after(order, Deliver(parcel_id="p1", received_by="consumer")).state
+    assert order.state == "shipped"
+    both = after(order, Ship(parcel_id="p2", units={"1": 1}), Deliver(parcel_id="p2", received_by="designated"))
+    assert (both.state.state, said(both)) == ("delivered", ["order.delivered"])
+    assert after(both.state, Close()).state.state == "closed"
+
+
+def test_a_parcel_is_told_once() -> None:
+    order = shipped()
+    assert after(order, Ship(parcel_id="p1", units={"1": 2})).transition == ""
+    there = after(order, Deliver(parcel_id="p1", received_by="consumer")).state
+    assert after(there, Deliver(parcel_id="p1", received_by="consumer")).transition == ""
+
+
+def test_a_deposit_is_no_receipt() -> None:
+    deposited = after(shipped(), Deliver(parcel_id="p1", received_by="relay"))
+    assert (deposited.state.state, said(deposited)) == ("shipped", [])
+    assert after(deposited.state, Deliver(parcel_id="p1", received_by="locker")).transition == ""
+    assert said(after(deposited.state, Deliver(parcel_id="p1", received_by="consumer"))) == ["order.delivered"]
+
+
+def test_nothing_is_made_ready_before_it_is_paid() -> None:
+    order = placed().state
+    for act in (Prepare(), Ship(parcel_id="p", units={"1": 1}), Close(), Deliver(parcel_id="p", received_by="relay")):
+        assert refused(lifecycle.step(order, act, AT)).reason
+
+
+def test_what_has_left_is_not_cancelled() -> None:
+    assert refused(lifecycle.step(shipped(), Cancel(reason="late"), AT)).field == "order.state"
+
+
+def test_a_withdrawal_by_line_is_recorded_and_acknowledged() -> None:
+    moved = after(shipped(), Withdraw(stated_at=AT, medium="letter", units={"1": 1}))
+    assert said(moved) == ["withdrawal.requested"]
+    assert [item["quantity"] for item in data(moved)["items"]] == [1]
+    assert {effect.kind for effect in moved.effects} == {"acknowledge_withdrawal"}
+    assert refused(lifecycle.step(moved.state, Withdraw(stated_at=AT, medium="web", units={"1": 2}), AT)).reason
+    assert refused(lifecycle.step(moved.state, Withdraw(stated_at=AT, medium="web", units={"9": 1}), AT)).reason
+
+
+def test_a_withdrawal_of_all_before_anything_left_ends_the_order() -> None:
+    moved = after(paid(), Withdraw(stated_at=AT, medium="web"))
+    assert (moved.state.state, said(moved)) == ("cancelled", ["withdrawal.requested", "order.cancelled"])
+    assert kept_minor(moved.state) == owed_minor(moved.state) == 10470
+    assert after(moved.state, Withdraw(stated_at=AT, medium="web")).transition == ""
+
+
+def test_what_was_withdrawn_is_not_waited_for() -> None:
+    order = after(shipped(1), Deliver(parcel_id="p1", received_by="consumer")).state
+    assert after(order, Withdraw(stated_at=AT, medium="web", units={"1": 1})).state.state == "delivered"
+
+
+def test_the_law_resolves_and_not_the_shop() -> None:
+    promised = AT.date() - timedelta(days=3)
+    early = resolve(promised, notice=None, essential=False, delivered_at=None, resolution_received_at=AT, law=LAW)
+    found = refused(lifecycle.step(paid(), Resolve(found=early), AT))
+    assert (found.rule, found.article) == ("C03", "L216-6")
+    held = resolve(
+        date(2026, 11, 1), notice=None, essential=True, delivered_at=None, resolution_received_at=AT, law=LAW
+    )
+    moved = after(paid(), Resolve(found=held))
+    assert (moved.state.state, owed_minor(moved.state)) == ("resolved", 10470)
+    assert after(moved.state, Resolve(found=held)).transition == ""
