@@ -88,7 +88,8 @@ def bundle(
     documents: Iterable[bytes] = (),
     opened: Iterable[Opened] = (),
 ) -> Dossier:
-    """The dossier of one order: its entries as stored, the log's lines, the documents' bytes, and what could be opened.
+    """The dossier of one order: its entries as stored, the log's lines (all, or those with its heads and the
+    handovers), the documents' bytes, and what could be opened.
 
     Documents and openings that no entry names are left out, so all that are at hand may be given. Raises InputError
     when there is no entry, or one is ill-formed.

@@ -23,6 +23,8 @@ STYLE: Final = (
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #666;padding:.5rem}"
     "[lang=en]{color:#444}table{border-collapse:collapse}th,td{border:1px solid #666;padding:.25rem .5rem;"
     "text-align:left;overflow-wrap:anywhere}"
+    "@media(max-width:40rem){dl{grid-template-columns:1fr}dd{margin:0 0 .5rem 1rem}"
+    "thead{display:none}tr,td{display:block}}@media print{a{color:inherit}}"
 )
 
 
@@ -56,6 +58,8 @@ def paris_time(at_ms: int) -> str:
 
 
 def _both(pair: Pair) -> str:
+    if pair[0] == pair[1]:
+        return escape(pair[0])
     return f'{escape(pair[0])} <span lang="en">/ {escape(pair[1])}</span>'
 
 

@@ -37,7 +37,7 @@ VAGUE_CLASSES = ("Manager", "Helper", "Helpers", "Impl", "Utils", "Util")
 VAGUE_PREFIXES = ("do_", "my_")
 HTTP_METHODS = {"do_GET", "do_HEAD", "do_POST", "do_PUT", "do_OPTIONS"}  # the names http.server wants
 
-PURE = ("relance/kernel/", "relance/events/", "relance/rules/")
+PURE = ("relance/kernel/", "relance/events/", "relance/evidence/", "relance/rules/")
 CLOCKS = {"now", "utcnow", "today", "uuid1", "uuid4", "perf_counter", "monotonic"}
 
 # In pieces, so that this file passes its own test.
