@@ -9,6 +9,10 @@ from relance.cli.console import OUT
 from relance.kernel.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relance.evidence.dossier import Dossier
+    from relance.evidence.entries import Entry
     from relance.evidence.examination import Examination
 
 __all__ = ["register"]
@@ -47,7 +51,7 @@ def verify(
     log = read_lines(_bytes(checkpoints)) if checkpoints is not None else None
     result = examine(_bytes(file), key_from_pem(_bytes(key)) if key is not None else None, log, heads)
     for finding in result.verification.findings:
-        OUT.print(f"{finding.kind}: {finding.place}: {finding.reason}", markup=False)
+        _say(f"{finding.kind}: {finding.place}: {finding.reason}")
     _sum_up(result, beside_log=log is not None)
     if not result.verification.holds:
         raise typer.Exit(1)
@@ -58,41 +62,61 @@ def _sum_up(result: "Examination", *, beside_log: bool) -> None:
     if dossier is None:
         return
     sealed = verification.entries - verification.unsealed
-    OUT.print(
+    _say(
         f"order {dossier.shop}/{dossier.order}: {verification.entries} entries, {sealed} of them sealed by "
-        f"{verification.checkpoints} checkpoints; head {dossier.head}",
-        markup=False,
+        f"{verification.checkpoints} checkpoints; head {dossier.head}"
     )
     for name in result.keys:
-        OUT.print(f"key {name}", markup=False)
+        _say(f"key {name}")
     if not result.pinned:
         OUT.print("the file vouches for its own key: compare it with the one that was published, or give --key")
     if not beside_log:
         OUT.print("without --checkpoints, later entries and checkpoints that were left out cannot be found")
-    OUT.print("verified: nothing was changed" if verification.holds else f"{len(verification.findings)} findings")
+    if not verification.holds:
+        OUT.print(f"{len(verification.findings)} findings")
+    elif result.pinned:
+        OUT.print("verified: nothing was changed")
+    else:
+        OUT.print("consistent: nothing was changed since this key signed it")
 
 
 def show(file: File) -> None:
     """List the acts in a file of evidence: when, what, under which rule and article. Verifies nothing."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from relance.evidence.examination import read
-    from relance.evidence.page import paris_time
 
     dossier = read(_bytes(file))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("entry", "Paris time", "act", "what", "by", "rule", "article", "hash"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in {"entry", "Paris time", "hash"})
-    from relance.evidence.entries import digest
-
     for entry, data in dossier.read():
-        rules = "\n".join(f"{rule.id} v{rule.version}" for rule in entry.rules)
-        articles = "\n".join(rule.article for rule in entry.rules)
-        cells = (str(entry.seq), paris_time(entry.at_ms), entry.act, entry.what, entry.by, rules, articles)
-        table.add_row(*(escape(cell) for cell in cells), digest(data)[:16])
-    OUT.print(table)
-    OUT.print(f"order {dossier.shop}/{dossier.order}, head {dossier.head}", markup=False)
+        for line in _told(dossier, entry, data):
+            _say(line)
+    _say(f"order {dossier.shop}/{dossier.order}, head {dossier.head}")
+
+
+def _told(dossier: "Dossier", entry: "Entry", data: bytes) -> "Iterator[str]":
+    from relance.evidence.canonical import canonical
+    from relance.evidence.entries import digest
+    from relance.evidence.page import paris_time
+    from relance.evidence.personal import text_of
+
+    yield f"{entry.seq}  {paris_time(entry.at_ms)}  {entry.act}: {entry.what}  (by {entry.by})"
+    for rule in entry.rules:
+        yield f"   rule {rule.id} version {rule.version}, {rule.article}"
+    for name, value in sorted(entry.facts.items()):
+        yield f"   {name} = {canonical(value).decode()}"
+    document = entry.document
+    if document is not None:
+        named = document.sha256 or (document.sealed.commitment if document.sealed is not None else "")
+        kind = "sha256" if document.sealed is None else "salted sha256"
+        yield f"   {document.media_type}, {document.size_bytes} bytes, {kind} {named}"
+    for sealed in entry.personal:
+        opened = dossier.opened.get(sealed.commitment)
+        value = "encrypted" if opened is None else canonical(text_of(opened)).decode()
+        yield f"   {sealed.name} = {value}"
+    yield f"   hash {digest(data)}"
+
+
+def _say(line: str) -> None:
+    """What a file says is not for the terminal to obey: signs that are not printed are written as escapes."""
+    OUT.print("".join(each if each.isprintable() else ascii(each)[1:-1] for each in line), markup=False)
 
 
 def _hash(text: str) -> str:

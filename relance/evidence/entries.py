@@ -177,7 +177,7 @@ def versioned(value: Any, kind: str) -> Any:
     if not isinstance(value, dict) or value.get("type") != kind:
         raise UnknownVersion(f"this is no {kind}")
     if value.get("v") != VERSION or isinstance(value["v"], bool):
-        raise UnknownVersion(f"{kind} of version {str(value.get('v'))[:20]}; this program reads version {VERSION}")
+        raise UnknownVersion(f"{kind} of version {ascii(value.get('v'))[:20]}; this program reads version {VERSION}")
     return value
 
 

@@ -230,12 +230,27 @@ def test_the_command_line_verifies_and_shows(tmp_path: Path, capsys: pytest.Capt
     assert "vouches for its own key" in said
     file.write_bytes(FILE)
     printed = Head(shop=SHOP, order="o-1", length=6, hash=WHOLE.head).printed
-    assert relance("verify", str(file), "--head", printed.upper())[0] == 0
+    code, said = relance("verify", str(file), "--head", printed.upper())
+    assert (code, said.splitlines()[-1]) == (0, "consistent: nothing was changed since this key signed it")
     code, said = relance("show", str(file))
     assert code == 0
-    assert "22/11/2026 10:00:04.000" in said
+    assert "4  22/11/2026 10:00:04.000 (UTC+01:00)  accepted: button  (by checkout)" in said
+    assert "rule A04 version 1, L221-14 al. 2" in said
+    assert f'words = "{BUTTON}"' in said
     with pytest.raises(InputError, match="64 hexadecimal digits"):
         relance("verify", str(file), "--head", "abc")
+
+
+def test_a_hostile_file_says_nothing_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nasty = "\x1b]0;owned\x07[red]\u202e"
+    entries, head = chain(nasty, [Act(at_ms=TEN_MS, act="shown", what=nasty, facts={nasty: nasty})])
+    file = tmp_path / "nasty.html"
+    file.write_bytes(export(bundle(entries, [encode(seal(None, [head], TEN_MS, key()))])))
+    for command in ("show", "verify"):
+        build()(["evidence", command, str(file)], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert "\\x1b]0;owned\\x07[red]\\u202e" in said
+    assert said.replace("\n", "").isprintable()
 
 
 def test_only_an_ed25519_key_is_a_key() -> None:
