@@ -21,7 +21,7 @@ demo: setup ## a shop with thousands of shoppers on a real Kafka, live, for a mi
 	@$(PYTHON_BIN)/relance demo
 
 .PHONY: up
-up: setup ## the broker, tracking and session, until `make down`
+up: setup ## the broker and the services, until `make down`
 	@$(PYTHON_BIN)/relance up
 
 .PHONY: down

@@ -35,6 +35,7 @@ class Service(msgspec.Struct, frozen=True):
 
 
 SERVICES: Final = (
+    Service("checkout", (("GRPC_PORT", 8083), ("METRICS_PORT", 9104))),
     Service("session", (("GRPC_PORT", 8082), ("METRICS_PORT", 9102))),
     Service("tracking", (("PORT", 8080), ("GRPC_PORT", 8081), ("METRICS_PORT", 9101))),
 )
@@ -68,13 +69,14 @@ class Stack:
 
     def addresses(self) -> dict[str, str]:
         """What to call, by what it is for."""
-        session, tracking = SERVICES
+        checkout, session, tracking = SERVICES
         at = {
             "events (HTTP)": f"http://127.0.0.1:{tracking.port('PORT', self._environ)}/v1/events",
             "events (gRPC)": f"127.0.0.1:{tracking.port('GRPC_PORT', self._environ)}",
             "sessions (gRPC)": f"127.0.0.1:{session.port('GRPC_PORT', self._environ)}",
+            "law (gRPC)": f"127.0.0.1:{checkout.port('GRPC_PORT', self._environ)}",
         }
-        for service in (tracking, session):
+        for service in (tracking, session, checkout):
             at[f"metrics of {service.name}"] = f"{self._inside(service)}/metrics"
         return at
 

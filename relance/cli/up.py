@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 _WATCH_S: Final = 0.5
 _POLL_S: Final = 0.1
-_DOWN_S: Final = 120.0  # two services may take 40 s each to drain
+_DOWN_S: Final = 150.0  # three services may take 40 s each to drain
 
 
 def register(program: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def up(
     ] = None,
     ready_s: Annotated[float, typer.Option("--ready-within", help="Seconds until all must be ready.")] = 300.0,
 ) -> None:
-    """Start Kafka where needed, the topics, tracking and session; go on until ctrl-C or SIGTERM, then end in order.
+    """Start Kafka where needed, the topics and all services; go on until ctrl-C or SIGTERM, then end in order.
 
     A service that ends by a defect is started again. A broker that was started here is stopped at the end.
     """

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.kafka
 
 Completed = subprocess.CompletedProcess[str]
 Relance = Callable[..., Completed]
+QUESTION = '{"ask": "refund.due", "notice_on": "2026-04-17", "shipped": true, "collection_offered": false}'
 WINDOWS = """
 session_gap: PT4S
 grace: PT0.5S
@@ -170,7 +171,7 @@ def test_send_without_a_service_is_a_failure_not_a_wrong_input(run: Relance, fre
 def running(relance: Relance, free_port: Callable[[], int], tmp_path: Path) -> Iterator[dict[str, str]]:
     """The variables of a system that `relance up` runs; `relance down` has ended it in order afterwards."""
     settings = ("TRACKING_PORT", "TRACKING_GRPC_PORT", "TRACKING_METRICS_PORT", "TRACKING_RAW_METRICS_PORT",
-                "SESSION_GRPC_PORT", "SESSION_METRICS_PORT")  # fmt: skip
+                "SESSION_GRPC_PORT", "SESSION_METRICS_PORT", "CHECKOUT_GRPC_PORT", "CHECKOUT_METRICS_PORT")  # fmt: skip
     environ = {f"RELANCE_{name}": str(free_port()) for name in settings} | {"RELANCE_HOME": str(tmp_path / "home")}
     log = tmp_path / "up.out"
     with log.open("wb") as out:
@@ -197,6 +198,8 @@ def test_up_carries_events_to_signals_that_simulate_alike(
     url = f"http://127.0.0.1:{running['RELANCE_TRACKING_PORT']}"
     log = tmp_path / "up.out"
     assert relance("up", **running).returncode == 2  # runs already
+    law = f"127.0.0.1:{running['RELANCE_CHECKOUT_GRPC_PORT']}"
+    assert json.loads(relance("law", "ask", "--server", law, stdin=QUESTION).stdout)["result"] == {"not_yet": True}
     assert relance("topics", "describe", "--partitions", "2", **running).returncode == 0
     windows = tmp_path / "windows.yaml"
     windows.write_text(WINDOWS)

@@ -25,6 +25,7 @@ _IN_VAIN_S: Final = 3.0  # without its broker a service has nowhere to put what 
 _PORTS: Final = (
     "RELANCE_TRACKING_PORT", "RELANCE_TRACKING_GRPC_PORT", "RELANCE_TRACKING_METRICS_PORT",
     "RELANCE_TRACKING_RAW_METRICS_PORT", "RELANCE_SESSION_GRPC_PORT", "RELANCE_SESSION_METRICS_PORT",
+    "RELANCE_CHECKOUT_GRPC_PORT", "RELANCE_CHECKOUT_METRICS_PORT",
 )  # fmt: skip
 _SAMPLE: Final = re.compile(r"^relance_session_(open_sessions|lag_records)\{[^}]*\} (\S+)$", re.MULTILINE)
 
