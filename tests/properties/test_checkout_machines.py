@@ -40,7 +40,7 @@ from services.checkout.domain.placing import Again, Placed, Shelf, order_now
 from services.checkout.domain.recap import Recap, compose, digest
 from services.checkout.domain.refunds import Redirect, RefundNews, Retry
 from services.checkout.domain.stock import Level
-from services.checkout.domain.tenders import Purse, Tender, split
+from services.checkout.domain.tenders import BY_PROVIDER, Purse, Tender, split
 from tests.unit.checkout.story import AT, BOUND, CARD, CONTACT, HOME, LAMP, LAMPS, LAW, did, started
 from tests.unit.checkout.test_tenders_and_stock import MEANS
 
@@ -235,6 +235,18 @@ class Machines(RuleBasedStateMachine):
             self.happen(len(self.truths) - 1, outcome, odd)
             self.hear(len(self.truths) - 1, lost=False)
 
+    @precondition(lambda self: any(attempt.state == "authorised" for attempt in self.attempts))
+    @rule(status=st.sampled_from(["captured", "captured", "failed"]), first=st.booleans())
+    def settle(self, status: str, first: bool) -> None:  # noqa: FBT001 - drawn
+        """An authorisation is captured, or expires; the old news may come once more."""
+        attempt = next(one.id for one in self.attempts if one.state == "authorised")
+        place = list(self.truths).index(attempt)
+        if not first:
+            self.hear(place, lost=False)
+        self.happen(place, status, 1)
+        self.hear(place, lost=False)
+        self.twice(next(news for news in self.told if isinstance(news, News) and news.attempt_id == attempt))
+
     @precondition(lambda self: bool(self.told))
     @rule(place=st.integers(0, 99))
     def hear_again(self, place: int) -> None:
@@ -345,7 +357,12 @@ class Machines(RuleBasedStateMachine):
             assert states <= {"taken"}
         if order.state in ENDED:
             assert states <= {"released", "secured", "taken"}
+        by_id = {attempt.id: attempt.state for attempt in order.attempts}
+        for one in order.tenders if order.state not in ENDED else ():
+            if one.kind in BY_PROVIDER and one.state in {"secured", "taken"}:
+                assert by_id[one.ref] == ("captured" if one.state == "taken" else "authorised")
         if order.state == "lapsed":
+            assert not any(attempt.open_at_psp for attempt in order.attempts), "lapsed without the provider's proof"
             level = self.shelf.levels["L-1"]
             assert (level.free, level.holds) == (level.on_hand, {})
 

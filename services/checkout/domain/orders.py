@@ -60,6 +60,7 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     product_id: str
     name: str
+    sku: str = ""  # empty for what has no stock
     quantity: int
     unit_minor: int
     net_minor: int

@@ -191,7 +191,9 @@ def unwind(order: Order, cause: Cause, at: datetime) -> tuple[Order, list[Effect
         elif left := _left_of(order, place):
             after, effect = _with_refund(after, place, left, cause, at)
             effects.append(effect)
-    return after, [*effects, Effect("release_stock"), Effect("release_coupons")]
+    if not order.parcels:  # what has left comes back into the stock when it is there
+        effects.append(Effect("release_stock"))
+    return after, [*effects, Effect("release_coupons")]
 
 
 def _money_came(order: Order, before: Attempt, after: Attempt, news: News, at: datetime) -> Moved[Order]:

@@ -105,6 +105,7 @@ def _placement(
                 id=line.id,
                 product_id=line.product_id,
                 name=line.name,
+                sku=line.sku,
                 quantity=line.quantity,
                 unit_minor=line.unit_minor,
                 net_minor=line.net_minor,

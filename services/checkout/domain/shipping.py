@@ -52,7 +52,7 @@ def ship(order: Order, act: Ship, at: datetime) -> Moved[Order] | Refusal:
         id=act.parcel_id, units=act.units, shipped_at=at, carrier=act.carrier, tracking_url=act.tracking_url
     )
     after = replace(order, state="shipped", lines=lines, parcels=(*order.parcels, parcel))
-    return moved(after, "shipped", [Saying("order.shipped", at, _of(order, parcel))])
+    return moved(after, "shipped", [Saying("order.shipped", at, _of(order, parcel))], [Effect("ship_stock", parcel.id)])
 
 
 def deliver(order: Order, act: Deliver, at: datetime) -> Moved[Order] | Refusal:

@@ -11,7 +11,7 @@ import msgspec
 
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["Level", "commit", "outlived", "release", "reserve"]
+__all__ = ["Level", "commit", "outlived", "release", "reserve", "ship"]
 
 replace = msgspec.structs.replace
 
@@ -70,6 +70,15 @@ def commit(levels: Mapping[str, Level], order_id: str) -> tuple[Level, ...]:
         for level in levels.values()
         if order_id in level.holds
     )
+
+
+def ship(level: Level, order_id: str, quantity: int) -> Level | Refusal:
+    """The level after units of a committed order have left. A parcel leaves once: the order sees to that."""
+    left = level.committed.get(order_id, 0) - quantity
+    if left < 0:
+        return Refusal(f"lines.{level.sku}", "more leaves than this order was promised")
+    rest = {order: count for order, count in {**level.committed, order_id: left}.items() if count}
+    return replace(level, on_hand=level.on_hand - quantity, committed=rest, version=level.version + 1)
 
 
 def release(levels: Mapping[str, Level], order_id: str) -> tuple[Level, ...]:

@@ -36,6 +36,15 @@ def test_parcels_leave_and_arrive_until_all_is_there() -> None:
     assert after(both.state, Close()).state.state == "closed"
 
 
+def test_what_has_left_is_not_put_back_on_the_shelf() -> None:
+    left = after(paid(), Ship(parcel_id="p1", units={"1": 1}))
+    assert [effect.kind for effect in left.effects] == ["ship_stock"]
+    held = resolve(
+        date(2026, 11, 1), notice=None, essential=True, delivered_at=None, resolution_received_at=AT, law=LAW
+    )
+    assert "release_stock" not in {effect.kind for effect in after(left.state, Resolve(found=held)).effects}
+
+
 def test_a_parcel_is_told_once() -> None:
     order = shipped()
     assert after(order, Ship(parcel_id="p1", units={"1": 2})).transition == ""

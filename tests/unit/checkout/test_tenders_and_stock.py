@@ -129,6 +129,17 @@ def test_stock_is_committed_or_released_once() -> None:
         assert stock.release({"a": released}, "o1") == ()
 
 
+def test_what_has_left_is_no_longer_on_hand() -> None:
+    (committed,) = stock.commit(reserved({"a": Level(sku="a", on_hand=3)}, "o1", a=2), "o1")
+    first = stock.ship(committed, "o1", 1)
+    assert isinstance(first, Level)
+    assert (first.on_hand, first.free, first.committed) == (2, 1, {"o1": 1})
+    second = stock.ship(first, "o1", 1)
+    assert isinstance(second, Level)
+    assert (second.on_hand, second.free, second.committed) == (1, 1, {})
+    assert refused(stock.ship(second, "o1", 1)).field == "lines.a"
+
+
 def test_a_hold_that_outlived_its_time_is_found() -> None:
     level = reserved({"a": Level(sku="a", on_hand=2)}, "o1", a=1)["a"]
     assert stock.outlived(level, AT) == {"o1"}
