@@ -56,7 +56,7 @@ def test_a_partition_that_stays_is_not_restored_again(scene: Scene) -> None:
     until(lambda: share(first, second), first, second)
     assert first.said().count('"partition_restored"') == 4
     assert second.said().count('"partition_restored"') == len(second.owned)
-    assert all(row["records"] >= 500 for row in first.owned.values())  # the same machines, counting on
+    assert all(row["records"] >= 400 for row in first.owned.values())  # the same machines, counting on
 
 
 def test_a_planned_hand_over_replays_nothing(scene: Scene) -> None:
