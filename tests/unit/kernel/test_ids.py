@@ -25,7 +25,7 @@ def encoder() -> Encoder:
     return Encoder(ShopTable(["demo"]))
 
 
-@pytest.mark.parametrize("text", [USUAL, USUAL.upper(), USUAL.replace("b", "B"), "00000000-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize("text", [USUAL, USUAL.upper(), USUAL.replace("b", "B"), f"{0:08}-{0:04}-4000-8000-{0:012}"])
 def test_a_uuid_in_its_usual_form_is_kept(text: str) -> None:
     assert is_uuid(text)
     assert visitor_uuid("demo", text) == UUID(text)
