@@ -245,7 +245,9 @@ class Machines(RuleBasedStateMachine):
             self.hear(place, lost=False)
         self.happen(place, status, 1)
         self.hear(place, lost=False)
+        known = self.attempts
         self.twice(next(news for news in self.told if isinstance(news, News) and news.attempt_id == attempt))
+        assert self.attempts == known
 
     @precondition(lambda self: bool(self.told))
     @rule(place=st.integers(0, 99))

@@ -183,6 +183,20 @@ def test_of_two_successes_the_later_goes_back() -> None:
     assert kept_minor(both.state) - owed_minor(both.state) == 10470
 
 
+def test_the_capture_of_a_surplus_pays_nothing() -> None:
+    first = paying(placed().state)
+    timed_out = after(first, news(first, "action_required")).state
+    timed_out = after(timed_out, ClockMoved(), at=AT + 10 * MINUTE).state
+    second = paying(timed_out, AT + HOUR)
+    both = after(second, news(second, "authorised"), news(first, "authorised"), at=AT + HOUR).state
+    captured = after(both, news(first, "captured"), at=AT + HOUR)
+    assert (captured.transition, said(captured)) == ("attempt_captured", [])
+    assert captured.state.tenders[0].state == "secured"
+    cancelled = after(both, Cancel(reason="no"), news(second, "captured"), at=AT + HOUR)
+    assert said(cancelled) == []
+    assert kept_minor(cancelled.state) == owed_minor(cancelled.state) == 2 * 10470
+
+
 def test_another_amount_than_the_recaps_is_no_payment() -> None:
     order = paying(placed().state)
     wrong = after(order, news(order, "captured", amount_minor=10471))
