@@ -135,11 +135,11 @@ class Machines(RuleBasedStateMachine):
     ]))  # fmt: skip
     def shop(self, act: checkouts.Act) -> None:
         moved = checkouts.step(self.checkout, act, self.at)
-        if isinstance(moved, Refusal):
-            return
-        self.checkout = did(moved).state
-        self.took(moved)
-        assert self.checkout.recap_hash == "" or not moved.transition
+        if not isinstance(moved, Refusal):
+            self.checkout = did(moved).state
+            self.took(moved)
+            shows = isinstance(act, checkouts.ShowRecap)
+            assert shows or not moved.transition or not self.checkout.recap_hash
 
     def recap(self) -> Recap:
         return compose((LAMP,), cost(Basket(lines=(LAMP,)), 490), replace(BOUND, tenders=self.tenders))
@@ -165,13 +165,7 @@ class Machines(RuleBasedStateMachine):
     def show(self, recap: Recap) -> None:
         for act in (CONTACT, HOME, CARD, checkouts.ShowRecap(recap_hash=digest(recap))):
             if self.checkout.state not in {"ordered", "expired"}:
-                self.shop_until(act)
-
-    def shop_until(self, act: checkouts.Act) -> None:
-        moved = checkouts.step(self.checkout, act, self.at)
-        if not isinstance(moved, Refusal):
-            self.checkout = did(moved).state
-            self.took(moved)
+                self.shop(act)
 
     def placed(self, found: Placed) -> None:
         did(found.checkout)
