@@ -30,6 +30,7 @@ from services.checkout.domain.orders import (
     Received,
     Ship,
     StartAttempt,
+    SwitchMeans,
     Withdraw,
     kept_minor,
     left_minor,
@@ -40,12 +41,13 @@ from services.checkout.domain.placing import Again, Placed, Shelf, order_now
 from services.checkout.domain.recap import Recap, compose, digest
 from services.checkout.domain.refunds import Redirect, RefundNews, Retry
 from services.checkout.domain.stock import Level
-from services.checkout.domain.tenders import BY_PROVIDER, Purse, Tender, split
+from services.checkout.domain.tenders import BY_PROVIDER, Means, Purse, Tender, split
 from tests.unit.checkout.story import AT, BOUND, CARD, CONTACT, HOME, LAMP, LAMPS, LAW, did, started
 from tests.unit.checkout.test_tenders_and_stock import MEANS
 
 replace = msgspec.structs.replace
 TOTAL = 10470
+CHEQUE = SwitchMeans(means=Means(id="cheque", kind="offline", pay_within_days=7))
 MINUTES = st.sampled_from([0, 1, 9, 10, 11, 60, 600, 1440, 10080])
 
 
@@ -293,7 +295,7 @@ class Machines(RuleBasedStateMachine):
 
     @precondition(lambda self: self.order is not None)
     @rule(act=st.sampled_from([
-        Prepare(), Cancel(reason="no"), Received(amount_minor=TOTAL, received_at=AT),
+        CHEQUE, Prepare(), Cancel(reason="no"), Received(amount_minor=TOTAL, received_at=AT),
         Ship(parcel_id="p1", units={"1": 1}), Ship(parcel_id="p2", units={"1": 2}),
         Deliver(parcel_id="p1", received_by="consumer"), Deliver(parcel_id="p2", received_by="relay"),
         Withdraw(stated_at=AT, medium="web", units={"1": 1}), Withdraw(stated_at=AT, medium="letter"),

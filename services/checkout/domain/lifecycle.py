@@ -24,6 +24,7 @@ from services.checkout.domain.orders import (
     Resolve,
     Ship,
     StartAttempt,
+    SwitchMeans,
     Withdraw,
 )  # fmt: skip
 from services.checkout.domain.outcomes import Effect, Moved, Refusal, then
@@ -80,6 +81,8 @@ def step(order: Order, act: Act, at: datetime) -> Moved[Order] | Refusal:
     match act:
         case StartAttempt():
             return payments.start(order, act, at)
+        case SwitchMeans():
+            return payments.switch(order, act, at)
         case CancelAttempt():
             return payments.cancel_attempt(order, act)
         case News():

@@ -11,7 +11,7 @@ from relance.rules.law.delivery import Resolution
 from services.checkout.domain.attempts import SECURED, Attempt, News, Patience
 from services.checkout.domain.events import Aggregate
 from services.checkout.domain.refunds import Cause, Redirect, Refund, RefundNews, Retry
-from services.checkout.domain.tenders import BY_PROVIDER, Tender
+from services.checkout.domain.tenders import BY_PROVIDER, Means, Tender
 
 __all__ = [
     "ENDED",
@@ -31,7 +31,7 @@ __all__ = [
     "Resolve",
     "Ship",
     "StartAttempt",
-    "State",
+    "State", "SwitchMeans",
     "Withdraw",
     "items",
     "kept_minor",
@@ -132,6 +132,14 @@ class StartAttempt(msgspec.Struct, frozen=True, kw_only=True, tag="start_attempt
     psp: str
 
 
+class SwitchMeans(msgspec.Struct, frozen=True, kw_only=True, tag="switch_means"):
+    """Pay what is due by another means, of those offered to this order: nothing was bound to the one of the recap but
+    the amount. An offline means is then awaited.
+    """
+
+    means: Means
+
+
 class CancelAttempt(msgspec.Struct, frozen=True, kw_only=True, tag="cancel_attempt"):
     """Give up an attempt for another means: it ends when the provider has proven it."""
 
@@ -202,7 +210,7 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="withdraw"):
 
 
 Act = (
-    StartAttempt | CancelAttempt | News | ClockMoved | Received | GiveBack | RefundNews | Redirect | Retry
+    StartAttempt | SwitchMeans | CancelAttempt | News | ClockMoved | Received | GiveBack | RefundNews | Redirect | Retry
     | Prepare | Ship | Deliver | Close | Cancel | Resolve | Withdraw
 )  # fmt: skip
 

@@ -18,14 +18,15 @@ from services.checkout.domain.orders import (
     Order,
     Received,
     StartAttempt,
+    SwitchMeans,
     items,
     left_minor,
 )  # fmt: skip
 from services.checkout.domain.outcomes import Effect, Moved, Refusal, then, unchanged
 from services.checkout.domain.refunds import Cause, Refund
-from services.checkout.domain.tenders import BY_PROVIDER, Tender, allot
+from services.checkout.domain.tenders import BY_PROVIDER, STORED, Tender, allot
 
-__all__ = ["cancel_attempt", "confirm", "give_back", "hear", "hear_refund", "pass_time", "receive", "start",
+__all__ = ["cancel_attempt", "confirm", "give_back", "hear", "hear_refund", "pass_time", "receive", "start", "switch",
            "unwind", "whole"]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -55,6 +56,26 @@ def start(order: Order, act: StartAttempt, at: datetime) -> Moved[Order] | Refus
     effects = [Effect("cancel_at_psp", old.id) for old in order.attempts if old.open_at_psp]
     saying = Saying("payment.attempted", at, {**_named(order, attempt), "currency": order.currency})
     return moved(after, "attempt_created", [saying], [*effects, Effect("call_psp", attempt.id)])
+
+
+def switch(order: Order, act: SwitchMeans, at: datetime) -> Moved[Order] | Refusal:
+    """Another means for what is due; an offline one secures it, as one chosen at the click does."""
+    place = order.due
+    if order.state != "placed" or place is None or at >= order.deadline:
+        return Refusal("order.state", f"the order is {order.state}: there is nothing to pay")
+    if order.live is not None:
+        return Refusal("attempt", f"attempt {order.live.id} is under way: end it first")
+    if not act.means.on or act.means.kind in STORED:
+        return Refusal("payment.chosen", f"{act.means.id} is not offered here", "A06", "L221-14 al. 3")
+    tender = replace(order.tenders[place], means=act.means.id, kind=act.means.kind)
+    if act.means.kind in BY_PROVIDER:
+        return moved(_with_tender(order, place, tender), "means_switched")
+    after = replace(
+        _with_tender(order, place, replace(tender, state="awaited")),
+        awaited_until=at + timedelta(days=act.means.pay_within_days),
+    )
+    done = moved(after, "means_switched")
+    return then(done, confirm(done.state, at))
 
 
 def cancel_attempt(order: Order, act: CancelAttempt) -> Moved[Order] | Refusal:

@@ -8,8 +8,10 @@ import msgspec
 from relance.rules.law.totals import spread
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["BY_PROVIDER", "Kind", "Means", "Purse", "Tender", "allot", "available", "check_announced", "hold", "let_go",
-           "split"]  # fmt: skip
+__all__ = [
+    "BY_PROVIDER", "STORED", "Kind", "Means", "Purse", "Tender", "allot", "available", "check_announced", "hold",
+    "let_go", "split",
+]  # fmt: skip
 
 Kind = Literal["card", "wallet", "gift_card", "voucher", "offline"]
 

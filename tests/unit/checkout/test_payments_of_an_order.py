@@ -14,11 +14,12 @@ from services.checkout.domain.orders import (
     Received,
     Ship,
     StartAttempt,
+    SwitchMeans,
     kept_minor,
     owed_minor,
 )  # fmt: skip
 from services.checkout.domain.outcomes import Effect
-from services.checkout.domain.tenders import Tender
+from services.checkout.domain.tenders import Means, Tender
 from tests.unit.checkout.story import (
     AT,
     CONTEXT,
@@ -253,6 +254,24 @@ def test_an_offline_payment_that_comes_too_late_goes_back() -> None:
     assert said(late) == []
     assert kept_minor(late.state) == owed_minor(late.state) == 10470
     assert refused(lifecycle.step(lapsed, Received(amount_minor=1, received_at=AT), AT)).rule == "A13"
+
+
+def test_after_a_failure_another_means_pays_the_same_order() -> None:
+    cheque = SwitchMeans(means=Means(id="cheque", kind="offline", pay_within_days=7))
+    order = paying(placed(GIFT, REST).state)
+    assert refused(lifecycle.step(order, cheque, AT)).field == "attempt"
+    failed = after(order, news(order, "failed")).state
+    wallet = after(failed, SwitchMeans(means=Means(id="apple", kind="wallet"))).state
+    assert (wallet.state, wallet.tenders[1].means) == ("placed", "apple")
+    assert refused(lifecycle.step(failed, SwitchMeans(means=Means(id="g", kind="gift_card")), AT)).rule == "A06"
+    awaited = after(failed, cheque)
+    assert said(awaited) == ["order.completed"]
+    assert awaited.state.awaited_until == AT + timedelta(days=7)
+    assert refused(lifecycle.step(awaited.state, cheque, AT)).field == "order.state"
+    late = after(awaited.state, news(order, "captured", amount_minor=7470)).state
+    assert [refund.cause for refund in late.refunds] == ["surplus"]
+    lapsed = after(awaited.state, ClockMoved(), at=AT + timedelta(days=7)).state
+    assert (lapsed.state, kept_minor(lapsed), owed_minor(lapsed)) == ("lapsed", 3000, 3000)
 
 
 def test_a_cancelled_order_keeps_nothing() -> None:
