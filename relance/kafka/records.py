@@ -193,8 +193,9 @@ class RecordConsumer:
         """Leave the group in order; all records must have been given back. Raises what `on_revoked` raised."""
         if self._client is None:
             return
-        client, self._client = self._client, None
-        LIBRARY.consumer_close(client)
+        client = self._client
+        LIBRARY.consumer_close(client)  # `on_revoked` runs in here, and may commit
+        self._client = None
         LIBRARY.queue_destroy(self._queue)
         LIBRARY.destroy(client)
         self._raise_failure()

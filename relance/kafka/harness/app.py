@@ -1,5 +1,7 @@
 """The Faust app as the harness needs it: every setting that differs from Faust's own has its reason here."""
 
+from collections.abc import Callable
+
 import faust
 import mode
 from faust.types import TP
@@ -7,7 +9,7 @@ from faust.types import TP
 from relance.kafka.harness.settings import HarnessSettings
 from relance.kafka.harness.vault import VaultTable
 
-__all__ = ["generation", "input_partitions", "let_fetches_return", "make_app", "make_table"]
+__all__ = ["generation", "input_partitions", "let_fetches_return", "make_app", "make_table", "seek_when_settled"]
 
 _FETCH_WAIT_MS = 200
 
@@ -69,6 +71,21 @@ def let_fetches_return(app: faust.App) -> None:
     Until it has answered, nothing else is fetched from it: each rebalance would wait for that long before it reads on.
     """
     app.consumer._thread._consumer._fetcher._fetch_max_wait_ms = _FETCH_WAIT_MS
+
+
+def seek_when_settled(app: faust.App, settled: Callable[[], bool]) -> None:
+    """Let Faust seek to the committed offsets only where it must: after a rebalance.
+
+    Its reader also seeks on its own when it is stopped in the middle of a fetch. It then asks for offsets of an
+    assignment that is being replaced, and nobody ever answers: nothing would be read again.
+    """
+    seek = app.consumer.perform_seek
+
+    async def perform_seek() -> None:
+        if settled():
+            await seek()
+
+    app.consumer.perform_seek = perform_seek
 
 
 def input_partitions(app: faust.App, topic: str) -> dict[int, TP]:

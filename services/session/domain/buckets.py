@@ -22,7 +22,7 @@ from services.session.domain.wheel import schedule
 
 __all__ = ["FORMAT", "Bucket", "decode", "encode", "enter", "gather", "rows_at_most"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _CODEC: Final = pa.Codec("zstd", compression_level=1)
 
 
