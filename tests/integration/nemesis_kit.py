@@ -69,7 +69,7 @@ class Nemesis:
         heirs = self.spine.owned()
         for number, last in held.items():
             replayed, of_a_round = events_before(
-                self.spine.kafka, number, heirs[number].resumed()[number], last, within_s=min(age_s, self.late_s) + 1
+                self.spine.kafka, number, heirs[number].resumed()[number], last, within_s=min(age_s, self.late_s) + 2
             )
             self.replayed.append((replayed, of_a_round))
             assert replayed <= of_a_round, f"{replayed} events replayed, and {of_a_round} came in {age_s} s"

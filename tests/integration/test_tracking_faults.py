@@ -190,7 +190,7 @@ def test_a_shop_that_sends_at_its_limit_holds_up_no_other(broker: local.Broker, 
     crowd.stop()
     assert set(heat.statuses()) == {202, 429}
     assert set(crowd.statuses()) == set(before.statuses()) == {202}
-    assert len(heat.acknowledged) > 0.9 * sum(map(len, (heat.acknowledged, crowd.acknowledged))), "it was not hot"
+    assert len(heat.acknowledged) > 0.8 * sum(map(len, (heat.acknowledged, crowd.acknowledged))), "it was not hot"
     # Far apart on purpose: with no bound of its own the hot shop would make the others wait for all that it sends.
     assert crowd.p99_s() < max(20 * before.p99_s(), 1.0)
     assert all(log.holds(crowd.acknowledged + heat.acknowledged))
