@@ -2,7 +2,7 @@
 
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-__all__ = ["is_uuid", "session_id", "signal_id", "visitor_uuid"]
+__all__ = ["is_uuid", "session_id", "visitor_uuid"]
 
 
 def is_uuid(visitorid: str) -> bool:
@@ -23,9 +23,3 @@ def visitor_uuid(shop: str, visitorid: str) -> UUID:
 def session_id(visitor: UUID, shop: str, first_append_ms: int) -> UUID:
     """Id of the session that began with a record appended at `first_append_ms`."""
     return uuid5(visitor, f"{shop}/{first_append_ms}")
-
-
-def signal_id(session: UUID, kind: str, episode: int, window: str = "", deadline_ms: int | None = None) -> UUID:
-    """Id of a signal; `ended` and `converted` have neither window nor deadline."""
-    deadline = "" if deadline_ms is None else str(deadline_ms)
-    return uuid5(session, f"{kind}/{episode}/{window}/{deadline}")

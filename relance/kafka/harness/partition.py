@@ -175,12 +175,14 @@ class Owned:
     def _slices(self, indexes: Sequence[int]) -> Iterator[list[int]]:
         """The buckets in groups that are small together."""
         group: list[int] = []
+        size = 0
         for index in indexes:
-            size = sum(self.sizes.get(one, 0) for one in (*group, index))
-            if group and (len(group) == _SLICE_BUCKETS or size > _SLICE_BYTES):
+            own = self.sizes.get(index, 0)
+            if group and (len(group) == _SLICE_BUCKETS or size + own > _SLICE_BYTES):
                 yield group
-                group = []
+                group, size = [], 0
             group.append(index)
+            size += own
         yield group
 
     async def _save_stale(self, indexes: Sequence[int]) -> None:

@@ -18,12 +18,12 @@ from services.session.domain.index import home_of, insert, key_hash, take_row
 from services.session.domain.interning import Interned
 from services.session.domain.layout import NODE, ROW, SCHEDULED, Tables
 from services.session.domain.origins import Texts, intern_texts, texts_of
+from services.session.domain.packing import pack, unpack, unpacked_bytes
 from services.session.domain.wheel import schedule
 
 __all__ = ["FORMAT", "Bucket", "decode", "encode", "enter", "gather", "rows_at_most"]
 
 FORMAT: Final = 2
-_CODEC: Final = pa.Codec("zstd", compression_level=1)
 
 
 def _saved_bytes(kind: np.dtype[Any], left_out: tuple[str, ...]) -> NDArray[np.int64]:
@@ -162,8 +162,7 @@ def encode(
 
 
 def _pack(parts: list[bytes]) -> bytes:
-    body = b"".join([len(parts[0]).to_bytes(4, "big"), *parts])
-    return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
+    return pack(FORMAT, b"".join([len(parts[0]).to_bytes(4, "big"), *parts]))
 
 
 _EMPTY: Final = _pack([msgspec.json.encode({"rows": 0, "nodes": 0, "shops": [], "names": [], "origins": 0, "key": ""})])
@@ -186,7 +185,7 @@ def _restored(
 
 def rows_at_most(value: bytes) -> int:
     """How many rows a bucket may have, without decoding it; a little more than it has."""
-    return int.from_bytes(value[1:5], "big") // _ROW_BYTES
+    return unpacked_bytes(value) // _ROW_BYTES
 
 
 def _texts(body: memoryview, at: int, n: int) -> Texts:
@@ -198,12 +197,8 @@ def _texts(body: memoryview, at: int, n: int) -> Texts:
 
 def decode(value: bytes) -> Bucket:
     """The inverse of `encode`. Raises Defect for an unknown format and for bytes that make no sense."""
-    if value[:1] != bytes([FORMAT]):
-        message = f"bucket of format {value[:1].hex() or 'nothing'}, this version reads {FORMAT}"
-        raise Defect(message)
     try:
-        size = int.from_bytes(value[1:5], "big")
-        body = memoryview(_CODEC.decompress(value[5:], decompressed_size=size, asbytes=True))
+        body = memoryview(unpack(FORMAT, value, "bucket"))
         head_size = int.from_bytes(body[:4], "big")
         head = msgspec.json.decode(body[4 : 4 + head_size])
         at = 4 + head_size

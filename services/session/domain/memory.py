@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from relance.kernel.errors import Defect
 from services.session.domain.compiled import DefinitionBook, Entry
 from services.session.domain.interning import Interned
+from services.session.domain.packing import pack, unpack, unpacked_bytes
 
 __all__ = ["Run", "SeenPart", "decode_book", "decode_seen", "encode_book", "encode_seen", "ids_at_most"]
 
 FORMAT: Final = 1
 _ID_BYTES: Final = 12  # hash and shop
-_CODEC: Final = pa.Codec("zstd", compression_level=1)
 
 
 class _Book(msgspec.Struct, frozen=True):
@@ -47,28 +47,15 @@ class _Head(msgspec.Struct, frozen=True):
     runs: list[tuple[int, int, int]]
 
 
-def _packed(body: bytes) -> bytes:
-    return bytes([FORMAT]) + len(body).to_bytes(4, "big") + _CODEC.compress(body, asbytes=True)
-
-
-def _unpacked(value: bytes) -> bytes:
-    """The inverse of `_packed`. Raises Defect for another format, and Arrow's errors for bytes without sense."""
-    if value[:1] != bytes([FORMAT]):
-        raise Defect(f"a piece of format {value[:1].hex() or 'nothing'}, this version reads {FORMAT}")
-    size = int.from_bytes(value[1:5], "big")
-    body: bytes = _CODEC.decompress(value[5:], decompressed_size=size, asbytes=True)
-    return body
-
-
 def encode_book(book: DefinitionBook) -> bytes:
     """All definitions of a partition."""
-    return _packed(msgspec.json.encode(_Book(book.sequence, book.default, book.own)))
+    return pack(FORMAT, msgspec.json.encode(_Book(book.sequence, book.default, book.own)))
 
 
 def decode_book(value: bytes, shops: Interned, names: Interned) -> DefinitionBook:
     """The inverse of `encode_book`. Raises Defect."""
     try:
-        kept = msgspec.json.decode(_unpacked(value), type=_Book)
+        kept = msgspec.json.decode(unpack(FORMAT, value, "a piece"), type=_Book)
     except (msgspec.MsgspecError, pa.ArrowException, OSError, ValueError) as error:
         message = f"definitions in the checkpoint cannot be read: {error}"
         raise Defect(message) from error
@@ -86,18 +73,18 @@ def encode_seen(runs: Iterable[Run], hashes: NDArray[np.uint64], shops: NDArray[
         _Head([words[shop] for shop in present], [(run.offset, run.stream_ms, run.ids) for run in runs])
     )
     numbers = numbers.astype(np.uint32)
-    return _packed(b"".join([len(head).to_bytes(4, "big"), head, hashes.tobytes(), numbers.tobytes()]))
+    return pack(FORMAT, b"".join([len(head).to_bytes(4, "big"), head, hashes.tobytes(), numbers.tobytes()]))
 
 
 def ids_at_most(value: bytes) -> int:
     """How many ids a piece may hold, without decoding it; a little more than it holds."""
-    return int.from_bytes(value[1:5], "big") // _ID_BYTES
+    return unpacked_bytes(value) // _ID_BYTES
 
 
 def decode_seen(value: bytes) -> SeenPart:
     """The inverse of `encode_seen`. Raises Defect."""
     try:
-        body = _unpacked(value)
+        body = unpack(FORMAT, value, "a piece")
         at = 4 + int.from_bytes(body[:4], "big")
         head = msgspec.json.decode(body[4:at], type=_Head)
         n = sum(ids for _, _, ids in head.runs)

@@ -100,15 +100,9 @@ class Signals:
     def __len__(self) -> int:
         return len(self.out)
 
-    def ended(self) -> "Signals":
-        """Only the endings."""
-        return self._only(self.out["kind"] == ENDED)
-
     def spoken(self) -> "Signals":
         """All but the endings."""
-        return self._only(self.out["kind"] != ENDED)
-
-    def _only(self, which: NDArray[np.bool_]) -> "Signals":
+        which = self.out["kind"] != ENDED
         return Signals(self.out[which], self._aux, self._shops, self._names, self._origins)
 
     def to_signals(self) -> list[Signal]:
@@ -157,7 +151,7 @@ class Signals:
         return {"events": int(row["events"]), "duration_ms": int(row["duration"])} if kind == ENDED else {}
 
     def _signal_ids(self, sessions: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uuid5(session, `kind/episode/window/deadline in ms`), (n, 16) bytes; the same as `relance.kernel.ids`."""
+        """uuid5(session, `kind/episode/window/deadline in ms`), (n, 16) bytes."""
         out = self.out
         ids = np.empty((len(out), 16), np.uint8)
         timed = out["deadline"] != ABSENT

@@ -2,7 +2,6 @@
 
 from typing import Final
 from urllib.parse import unquote_plus
-from uuid import UUID
 
 import msgspec
 
@@ -148,11 +147,3 @@ def utm_campaign(url: str) -> str:
         if name == "utm_campaign" and value:
             return unquote_plus(value).replace("\0", "")
     return ""
-
-
-def is_uuid(visitorid: str) -> bool:
-    """Whether the id is a UUID in its usual form, in small or capital letters."""
-    try:
-        return str(UUID(visitorid)) == visitorid.lower()
-    except ValueError:
-        return False

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from relance.kernel.ids import visitor_uuid
+from relance.kernel.ids import is_uuid, visitor_uuid
 from relance.kernel.partitioning import murmur2
-from services.tracking.domain.decoding import is_uuid
 
 __all__ = ["Visitor", "Visitors"]
 
