@@ -1,0 +1,172 @@
+"""A shop as it wrote itself down: who trades, what its pages say, and how it delivers and is paid."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from relance.rules.law.shop import Legal, Trader
+from services.checkout.domain.delivery import Destination, Mode
+from services.checkout.domain.orders import OrderTerms
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.tenders import BY_PROVIDER, Means
+
+__all__ = [
+    "SHOP_ID", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop", "Words", "allowed_return",
+    "check_shop", "speak",
+]  # fmt: skip
+
+SHOP_ID: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+Words = dict[str, str]  # language -> text
+
+
+class Help(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a shopper who is stuck finds somebody. `chat_url`, `callback_url`: hooks of the shop's own."""
+
+    phone: str = ""
+    hours: Words = {}
+    email: str = ""
+    chat_url: str = ""
+    callback_url: str = ""
+
+
+class OfferedMode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A delivery mode with its name on the pages. `green`: said to be environmentally friendly (A28)."""
+
+    mode: Mode
+    label: Words
+    note: Words = {}
+    green: bool = False
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A relay point, or a shop where goods are collected. `modes`: ids of the modes that lead to it."""
+
+    id: str
+    modes: tuple[str, ...]
+    name: str
+    line1: str
+    postcode: str
+    city: str
+    country: str = "FR"
+    hours: Words = {}
+
+
+class OfferedMeans(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A means of payment with its name and its conditions on the pages."""
+
+    means: Means
+    label: Words
+    note: Words = {}
+
+
+class ConsentAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A separate, unticked box. `version` is kept as the proof of what was asked."""
+
+    channel: str
+    purpose: str
+    text: Words
+    version: str
+
+
+class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that a shop says of itself. `return_urls`: prefixes where a shopper may be sent back to, nowhere else.
+
+    `texts`: name to language to text: `terms`, `privacy`, `accessibility`, `confirmation` and others of the legal
+    pages, and counsel's texts under the name of their slot (`A20.continuous`). `button`: the accessible name of the
+    order button by language. `theme`: CSS custom properties by name. `similar_goods`: beside the objection to mail on
+    similar goods. `psp`: the provider asked for cards and wallets. `countries`: where it sells.
+    """
+
+    id: Annotated[str, msgspec.Meta(pattern=SHOP_ID)]
+    name: str
+    trader: Trader
+    legal: Legal
+    base_url: str
+    return_urls: tuple[str, ...] = ()
+    frame_ancestors: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ("fr",)
+    theme: dict[str, str] = {}
+    logo_url: str = ""
+    help: Help = Help()
+    modes: tuple[OfferedMode, ...]
+    places: tuple[Place, ...] = ()
+    means: tuple[OfferedMeans, ...]
+    zone: Destination = Destination()
+    countries: tuple[str, ...] = ("FR",)
+    terms: OrderTerms = OrderTerms()
+    lasts_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
+    button: Words
+    similar_goods: Words = {}
+    similar_goods_version: str = ""
+    consents: tuple[ConsentAsked, ...] = ()
+    psp: str = "simulator"
+    phone_needed: bool = False
+    texts: dict[str, Words] = {}
+    version: int = 0
+
+    @property
+    def all_modes(self) -> tuple[Mode, ...]:
+        """The modes without their words."""
+        return tuple(offered.mode for offered in self.modes)
+
+    @property
+    def all_means(self) -> tuple[Means, ...]:
+        """The means without their words."""
+        return tuple(offered.means for offered in self.means)
+
+    def language(self, locale: str) -> str:
+        """The language of the shop that answers a locale best; its first one otherwise."""
+        spoken = locale.replace("_", "-").split("-")[0].lower()
+        return spoken if spoken in self.languages else self.languages[0]
+
+
+def speak(words: Mapping[str, str], language: str) -> str:
+    """The text in a language, else in French, else in whatever there is; empty when there is none."""
+    return words.get(language) or words.get("fr") or next(iter(words.values()), "")
+
+
+def allowed_return(shop: Shop, url: str) -> bool:
+    """Whether a shopper may be sent to `url`: same origin as a prefix on the list, and below its path."""
+    if not url:
+        return True
+    if any(ord(letter) < 33 or letter == "\\" for letter in url):
+        return False
+    try:
+        asked = urlsplit(url)
+        port = asked.port
+    except ValueError:
+        return False
+    if asked.scheme not in {"https", "http"} or asked.username is not None or ".." in asked.path.split("/"):
+        return False
+    for prefix in shop.return_urls:
+        given = urlsplit(prefix)
+        if (given.scheme, given.hostname, given.port) == (asked.scheme, asked.hostname, port):
+            root = given.path.rstrip("/")
+            if asked.path == root or asked.path.startswith(f"{root}/") or not root:
+                return True
+    return False
+
+
+def check_shop(shop: Shop) -> Refusal | None:
+    """Whether the pages can work with it; what the law demands of it is another question."""
+    if not shop.languages or not all(len(one) == 2 for one in shop.languages):
+        return Refusal("languages", "two-letter languages, at least one")
+    for language in shop.languages:
+        if not shop.button.get(language):
+            return Refusal(f"button.{language}", "the order button has no words", "A04", "L221-14 al. 2")
+    for field, ids in (("modes", [one.id for one in shop.all_modes]), ("means", [one.id for one in shop.all_means])):
+        if not ids or len(set(ids)) < len(ids):
+            return Refusal(field, "at least one, and each once")
+    known = {one.id for one in shop.all_modes}
+    for place in shop.places:
+        if not set(place.modes) <= known:
+            return Refusal(f"places.{place.id}.modes", "names a mode that the shop does not have")
+    for mode in shop.all_modes:
+        if mode.kind in {"relay", "collect"} and not any(mode.id in place.modes for place in shop.places):
+            return Refusal(f"modes.{mode.id}", "leads to no place")
+    if not any(one.kind in BY_PROVIDER or one.kind == "offline" for one in shop.all_means):
+        return Refusal("means", "nothing pays what gift cards leave")
+    return None
