@@ -9,6 +9,7 @@ import msgspec
 from relance.events import batch, topics
 from relance.events.catalog import EVENT_TYPES
 from relance.events.codec import STRUCTS, data_type
+from relance.events.messages import MessageOutcome, MessageRequest
 from relance.events.shops import Shop
 from relance.events.signals import ENDED_SCHEMA, Signal
 from relance.events.topics import Topic
@@ -110,6 +111,7 @@ def _messages() -> dict[str, dict[str, dict[str, Any]]]:
     """The messages of each topic, by topic and name."""
     every = [kind.name for kind in EVENT_TYPES]
     facts = [kind.name for kind in EVENT_TYPES if kind.fact]
+    orders = [kind.name for kind in EVENT_TYPES if kind.name.startswith("order.")]
     dead_letter = _message(
         "any", "The original bytes of a record that could not be applied.", {}, _dead_letter_headers()
     )
@@ -132,6 +134,14 @@ def _messages() -> dict[str, dict[str, dict[str, Any]]]:
         topics.SESSION_CHANGELOG.name: {
             "checkpoint": _message("application/octet-stream", "State of the session service, for itself alone.", {})
         },
+        topics.MESSAGES.name: {
+            "message-request": _message("application/json", "A message to send.", _struct_schema(MessageRequest))
+        },
+        topics.ORDERS.name: {"order": _message(_CLOUDEVENT, "A step of an order.", _events(orders))},
+        topics.OUTCOMES.name: {
+            "message-outcome": _message("application/json", "What became of a message.", _struct_schema(MessageOutcome))
+        },
+        topics.NOTIFICATION_DEAD_LETTERS.name: {"notification-dead-letter": dead_letter},
     }
 
 

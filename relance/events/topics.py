@@ -12,6 +12,10 @@ __all__ = [
     "BATCHES",
     "ENDED",
     "FACTS",
+    "MESSAGES",
+    "NOTIFICATION_DEAD_LETTERS",
+    "ORDERS",
+    "OUTCOMES",
     "RAW",
     "SESSION_CHANGELOG",
     "SESSION_DEAD_LETTERS",
@@ -127,6 +131,44 @@ SESSION_CHANGELOG: Final = Topic(
     extra={"min.cleanable.dirty.ratio": "0.1", "segment.ms": "600000", "delete.retention.ms": "60000"},
 )
 
+MESSAGES: Final = Topic(
+    name="checkout.messages.v1",
+    key="order id",
+    value="relance.events.messages.MessageRequest, JSON",
+    says=("checkout",),
+    hears=("notification",),
+    partitions=4,
+    retention_ms=30 * DAY_MS,  # a confirmation is due by law: an outage of notification loses none
+)
+ORDERS: Final = Topic(
+    name="checkout.orders.v1",
+    key="order id",
+    value="CloudEvent of an order, JSON structured",
+    says=("checkout",),
+    hears=("trigger",),
+    partitions=4,
+    retention_ms=30 * DAY_MS,
+)
+OUTCOMES: Final = Topic(
+    name="notification.outcomes.v1",
+    key="order id",
+    value="relance.events.messages.MessageOutcome, JSON",
+    says=("notification",),
+    hears=("checkout", "trigger"),
+    partitions=4,
+    retention_ms=30 * DAY_MS,
+)
+NOTIFICATION_DEAD_LETTERS: Final = Topic(
+    name="notification.dead-letters.v1",
+    key="source topic/partition/offset, or request id",
+    value="original bytes; headers say why and whence",
+    says=("notification",),
+    hears=("cli",),
+    partitions=1,
+    retention_ms=30 * DAY_MS,
+    max_message_bytes=2_097_152,
+)
+
 ALL: Final = (
     RAW,
     BATCHES,
@@ -137,4 +179,8 @@ ALL: Final = (
     SIGNALS,
     ENDED,
     SESSION_CHANGELOG,
+    MESSAGES,
+    ORDERS,
+    OUTCOMES,
+    NOTIFICATION_DEAD_LETTERS,
 )
