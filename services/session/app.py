@@ -9,12 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-import grpc
 import msgspec
 import uvloop
 from confluent_kafka.admin import AdminClient
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as grpc_health
 
 from relance.events.shops import DEFAULTS
 from relance.events.topics import BATCHES, SESSION_DEAD_LETTERS
@@ -29,6 +26,7 @@ from relance.observability.health import Health, Heartbeat
 from relance.observability.shutdown import stop_requested
 from relance.rpc.session.v1 import session_pb2, session_pb2_grpc
 from relance.rules.windows import ControlRecord
+from relance.serving.grpc_server import UNBOUNDED, GrpcServer, authority
 from services.session.adapters.feed import KafkaSignalFeed
 from services.session.api import SessionServicer
 from services.session.domain.engine import Engine
@@ -46,6 +44,7 @@ _M_MMAP_THRESHOLD: Final = -3  # malloc.h
 _LARGE_BLOCK_BYTES: Final = 2_097_152
 _TRIM_S: Final = 30.0
 _GC_THRESHOLD: Final = 20_000  # objects; little here is cyclic
+_QUESTION_BYTES_MAX: Final = 65_536
 _SERVICE: Final = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
 
 
@@ -103,10 +102,15 @@ class _Service:
         gc.enable()
         partitions = await asyncio.to_thread(_partitions, settings.kafka)
         self._shops.start()
-        server = grpc.aio.server(maximum_concurrent_rpcs=settings.grpc_calls_max)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
-        address = settings.advertised or f"{host}:{port}"
+        server = GrpcServer(
+            [_SERVICE],
+            calls_max=settings.grpc_calls_max,
+            connection_calls_max=settings.grpc_calls_max,  # a worker asks another over one connection
+            received_bytes_max=_QUESTION_BYTES_MAX,
+            sent_bytes_max=UNBOUNDED,  # a session or a signal, bounded themselves
+        )
+        port = server.bind(settings.host, settings.grpc_port)
+        address = settings.advertised or authority(settings.host, port)
         harness = self._harness = Harness(
             self._harness_settings(partitions, address),
             SessionFactory(settings.buckets, settings.hash_key.encode()),
@@ -114,15 +118,13 @@ class _Service:
         )
         feed = KafkaSignalFeed(settings.kafka, settings.stream_backlog_max)
         servicer = SessionServicer(self, feed, partitions)
-        session_pb2_grpc.add_SessionServiceServicer_to_server(servicer, server)
-        health = grpc_health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        session_pb2_grpc.add_SessionServiceServicer_to_server(servicer, server.server)
         registry = make_registry()
         SessionCollector(registry, self._owned)
         exposition = Exposition(settings.metrics_host, settings.metrics_port, registry, self._health)
         exposition.start()
-        await server.start()
-        beating = asyncio.create_task(self._beat(health))
+        await server.start(serving=False)
+        beating = asyncio.create_task(self._beat(server))
         trimming = asyncio.create_task(_return_small_blocks())
         self._log.info("listening", grpc=port, metrics=exposition.port, partitions=partitions)
         draining = asyncio.create_task(self._drain(stop))
@@ -132,7 +134,7 @@ class _Service:
         draining.cancel()
         feed.close()
         self._shops.close()
-        await server.stop(grace=1.0)
+        await server.stop(1.0)
         await servicer.close()
         exposition.close()
         return code
@@ -194,12 +196,10 @@ class _Service:
     def _unready(self) -> str | None:
         return self._harness.unready() if self._harness else "starting"
 
-    async def _beat(self, health: grpc_health.HealthServicer) -> None:
+    async def _beat(self, server: GrpcServer) -> None:
         while True:
             self._heartbeat.beat()
-            is_ready = self._health.ready().status == "ok"
-            status = health_pb2.HealthCheckResponse.SERVING if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
-            await health.set(_SERVICE, status)
+            await server.tell(serving=self._health.ready().status == "ok")
             await asyncio.sleep(0.5)
 
     async def _drain(self, stop: asyncio.Event) -> None:

@@ -3,10 +3,10 @@
 from typing import Any, Final, NoReturn
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ResourceInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+from relance.serving import refusals
 
 __all__ = ["Refused", "abort", "invalid", "no_rule"]
 
@@ -38,13 +38,7 @@ def no_rule(id: str, reason: str) -> Refused:  # noqa: A002 - the word of the do
 
 async def abort(context: Any, refused: Refused) -> NoReturn:
     """End the call, with what went wrong also as google.rpc.Status details."""
-    status = Status(code=refused.code.value[0], message=refused.text)
-    for detail in refused.details:
-        packed = AnyMessage()
-        packed.Pack(detail)
-        status.details.append(packed)
-    await context.abort(refused.code, refused.text, (("grpc-status-details-bin", status.SerializeToString()),))
-    raise AssertionError("abort returns by raising")
+    await refusals.abort(context, refused.code, refused.text, refused.details)
 
 
 def _cut(text: str) -> str:

@@ -7,18 +7,16 @@ from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 from typing_extensions import override
 
-from relance.kernel.errors import InputError, NotNow
+from relance.kernel.errors import NotNow
 from relance.rpc.tracking.v1 import tracking_pb2 as pb
 from relance.rpc.tracking.v1 import tracking_pb2_grpc
+from relance.serving.grpc_server import GrpcServer
+from relance.serving.refusals import abort
 from services.tracking.api.door import Door
 from services.tracking.api.gather import Unacknowledged
 from services.tracking.api.intake import Intake, Rejected, event_id
@@ -31,7 +29,6 @@ __all__ = ["GrpcEdge"]
 
 Context = Any  # grpc.aio.ServicerContext, whose type parameters differ from call to call
 _SERVICE: Final = pb.DESCRIPTOR.services_by_name["TrackingService"].full_name
-_OPTIONS_S: Final = 1000  # gRPC's options are in milliseconds
 
 
 class _Ended(Exception):  # noqa: N818 - how a call ends, told to the caller
@@ -157,16 +154,8 @@ class _Servicer(tracking_pb2_grpc.TrackingServiceServicer):
     async def _abort(self, context: Context, ended: _Ended) -> NoReturn:
         """End the call, with what went wrong also as google.rpc.Status details."""
         self._requests.labels("grpc", ended.code.name).inc()
-        status = Status(code=ended.code.value[0], message=ended.text)
-        for detail in ended.details:
-            packed = AnyMessage()
-            packed.Pack(detail)
-            status.details.append(packed)
-        trailing = [("grpc-status-details-bin", status.SerializeToString())]
-        if ended.retry_after_s:
-            trailing.append(("retry-after-ms", str(int(ended.retry_after_s * 1000))))
-        await context.abort(ended.code, ended.text, tuple(trailing))
-        raise AssertionError("abort returns by raising")
+        later = (("retry-after-ms", str(int(ended.retry_after_s * 1000))),) if ended.retry_after_s else ()
+        await abort(context, ended.code, ended.text, ended.details, *later)
 
 
 class GrpcEdge:
@@ -175,39 +164,24 @@ class GrpcEdge:
     def __init__(self, intake: Intake, door: Door, settings: Settings, metrics: EdgeMetrics) -> None:
         self._settings = settings
         self._servicer = _Servicer(intake, door, settings, metrics)
-        self._health = health.HealthServicer()
-        self._server = grpc.aio.server(
-            maximum_concurrent_rpcs=settings.grpc_calls_max,
-            options=[
-                ("grpc.max_receive_message_length", settings.grpc_message_bytes_max),
-                ("grpc.max_send_message_length", settings.grpc_message_bytes_max),
-                ("grpc.max_metadata_size", 16_384),
-                ("grpc.max_concurrent_streams", 256),
-                ("grpc.keepalive_time_ms", 30 * _OPTIONS_S),
-                ("grpc.keepalive_timeout_ms", 10 * _OPTIONS_S),
-                ("grpc.http2.min_ping_interval_without_data_ms", 10 * _OPTIONS_S),
-                ("grpc.max_connection_idle_ms", 300 * _OPTIONS_S),
-                ("grpc.so_reuseport", 0),
-            ],
+        self._server = GrpcServer(
+            [_SERVICE],
+            calls_max=settings.grpc_calls_max,
+            connection_calls_max=256,
+            received_bytes_max=settings.grpc_message_bytes_max,
+            sent_bytes_max=settings.grpc_message_bytes_max,
         )
-        tracking_pb2_grpc.add_TrackingServiceServicer_to_server(self._servicer, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        tracking_pb2_grpc.add_TrackingServiceServicer_to_server(self._servicer, self._server.server)
 
     async def start(self, host: str, port: int) -> int:
         """Begin to answer; returns the port. Raises InputError when the address cannot be had."""
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        try:
-            bound = self._server.add_insecure_port(shown)
-        except RuntimeError as error:
-            raise InputError(f"cannot listen on {shown} for gRPC: {error}") from None
+        bound = self._server.bind(host, port)
         await self._server.start()
-        for name in ("", _SERVICE):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        return int(bound)
+        return bound
 
     async def drain(self) -> None:
         """Say NOT_SERVING to probes and end the streams."""
-        await self._health.enter_graceful_shutdown()
+        await self._server.drain()
         self._servicer.drain()
 
     async def stop(self) -> None:
