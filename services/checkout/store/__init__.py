@@ -1,0 +1,22 @@
+"""The database of the checkout: aggregates, evidence, and what follows from a transaction, stored with it."""
+
+from services.checkout.store.access import Token
+from services.checkout.store.aggregates import ANY
+from services.checkout.store.errors import Conflict, KeyReused
+from services.checkout.store.keys import (
+    MasterKey,
+    find_master_key,
+    local_master_key,
+    local_signing_key,
+    master_key,
+    read_signing_key,
+)
+from services.checkout.store.opening import open_store
+from services.checkout.store.queues import QueuedEffect
+from services.checkout.store.store import Store
+from services.checkout.store.transaction import Transaction
+
+__all__ = [
+    "ANY", "Conflict", "KeyReused", "MasterKey", "QueuedEffect", "Store", "Token", "Transaction", "find_master_key",
+    "local_master_key", "local_signing_key", "master_key", "open_store", "read_signing_key",
+]  # fmt: skip

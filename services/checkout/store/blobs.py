@@ -1,0 +1,143 @@
+"""What was shown, by its hash; what names a person is encrypted under the key of that person.
+
+Encrypted bytes are found by the hash of what they hold too: under a key made of the master key, for the plain hash of
+a page would let somebody guess at an erased person's address.
+"""
+
+import hmac
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, or_, select
+
+from relance.evidence.entries import Document, Sealed, digest
+from relance.evidence.personal import (
+    Opened,
+    Person,
+    WrappedKey,
+    bytes_of,
+    new_key,
+    open_document,
+    open_field,
+    seal_document,
+    seal_field,
+    unwrap,
+    wrap,
+)
+from relance.kernel.errors import InputError
+from services.checkout.store.part import Part
+from services.checkout.store.schema import BLOBS, CHAINS, PERSONS
+
+__all__ = ["Blobs"]
+
+
+class Blobs(Part):
+    """The room of documents and persons in a transaction."""
+
+    async def keep(
+        self, shop: str, blob: bytes, media_type: str, *, subject: str | None = None, order: str = ""
+    ) -> Document:
+        """Keep bytes, and say of them what evidence says. With a `subject` they hold his data: they are encrypted, and
+        bound to the order (or, before the click, the checkout) whose evidence shows them.
+        """
+        if subject is None:
+            document = Document(media_type=media_type, size_bytes=len(blob), sha256=digest(blob))
+            await self._store(shop, digest(blob), blob, document)
+            return document
+        person = Person(
+            shop=shop, order=await self.chain_of(shop, order), subject=subject, key=await self._key(shop, subject)
+        )
+        document, encrypted = seal_document(person, blob, media_type, self._around.draw)
+        about = {"subject": subject, "bound_to": person.order, "lookup": self._lookup(digest(blob))}
+        await self._store(shop, digest(encrypted), encrypted, document, about)
+        return document
+
+    async def blob(self, shop: str, sha256: str) -> bytes | None:
+        """The bytes with this hash, be it theirs or that of their encrypted form; None when they are not there, or
+        their person was erased.
+        """
+        named = or_(BLOBS.c.hash == sha256, BLOBS.c.lookup == self._lookup(sha256))
+        row = (await self._execute(select(BLOBS).where(BLOBS.c.shop == shop, named).limit(1))).first()
+        if row is None or row.subject is None:
+            return None if row is None else bytes(row.data)
+        opened = await self.open_blob(shop, row.hash)
+        return None if opened is None else bytes_of(opened.value)
+
+    async def open_blob(self, shop: str, hash_: str) -> Opened | None:
+        """Salt and bytes of an encrypted blob, by its own hash; None when it is not there or its person was erased."""
+        statement = select(BLOBS).where(BLOBS.c.shop == shop, BLOBS.c.hash == hash_)
+        row = (await self._execute(statement)).first()
+        if row is None or row.subject is None:
+            return None
+        key = await self._key_of(shop, row.subject)
+        if key is None:
+            return None
+        person = Person(shop=shop, order=row.bound_to, subject=row.subject, key=key)
+        return open_document(msgspec.json.decode(row.document, type=Document), bytes(row.data), person)
+
+    async def seal(self, shop: str, order: str, subject: str, name: str, value: str) -> Sealed:
+        """A person's text for an act's `personal`, encrypted and bound to the order (or checkout) of the act."""
+        person = Person(
+            shop=shop, order=await self.chain_of(shop, order), subject=subject, key=await self._key(shop, subject)
+        )
+        return seal_field(person, name, value, self._around.draw)
+
+    async def open_sealed(self, shop: str, chain: str, sealed: Sealed) -> Opened | None:
+        """Salt and value of a field in the entries of `chain`; None when its person was erased."""
+        key = await self._key_of(shop, sealed.subject)
+        if key is None:
+            return None
+        return open_field(sealed, Person(shop=shop, order=chain, subject=sealed.subject, key=key))
+
+    async def erase(self, shop: str, subject: str) -> bool:
+        """Make all that is encrypted for a person unreadable for ever; chains stay as they are. Whether he was known."""
+        at = (PERSONS.c.shop == shop, PERSONS.c.subject == subject)
+        return (await self._execute(delete(PERSONS).where(*at))).rowcount == 1
+
+    async def chain_of(self, shop: str, order: str) -> str:
+        """The name of the chain that an order's evidence stands in: that of its checkout, once adopted; else its own."""
+        statement = select(CHAINS.c.chain).where(CHAINS.c.shop == shop, CHAINS.c.order_id == order)
+        chain: str | None = await self._connection.scalar(statement)
+        return order if chain is None else chain
+
+    async def _store(
+        self, shop: str, name: str, data: bytes, document: Document, about: dict[str, Any] | None = None
+    ) -> None:
+        row = {
+            "shop": shop, "hash": name, "media_type": document.media_type, "data": data,
+            "document": msgspec.json.encode(document).decode(),
+        } | (about or {})  # fmt: skip
+        await self._execute(self._insert(BLOBS).values(**row).on_conflict_do_nothing())
+
+    async def _key(self, shop: str, subject: str) -> bytes:
+        """The person's key, made when there is none."""
+        key = await self._key_of(shop, subject)
+        if key is not None:
+            return key
+        around = self._around
+        wrapped = wrap(_named(shop, subject), new_key(around.draw), (around.master.name, around.master.secret), around.draw)
+        row = {"shop": shop, "subject": subject, "wrapped": msgspec.json.encode(wrapped).decode()}
+        await self._execute(self._insert(PERSONS).values(**row).on_conflict_do_nothing())
+        key = await self._key_of(shop, subject)  # of two who make one, the first counts
+        if key is None:
+            raise InputError(f"the person {subject!r} was erased meanwhile")
+        return key
+
+    async def _key_of(self, shop: str, subject: str) -> bytes | None:
+        at = (PERSONS.c.shop == shop, PERSONS.c.subject == subject)
+        text = await self._connection.scalar(select(PERSONS.c.wrapped).where(*at))
+        if text is None:
+            return None
+        wrapped = msgspec.json.decode(text, type=WrappedKey)
+        if wrapped.subject != _named(shop, subject):
+            raise InputError(f"the key of {subject!r} is another person's")
+        return unwrap(wrapped, self._around.master.secret_of(wrapped.master))
+
+    def _lookup(self, hash_: str) -> str:
+        key = sha256(b"relance lookup" + self._around.master.secret).digest()
+        return hmac.new(key, hash_.encode(), sha256).hexdigest()
+
+
+def _named(shop: str, subject: str) -> str:
+    return f"{shop}/{subject}"

@@ -1,0 +1,82 @@
+"""The store: connections to a database, and transactions over them."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.checkout.store.errors import Conflict, translated
+from services.checkout.store.keys import MasterKey
+from services.checkout.store.part import Surroundings
+from services.checkout.store.transaction import Transaction
+
+__all__ = ["Store"]
+
+R = TypeVar("R")
+_PAUSE_S = 0.005
+
+
+class Store:
+    """A database of the checkout. Made by `open_store`.
+
+    `said` is set whenever a transaction queued messages: the relay waits for it and clears it.
+    """
+
+    def __init__(self, engine: AsyncEngine, master: MasterKey, now_ms: Callable[[], int] | None = None) -> None:
+        self._engine = engine
+        self._around = Surroundings(master, now_ms or _now_ms, secrets.token_bytes)
+        # SQLite has one writer: in this process they wait in line rather than for a lock that nobody hands over.
+        self._line = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+        self.said = asyncio.Event()
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The connections, for what works beside transactions."""
+        return self._engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Stores all at its end, or nothing when an exception leaves it.
+
+        Raises Conflict when another transaction overtook this one (repeat it: see `run`), NotNow when the database is
+        away.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(translated())
+            if self._line is not None:
+                await stack.enter_async_context(self._line)
+            connection = await stack.enter_async_context(self._engine.begin())
+            transaction = Transaction(connection, self._around)
+            yield transaction
+            await transaction.write_last()
+        if transaction.says:
+            self.said.set()
+
+    async def run(self, work: Callable[[Transaction], Awaitable[R]], most: int = 50) -> R:
+        """What `work` returns in a transaction; repeated, at most so often, while others overtake it. Raises Conflict
+        at last.
+        """
+        for turn in range(most):
+            try:
+                async with self.transaction() as transaction:
+                    result = await work(transaction)
+            except Conflict:
+                if turn + 1 == most:
+                    raise
+                await asyncio.sleep(random.uniform(0, _PAUSE_S * min(turn + 1, 20)))  # noqa: S311 - spreads repeats
+            else:
+                return result
+        raise ValueError(most)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
