@@ -280,13 +280,27 @@ def _end(pid: int, timeout_s: float) -> None:
         process = psutil.Process(pid)
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)  # a stopped process hears SIGTERM only once it goes on
-        try:
-            process.wait(timeout_s)
-        except psutil.TimeoutExpired:
+        if not _has_ended(process, timeout_s):
             process.kill()
-            process.wait(60.0)  # a machine out of breath takes its time to free half a gigabyte
+            if not _has_ended(process, 60.0):  # a machine out of breath takes its time to free half a gigabyte
+                raise NotNow(f"the broker (process {pid}) does not end, not even by SIGKILL")
     except psutil.NoSuchProcess:
         return
+
+
+def _has_ended(process: psutil.Process, timeout_s: float) -> bool:
+    """Whether it ended in time; one that only waits for its parent to take note of that has."""
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            process.wait(0.05)
+        except psutil.TimeoutExpired:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            if time.monotonic() > until:
+                return False
+        else:
+            return True
 
 
 def _make_archive(runtime: jars.Runtime) -> None:

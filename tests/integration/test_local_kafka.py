@@ -1,6 +1,8 @@
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,8 +41,15 @@ def test_broker_keeps_its_data_and_its_address_over_kill_and_restart(own_broker:
 
     assert local.stop(own_broker)
     assert local.status(own_broker) is None
-    assert not psutil.pid_exists(second.pid)
+    assert _has_ended(second.pid)
     assert not local.stop(own_broker)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE  # until process 1 takes note of it
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_broker_refuses_a_topic_that_nobody_created(kafka: str) -> None:
@@ -93,3 +102,20 @@ def test_existing_cluster_is_used_and_nothing_started(relance: Relance, tmp_path
     done = relance("kafka", "start", RELANCE_KAFKA="kafka.example:9092")
     assert (done.returncode, done.stdout) == (0, "kafka.example:9092\n")
     assert not (tmp_path / "home").exists()
+
+
+def test_broker_whose_end_nobody_takes_note_of_has_ended(own_broker: Path) -> None:
+    # as process 1 of a container, which adopts what is orphaned and may never look after it
+    adopts = "import ctypes, sys, time; from pathlib import Path; from relance.kafka import local\n"
+    adopts += "assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0\n"  # PR_SET_CHILD_SUBREAPER
+    adopts += "print(local.start(Path(sys.argv[1])).pid, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", adopts, str(own_broker)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        try:
+            since = time.monotonic()
+            assert local.stop(own_broker, timeout_s=30)
+            assert time.monotonic() - since < 25
+            assert _has_ended(pid)
+        finally:
+            parent.kill()
