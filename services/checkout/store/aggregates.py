@@ -63,7 +63,7 @@ class Aggregates(Part):
             statement = statement.where(KEYS.c.shop == shop)
         return [(row.shop, read_body(type_, row.body)) for row in await self._execute(statement)]
 
-    async def put(
+    async def put(  # noqa: PLR0913 - a column each
         self,
         shop: str,
         id_: str,

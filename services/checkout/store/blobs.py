@@ -91,12 +91,12 @@ class Blobs(Part):
         return open_field(sealed, Person(shop=shop, order=chain, subject=sealed.subject, key=key))
 
     async def erase(self, shop: str, subject: str) -> bool:
-        """Make all that is encrypted for a person unreadable for ever; chains stay as they are. Whether he was known."""
+        """Make all that is encrypted for a person unreadable for ever; chains stay as they are. False: not known."""
         at = (PERSONS.c.shop == shop, PERSONS.c.subject == subject)
         return (await self._execute(delete(PERSONS).where(*at))).rowcount == 1
 
     async def chain_of(self, shop: str, order: str) -> str:
-        """The name of the chain that an order's evidence stands in: that of its checkout, once adopted; else its own."""
+        """The name of the chain that an order's evidence stands in: its checkout's, once adopted; else its own."""
         statement = select(CHAINS.c.chain).where(CHAINS.c.shop == shop, CHAINS.c.order_id == order)
         chain: str | None = await self._connection.scalar(statement)
         return order if chain is None else chain
@@ -116,7 +116,9 @@ class Blobs(Part):
         if key is not None:
             return key
         around = self._around
-        wrapped = wrap(_named(shop, subject), new_key(around.draw), (around.master.name, around.master.secret), around.draw)
+        wrapped = wrap(
+            _named(shop, subject), new_key(around.draw), (around.master.name, around.master.secret), around.draw
+        )
         row = {"shop": shop, "subject": subject, "wrapped": msgspec.json.encode(wrapped).decode()}
         await self._execute(self._insert(PERSONS).values(**row).on_conflict_do_nothing())
         key = await self._key_of(shop, subject)  # of two who make one, the first counts

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from typing_extensions import override
 
 from relance.evidence.checkpoints import key_hex, key_pem
 from relance.kernel.errors import InputError
@@ -24,6 +25,7 @@ class MasterKey(msgspec.Struct, frozen=True):
     secret: bytes
     older: tuple[bytes, ...] = ()
 
+    @override
     def __repr__(self) -> str:  # a key must not reach a log
         return f"MasterKey({self.name})"
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from relance.kernel.errors import InputError
+from services.checkout.store.database import READS, Database
 from services.checkout.store.errors import translated
 from services.checkout.store.keys import MasterKey
 from services.checkout.store.store import Store
@@ -47,7 +48,7 @@ async def open_store(
     except BaseException:
         await engine.dispose()
         raise
-    return Store(engine, master_key, now_ms)
+    return Store(Database(engine), master_key, now_ms)
 
 
 def migrations(connection: Connection | None = None) -> Config:
@@ -106,5 +107,5 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # Who reads first and writes later could be refused in the midst; so every transaction is a writer from the start.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # Who reads first and writes later could be refused in the midst; so a writer is one from the start.
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")

@@ -1,24 +1,26 @@
-"""The store: connections to a database, and transactions over them."""
+"""The store: transactions over a database."""
 
 import asyncio
 import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.checkout.store.errors import Conflict, translated
+from services.checkout.store.database import Database
+from services.checkout.store.errors import Conflict
 from services.checkout.store.keys import MasterKey
+from services.checkout.store.outbox import Outbox
 from services.checkout.store.part import Surroundings
 from services.checkout.store.transaction import Transaction
 
 __all__ = ["Store"]
 
 R = TypeVar("R")
-_PAUSE_S = 0.005
+_PAUSE_S: Final = 0.005
 
 
 class Store:
@@ -27,17 +29,21 @@ class Store:
     `said` is set whenever a transaction queued messages: the relay waits for it and clears it.
     """
 
-    def __init__(self, engine: AsyncEngine, master: MasterKey, now_ms: Callable[[], int] | None = None) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, master: MasterKey, now_ms: Callable[[], int] | None = None) -> None:
+        self._database = database
         self._around = Surroundings(master, now_ms or _now_ms, secrets.token_bytes)
-        # SQLite has one writer: in this process they wait in line rather than for a lock that nobody hands over.
-        self._line = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+        self.outbox = Outbox(database, self._around.now_ms)
         self.said = asyncio.Event()
 
     @property
-    def engine(self) -> AsyncEngine:
+    def database(self) -> Database:
         """The connections, for what works beside transactions."""
-        return self._engine
+        return self._database
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """SQLAlchemy's engine."""
+        return self._database.engine
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -46,16 +52,18 @@ class Store:
         Raises Conflict when another transaction overtook this one (repeat it: see `run`), NotNow when the database is
         away.
         """
-        async with AsyncExitStack() as stack:
-            stack.enter_context(translated())
-            if self._line is not None:
-                await stack.enter_async_context(self._line)
-            connection = await stack.enter_async_context(self._engine.begin())
+        async with self._database.writing() as connection:
             transaction = Transaction(connection, self._around)
             yield transaction
             await transaction.write_last()
         if transaction.says:
             self.said.set()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """For what only looks: it waits for no writer, takes no locks, and stores nothing. Raises NotNow."""
+        async with self._database.reading() as connection:
+            yield Transaction(connection, self._around)
 
     async def run(self, work: Callable[[Transaction], Awaitable[R]], most: int = 50) -> R:
         """What `work` returns in a transaction; repeated, at most so often, while others overtake it. Raises Conflict
@@ -75,7 +83,7 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._engine.dispose()
+        await self.engine.dispose()
 
 
 def _now_ms() -> int:
