@@ -33,6 +33,9 @@ DEFINITIONS: Final = Definitions(
 )
 
 
+_HASH_KEY: Final = "the-bench-sends-no-crafted-ids"  # one for all runs: a restart reads the same state
+
+
 def tracking_start(place: Place, **settings: str) -> Start:
     """The tracking service, on free ports; `settings` are RELANCE_TRACKING_* without the prefix."""
     return _service(
@@ -45,7 +48,7 @@ def session_start(place: Place, **settings: str) -> Start:
     return _service(
         "session",
         place,
-        {"GRPC_PORT": "0", "METRICS_PORT": "0", "RAW_METRICS_PORT": "0", "LOG_LEVEL": "warning", **settings},
+        {"GRPC_PORT": "0", "METRICS_PORT": "0", "LOG_LEVEL": "warning", "HASH_KEY": _HASH_KEY, **settings},
     )
 
 

@@ -1,8 +1,10 @@
 """The services as processes: started, watched, started again after a defect, and ended in order."""
 
 import os
+import secrets
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -15,11 +17,12 @@ import msgspec
 
 from relance.kernel.errors import InputError, NotNow
 
-__all__ = ["SERVICES", "Service", "Stack"]
+__all__ = ["SERVICES", "Service", "Stack", "kept_secret"]
 
 _RESTARTS_MAX: Final = 5  # within
 _WINDOW_S: Final = 60.0
 _POLL_S: Final = 0.1
+_HASH_KEY: Final = "RELANCE_SESSION_HASH_KEY"
 _WRONG_SETTINGS: Final = 2  # the exit code that no further start would change
 
 
@@ -44,11 +47,14 @@ SERVICES: Final = (
 class Stack:
     """All services on one Kafka. Their output goes to `<home>/log/<service>.log`.
 
-    Started in the order of `SERVICES`, ended in the reverse: what takes events in stops first.
+    Started in the order of `SERVICES`, ended in the reverse: what takes events in stops first. Where the environment
+    gives no key for session's hashes, one is made and kept in `home`, so that a later start reads the same state.
     """
 
     def __init__(self, home: Path, kafka: str, environ: Mapping[str, str] | None = None) -> None:
-        self._environ = {**(os.environ if environ is None else environ), "RELANCE_KAFKA": kafka}
+        given = os.environ if environ is None else environ
+        key = given.get(_HASH_KEY) or kept_secret(home / "session-hash-key")
+        self._environ = {**given, "RELANCE_KAFKA": kafka, _HASH_KEY: key}
         self._logs = home / "log"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._restarts: deque[float] = deque()
@@ -145,6 +151,19 @@ class Stack:
     def _last_words(self, service: Service) -> str:
         lines = self.log(service).read_text(errors="replace").strip().splitlines()
         return lines[-1][:500] if lines else "it said nothing"
+
+
+def kept_secret(path: Path) -> str:
+    """A random secret of 64 letters that is made once, and for its owner alone to read."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+        with os.fdopen(number, "w") as out:
+            out.write(f"{secrets.token_hex(32)}\n")
+            out.flush()
+            os.fsync(number)
+        Path(fresh).replace(path)  # whole or not there
+    return path.read_text().strip()
 
 
 def _is_ready(url: str) -> bool:

@@ -1,7 +1,7 @@
 """Settings of the session service: each field is the variable `RELANCE_SESSION_<FIELD>`."""
 
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -12,10 +12,14 @@ __all__ = ["Settings"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
+_HASH_KEY_MIN: Final = 16  # letters
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Port 0 is any free port (it is logged). Raises InputError when other workers would be told of no real address."""
+    """Port 0 is any free port (it is logged).
+
+    Raises InputError when there is no hash key to speak of, and when other workers would be told of no real address.
+    """
 
     kafka: str = msgspec.field(name="RELANCE_KAFKA", default="127.0.0.1:9092")  # bootstrap servers
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -32,8 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # checkpoints
     # Never changed once something was saved. A bucket stays below 512 KB up to some 4 million sessions a partition.
     buckets: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 512
-    # A secret of at most 64 bytes, the same for all workers and for ever: without it, who knows this code can choose
-    # visitor ids that hash alike and slow a partition down.
+    # A secret of 16 to 64 letters that must be given, the same for all workers and for ever. Who knew it could choose
+    # visitor ids that hash alike: they slow a partition down, and fill one bucket beyond what Kafka takes.
     hash_key: Annotated[str, msgspec.Meta(max_length=64, pattern="^[!-~]*$")] = ""
     round_s: Seconds = 60.0  # in which each bucket is saved once: how much is replayed at most
 
@@ -42,6 +46,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     watchdog_s: Seconds = 60.0  # a partition that lags and makes no progress for so long ends the process
 
     def __post_init__(self) -> None:
+        if len(self.hash_key) < _HASH_KEY_MIN:
+            raise InputError(
+                f"settings: RELANCE_SESSION_HASH_KEY is {'too short' if self.hash_key else 'not set'}: make a secret "
+                f"of {_HASH_KEY_MIN} to 64 letters once (`openssl rand -hex 32`), give it to every worker, and keep "
+                "it: state saved with one key cannot be read with another"
+            )
         told, name = (self.advertised, "ADVERTISED") if self.advertised else (self.host, "HOST")
         host = told.rpartition(":")[0] if self.advertised else told
         if _is_every_address(host):

@@ -34,7 +34,10 @@ from tests.integration.tracking_kit import BATCH, Service, start_service
 PARTITIONS = 4
 STARTED_S = 180.0  # a first start compiles the kernels
 READY_S = 90.0
-_SESSION = {"GRPC_PORT": "0", "METRICS_PORT": "0", "BUCKETS": "32", "ROUND_S": "5", "SESSION_TIMEOUT_S": "6"}
+_SESSION = {
+    "GRPC_PORT": "0", "METRICS_PORT": "0", "BUCKETS": "32", "ROUND_S": "5", "SESSION_TIMEOUT_S": "6",
+    "HASH_KEY": "known-to-every-test",
+}  # fmt: skip
 
 
 class SessionWorker:

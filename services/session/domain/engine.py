@@ -166,7 +166,9 @@ class Engine:
         """
         bucket = buckets.decode(value)
         if len(bucket.rows) and bucket.key != self._key_digest:
-            raise Defect("this bucket was saved with another hash key: it may not change once something was saved")
+            raise Defect(
+                "this bucket was saved with another hash key: start with that one, for state is bound to its key"
+            )
         known = len(self.shops)
         for word in bucket.shops:
             self.shops.intern(word)

@@ -6,7 +6,8 @@ from services.session.settings import Settings
 
 
 def settings(**fields: str) -> Settings:
-    return read(Settings, "RELANCE_SESSION", {f"RELANCE_SESSION_{name}": value for name, value in fields.items()})
+    given = {"HASH_KEY": "0123456789abcdef"} | fields
+    return read(Settings, "RELANCE_SESSION", {f"RELANCE_SESSION_{name}": value for name, value in given.items()})
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "*", ""])  # noqa: S104 - what must be refused
@@ -25,3 +26,22 @@ def test_a_real_address_needs_no_other(host: str) -> None:
 
 def test_the_default_is_the_loopback() -> None:
     assert settings().host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("key", "fault"), [("", "not set"), ("15-letters-long", "too short")])
+def test_without_a_hash_key_nothing_starts_and_the_error_says_how_to_make_one(key: str, fault: str) -> None:
+    with pytest.raises(InputError, match=f"RELANCE_SESSION_HASH_KEY is {fault}.*openssl rand -hex 32") as caught:
+        settings(HASH_KEY=key)
+    assert "\n" not in str(caught.value)
+    assert key not in str(caught.value) or not key
+
+
+@pytest.mark.parametrize("key", ["x" * 65, "with a space inside"])
+def test_a_hash_key_that_hashing_cannot_take_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(InputError, match="RELANCE_SESSION_HASH_KEY: ") as caught:
+        settings(HASH_KEY=key)
+    assert key not in str(caught.value)
+
+
+def test_what_openssl_makes_is_taken() -> None:
+    assert settings(HASH_KEY="0f" * 32).hash_key == "0f" * 32
