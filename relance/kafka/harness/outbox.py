@@ -3,15 +3,19 @@
 A *mark* divides what a partition said before it from what it says after; `settled` waits until all before is
 acknowledged by all in-sync replicas. So a bucket can be snapshot, and records go on being applied, while its outputs
 are under way.
+
+One move of the clock may make a machine say more than the client's queue takes. What has no room there waits behind it,
+in order, and follows as acknowledgements come in; nothing more is applied meanwhile (`room`).
 """
 
 import asyncio
 import threading
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from relance.kafka.harness.settings import HarnessSettings
 from relance.kafka.machine import Message
@@ -20,6 +24,9 @@ from relance.kernel.errors import Defect
 __all__ = ["Outbox"]
 
 _POLL_S = 0.1
+
+Leaving = tuple[Message, Any, Callable[[KafkaError | None, Any], None]]
+"""A message, its headers, and who hears what became of it."""
 
 
 class Outbox:
@@ -51,6 +58,8 @@ class Outbox:
         self._open: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))  # partition, mark: unacknowledged
         self._in_flight = [0, 0]
         self._waiting: list[asyncio.Event] = []
+        self._turn = threading.Lock()  # who produces: the loop, or the thread that lets the next ones follow
+        self._behind: deque[Leaving] = deque()  # no room in the client's queue yet
         self._closing = False
         self._thread = threading.Thread(target=self._poll, name="outbox", daemon=True)
         self._thread.start()
@@ -62,25 +71,18 @@ class Outbox:
 
     def send(self, partition: int, messages: Sequence[Message], headers: Any = None) -> None:
         """Produce what a partition's machine said, in order."""
+        if not messages:
+            return
         mark = self._marks[partition]
-        for message in messages:
-            size = len(message.value)
-            with self._lock:
-                self._open[partition][mark] += 1
-                self._in_flight[0] += 1
-                self._in_flight[1] += size
-            extra = {} if message.partition is None else {"partition": message.partition}
-            try:
-                self._producer.produce(
-                    message.topic,
-                    value=message.value,
-                    key=message.key,
-                    headers=headers,
-                    on_delivery=self._on_delivery(partition, mark, size),
-                    **extra,
-                )
-            except BufferError as error:
-                raise Defect(f"no room for an output after {self._in_flight[0]} unacknowledged ones") from error
+        with self._lock:
+            self._open[partition][mark] += len(messages)
+            self._in_flight[0] += len(messages)
+            self._in_flight[1] += sum(len(message.value) for message in messages)
+        with self._turn:
+            for message in messages:
+                leaving = message, headers, self._on_delivery(partition, mark, len(message.value))
+                if self._behind or not self._produce(leaving):
+                    self._behind.append(leaving)
 
     def ask(self, topic: str, partition: int, value: bytes, told: Callable[[int | None], None]) -> None:
         """Produce a record that nothing depends on (a tick); `told` hears, in the loop, its offset or None."""
@@ -112,9 +114,30 @@ class Outbox:
 
     async def close(self, timeout_s: float) -> None:
         """Wait for what is under way, at most so long, and end."""
-        await asyncio.to_thread(self._producer.flush, timeout_s)
+        await asyncio.to_thread(self._flush, timeout_s)
         self._closing = True
         await asyncio.to_thread(self._thread.join)
+
+    def _produce(self, leaving: Leaving) -> bool:
+        """Put it into the client's queue; False when there is no room."""
+        message, headers, on_delivery = leaving
+        place = {} if message.partition is None else {"partition": message.partition}
+        try:
+            self._producer.produce(
+                message.topic, value=message.value, key=message.key, headers=headers, on_delivery=on_delivery, **place
+            )
+        except BufferError:
+            return False
+        return True
+
+    def _follow(self) -> None:
+        """Let those that are behind leave, as far as there is room."""
+        with self._turn:
+            try:
+                while self._behind and self._produce(self._behind[0]):
+                    self._behind.popleft()
+            except KafkaException as error:  # it stays where it is, unacknowledged: nothing overtakes it
+                self._tell(self._failed, Defect(f"an output was not taken: {error.args[0].str()}"))
 
     def _unsettled(self, partition: int, mark: int) -> bool:
         with self._lock:
@@ -155,3 +178,11 @@ class Outbox:
     def _poll(self) -> None:
         while not self._closing:
             self._producer.poll(_POLL_S)
+            if self._behind:
+                self._follow()
+
+    def _flush(self, timeout_s: float) -> None:
+        end_s = time.monotonic() + timeout_s
+        while self._behind and time.monotonic() < end_s:
+            time.sleep(_POLL_S)
+        self._producer.flush(max(0.0, end_s - time.monotonic()))
