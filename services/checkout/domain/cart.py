@@ -1,6 +1,7 @@
 """What a cart costs: lines with their legal limits, one discount, delivery; all sums by the law's own arithmetic."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -24,7 +25,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     quantity: int
     unit_minor: int
-    vat_percent: Percent
+    vat_percent: Decimal
     kind: Literal["goods", "digital", "service"] = "goods"
     scope: Literal["consumer", "gambling", "package_travel", "financial_service", "health"] = "consumer"
     offer_id: str = ""
@@ -104,7 +105,7 @@ def _discounted(lines: Sequence[Line], coupon: Coupon, delivery: Delivery) -> To
     gross = tuple(line.unit_minor * line.quantity for line in lines)
     nets = [reached.get(place, amount) for place, amount in enumerate(gross)]
     reduced = [
-        CartLine(unit_minor=net, quantity=1, vat_percent=line.vat_percent)
+        CartLine(unit_minor=net, quantity=1, vat_percent=Percent(line.vat_percent))
         for net, line in zip(nets, lines, strict=True)
     ]
     found = totals(reduced, None, delivery)
@@ -119,4 +120,5 @@ def _within(line: Line, net_minor: int) -> bool:
 
 
 def _law(line: Line) -> CartLine:
-    return CartLine(id=line.id, unit_minor=line.unit_minor, quantity=line.quantity, vat_percent=line.vat_percent)
+    percent = Percent(line.vat_percent)
+    return CartLine(id=line.id, unit_minor=line.unit_minor, quantity=line.quantity, vat_percent=percent)

@@ -8,6 +8,7 @@ before any.
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -32,7 +33,7 @@ class Coupon(msgspec.Struct, frozen=True, kw_only=True):
 
     code: str
     kind: Kind
-    percent: Percent | None = None
+    percent: Decimal | None = None
     amount_minor: int | None = None
     gift: Line | None = None
     sku: str = ""
@@ -78,6 +79,8 @@ def check_coupon(coupon: Coupon) -> Refusal | None:
     }
     if any(says != (kind == coupon.kind) for kind, says in given.items()):
         return Refusal("coupon.kind", f"a coupon of kind {coupon.kind} says what it grants, and nothing else")
+    if coupon.percent is not None and not 0 < coupon.percent <= 100:
+        return Refusal("coupon.percent", "more than 0, at most 100")
     if coupon.starts_at >= coupon.ends_at:
         return Refusal("coupon.ends_at", "it would end before it starts")
     if coupon.individual and coupon.uses_max != 1:
@@ -109,7 +112,7 @@ def apply(lines: Sequence[Line], coupons: Sequence[Coupon], person: str, at: dat
             priced = tuple(_negotiated(line, coupon) for line in priced)
     gifts = tuple(coupon.gift for coupon in coupons if coupon.gift is not None)
     discount = next((one for one in coupons if one.kind in DISCOUNTS), None)
-    granted = None if discount is None else law.Coupon(percent=discount.percent, amount_minor=discount.amount_minor)
+    granted = None if discount is None else _discount(discount)
     free = any(coupon.kind == "free_delivery" for coupon in coupons)
     return Basket(lines=(*priced, *gifts), discount=granted, free_delivery=free)
 
@@ -144,6 +147,11 @@ def _holds(field: str, coupon: Coupon, person: str, goods: int, at: datetime) ->
     if goods < coupon.threshold_minor:
         return Refusal(field, f"{coupon.code} holds from goods of {coupon.threshold_minor} cents")
     return None
+
+
+def _discount(coupon: Coupon) -> law.Coupon:
+    percent = None if coupon.percent is None else Percent(coupon.percent)
+    return law.Coupon(percent=percent, amount_minor=coupon.amount_minor)
 
 
 def _stacked(coupons: Sequence[Coupon]) -> Refusal | None:

@@ -77,7 +77,7 @@ class PressActs(msgspec.Struct, frozen=True, kw_only=True):
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of one checkout; the rest is in the machine of the same id. `recap`: the last one that was shown, `recap_page`
-    the hash of its rendered bytes as evidence knows them; `acts`: evidence already on record by name and content.
+    what evidence calls its rendered bytes; `fingerprint`: of the cart that it was created with.
     """
 
     id: str
@@ -98,6 +98,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     adult: bool = False
     early_at: datetime | None = None
     loss_at: datetime | None = None
+    fingerprint: str = ""
     attested_by_shop: bool = False
     version: int = 0
 

@@ -1,0 +1,361 @@
+"""An order after the click: what is known of it, its payment, and what the shop does with it."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from relance.evidence.entries import Act
+from services.checkout.application import telling
+from services.checkout.application.room import Room
+from services.checkout.domain import lifecycle
+from services.checkout.domain.attempts import Attempt, News
+from services.checkout.domain.checkouts import Checkout
+from services.checkout.domain.orders import Act as OrderAct
+from services.checkout.domain.orders import CancelAttempt, Order, StartAttempt, SwitchMeans
+from services.checkout.domain.outcomes import Moved, Refusal
+from services.checkout.domain.presenting import Kept, OrderView
+from services.checkout.domain.recap import Recap
+from services.checkout.domain.records import Record
+from services.checkout.domain.refunds import RefundNews
+from services.checkout.domain.tenders import BY_PROVIDER, STORED, available
+from services.checkout.ports import Ask, Opened
+from services.checkout.store import ANY, Transaction
+
+__all__ = ["Ordering", "Watch", "order_due", "watched"]
+
+replace = msgspec.structs.replace
+
+_NO_ORDER: Final = Refusal("order_id", "there is no such order")
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """An order whose money is under way: the provider is asked again and again. `looks`: how often it was."""
+
+    id: str
+    looks: int = 0
+
+
+def order_due(order: Order) -> datetime | None:
+    """When the clock changes something of an order, None when it does not."""
+    times = [one.waits_until for one in order.attempts if one.state in {"sent", "action_required"}]
+    if order.state == "placed" and not order.lapsing:
+        times.append(order.deadline)
+    if order.state in {"confirmed", "preparing"} and any(one.state == "awaited" for one in order.tenders):
+        times.append(order.awaited_until)
+    return min((at for at in times if at is not None), default=None)
+
+
+def watched(order: Order) -> bool:
+    """Whether the provider has something to say about it."""
+    return any(one.open_at_psp for one in order.attempts) or any(
+        one.attempt_id and one.state in {"requested", "pending"} for one in order.refunds
+    )
+
+
+class Ordering(Room):
+    """Acts on orders. An act that is repeated changes nothing."""
+
+    async def order(self, shop: str, order_id: UUID) -> OrderView | Refusal:
+        """The order as it is now."""
+        return await self.again(lambda tx: self._view(tx, shop, str(order_id)))
+
+    async def orders(
+        self, shop: str, *, state: str | None = None, after: str = "", limit: int = 20
+    ) -> list[OrderView]:  # fmt: skip
+        """A shop's orders by id, from the one after `after`."""
+
+        async def work(tx: Transaction) -> list[OrderView]:
+            found = await tx.all(Order, shop, state=state, after=after, limit=limit)
+            views = [await self._view(tx, shop, order_id) for order_id in found]
+            return [view for view in views if not isinstance(view, Refusal)]
+
+        return await self.again(work)
+
+    async def act(self, shop: str, order_id: UUID, act: OrderAct, *, by_shop: bool = True) -> OrderView | Refusal:
+        """One act of the order machine: ship, deliver, cancel, refund, receive and so on."""
+
+        async def work(tx: Transaction) -> OrderView | Refusal:
+            moved = await self.advance(tx, shop, str(order_id), act, by_shop=by_shop)
+            return moved if isinstance(moved, Refusal) else await self._view(tx, shop, str(order_id))
+
+        view = await self.again(work)
+        self.nudge()
+        return view
+
+    async def start_payment(
+        self, shop: str, order_id: UUID, means: str = "", network_address: str = ""
+    ) -> str | OrderView | Refusal:
+        """Pay what is due: where the shopper goes, or the order when nothing is to be paid at the provider.
+
+        An attempt that is under way goes on where it is open; with another means it is ended first, and the provider
+        has to prove that. An offline means secures the order at once.
+        """
+        if network_address and self.counted(network_address) >= self.terms.attempts_per_address:
+            return Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
+        ready = await self._clear_the_way(shop, str(order_id), means)
+        if ready is not None:
+            return ready
+
+        async def work(tx: Transaction) -> OrderView | Refusal:
+            refused = await self._start(tx, shop, str(order_id), means)
+            return refused or await self._view(tx, shop, str(order_id))
+
+        view = await self.again(work)
+        self.nudge()
+        if isinstance(view, Refusal) or view.order.live is None:
+            return view
+        if network_address:
+            self.count(network_address)
+        return await self.page_at_psp(shop, order_id) or await self.order(shop, order_id)
+
+    async def leave_payment(self, shop: str, order_id: UUID) -> OrderView | Refusal:
+        """The shopper turned back from the provider's page: its attempt is closed there."""
+        view = await self.order(shop, order_id)
+        if isinstance(view, Refusal) or view.order.live is None:
+            return view
+        await self.close_attempt(shop, str(order_id), view.order.live.id)
+        return await self.order(shop, order_id)
+
+    async def look_now(self, shop: str, order_id: UUID) -> OrderView | Refusal:
+        """The order after the provider was asked: for the page to which a shopper comes back from it."""
+        view = await self.order(shop, order_id)
+        if isinstance(view, Refusal) or view.order.live is None:
+            return view
+        await self.ask(shop, str(order_id), view.order.live.id)
+        return await self.order(shop, order_id)
+
+    # -- with the provider: outside of transactions -----------------------------------------------------------------
+
+    async def page_at_psp(self, shop: str, order_id: UUID) -> str | None:
+        """Where the shopper pays the attempt that is under way; opened when it is not yet."""
+        found = await self.again(lambda tx: self._attempt(tx, shop, str(order_id), ""))
+        if found is None:
+            return None
+        order, attempt, kept, _, _ = found
+        if attempt.id in kept.pay_urls:
+            return kept.pay_urls[attempt.id]
+        return await self.open_attempt(shop, str(order.id), attempt.id) if attempt.live else None
+
+    async def open_attempt(self, shop: str, order_id: str, attempt_id: str) -> str | None:
+        """Open the provider's page of an attempt, once at a time: who comes second waits for the first."""
+        running = self._opening.get(attempt_id)
+        if running is None:
+            running = asyncio.ensure_future(self._open(shop, order_id, attempt_id))
+            self._opening[attempt_id] = running
+            running.add_done_callback(lambda _: self._opening.pop(attempt_id, None))
+        return await asyncio.shield(running)
+
+    async def _open(self, shop: str, order_id: str, attempt_id: str) -> str | None:
+        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+        if found is None:
+            return None
+        order, attempt, kept, checkout, record = found
+        provider = self.providers.get(attempt.psp)
+        if attempt.state not in {"created", "unknown"} or provider is None:
+            return kept.pay_urls.get(attempt_id)
+        answer = await provider.open(self._ask_of(order, attempt, checkout, record))
+        url = answer.url if isinstance(answer, Opened) else None
+        news = answer.news if isinstance(answer, Opened) else answer
+
+        async def work(tx: Transaction) -> None:
+            await self.advance(tx, shop, order_id, news)
+            if url is not None and (now := await tx.get(Kept, shop, order_id)) is not None:
+                urls = {**now.pay_urls, attempt_id: url}
+                await tx.put(shop, order_id, replace(now, pay_urls=urls, version=now.version + 1), before=now.version)
+
+        await self.again(work)
+        self.nudge()
+        return url
+
+    async def ask(self, shop: str, order_id: str, attempt_id: str) -> News | None:
+        """Ask the provider for an attempt's state, and act on it."""
+        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+        provider = None if found is None else self.providers.get(found[1].psp)
+        if found is None or provider is None:
+            return None
+        news = await provider.look(found[1])
+        await self.hear(shop, order_id, news)
+        return news
+
+    async def close_attempt(self, shop: str, order_id: str, attempt_id: str) -> News | None:
+        """Have the provider let go of an attempt, and act on what it proves."""
+        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+        provider = None if found is None else self.providers.get(found[1].psp)
+        if found is None or provider is None or not found[1].open_at_psp:
+            return None
+        news = await provider.close(found[1])
+        await self.hear(shop, order_id, news)
+        return news
+
+    async def refund(self, shop: str, order_id: str, refund_id: str, *, first: bool) -> RefundNews | None:
+        """Have the provider give money back, or say how far that is."""
+        order = await self.again(lambda tx: tx.get(Order, shop, order_id))
+        refund = None if order is None else next((one for one in order.refunds if one.id == refund_id), None)
+        if order is None or refund is None or refund.state not in {"requested", "pending", "redirected"}:
+            return None
+        attempt = next((one for one in order.attempts if one.id == refund.attempt_id), None)
+        provider = None if attempt is None else self.providers.get(attempt.psp)
+        if attempt is None or provider is None:
+            return None
+        news = await (provider.refund if first else provider.look_refund)(refund, attempt)
+        await self.hear(shop, order_id, news)
+        return news
+
+    async def hear(self, shop: str, order_id: str, news: News | RefundNews) -> None:
+        """What the provider says becomes the order's."""
+
+        async def work(tx: Transaction) -> None:
+            await self.advance(tx, shop, order_id, news)
+
+        await self.again(work)
+        self.nudge()
+
+    # -- within a transaction ---------------------------------------------------------------------------------------
+
+    async def advance(
+        self, tx: Transaction, shop: str, order_id: str, act: OrderAct, *, by_shop: bool = False
+    ) -> Moved[Order] | Refusal:
+        """The order after an act, stored with its events, effects and evidence."""
+        order = await tx.get(Order, shop, order_id, lock=True)
+        if order is None:
+            return _NO_ORDER
+        at = self.clock()
+        moved = lifecycle.step(order, act, at)
+        if isinstance(moved, Refusal) or not moved.transition:
+            return moved
+        await self.put_order(tx, moved.state, order.version)
+        await tx.say(moved.events)
+        await tx.do(shop, order.id, moved.effects)
+        await tx.record(shop, order_id, [_evidence(moved, act, at, by_shop=by_shop)])
+        return moved
+
+    async def put_order(self, tx: Transaction, order: Order, before: int | None) -> None:
+        """Store an order, and have the provider asked while money is under way."""
+        shop, order_id = order.context.shop, str(order.id)
+        await tx.put(shop, order_id, order, before=before, state=order.state, due_at=order_due(order))
+        if watched(order):
+            first = self.clock() + timedelta(seconds=self.terms.early_look_s)
+            await tx.put(shop, order_id, Watch(id=order_id), before=ANY, due_at=first)
+
+    async def _view(self, tx: Transaction, shop: str, order_id: str) -> OrderView | Refusal:
+        order = await tx.get(Order, shop, order_id)
+        kept = None if order is None else await tx.get(Kept, shop, order_id)
+        if order is None or kept is None:
+            return _NO_ORDER
+        checkout = await tx.get(Checkout, shop, kept.checkout_id)
+        record = await tx.get(Record, shop, kept.checkout_id)
+        found = await self.shop(tx, shop)
+        if checkout is None or record is None or record.recap is None or isinstance(found, Refusal):
+            return _NO_ORDER
+        country = record.destination(found.zone, found.places).country
+        due = order.due
+        left = order.tenders[due].amount_minor if due is not None else 0
+        fit = {one.id for one in available(found.all_means, left, country) if one.kind not in STORED}
+        live = order.live
+        recap: Recap = record.recap
+        return OrderView(
+            shop=found,
+            order=order,
+            record=record,
+            recap=recap,
+            language=found.language(record.locale),
+            email=checkout.contact.contact.email if checkout.contact is not None else "",
+            documents=kept.documents,
+            alerts=kept.alerts,
+            means=tuple(one for one in found.means if one.means.id in fit) if due is not None else (),
+            pay_url=kept.pay_urls.get(live.id, "") if live is not None else "",
+            evidence_head=(await tx.head(shop, order_id)).printed,
+            at=self.clock(),
+        )
+
+    async def _attempt(
+        self, tx: Transaction, shop: str, order_id: str, attempt_id: str
+    ) -> tuple[Order, Attempt, Kept, Checkout, Record] | None:
+        """An attempt with all that its provider is told; the live one when none is named."""
+        order = await tx.get(Order, shop, order_id)
+        kept = await tx.get(Kept, shop, order_id)
+        if order is None or kept is None:
+            return None
+        named = next((one for one in order.attempts if one.id == attempt_id), None) if attempt_id else order.live
+        checkout = await tx.get(Checkout, shop, kept.checkout_id)
+        record = await tx.get(Record, shop, kept.checkout_id)
+        if named is None or checkout is None or record is None:
+            return None
+        return order, named, kept, checkout, record
+
+    async def _clear_the_way(self, shop: str, order_id: str, means: str) -> str | Refusal | None:
+        """Nothing, once no attempt is under way; the page of the one that goes on."""
+        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, ""))
+        if found is None:
+            return None
+        _, attempt, kept, _, _ = found
+        if not means or means == attempt.means:
+            url = kept.pay_urls.get(attempt.id) or await self.open_attempt(shop, order_id, attempt.id)
+            return url or Refusal("attempt", "the bank does not answer: try again in a moment, nothing is lost")
+        await self.again(lambda tx: self.advance(tx, shop, order_id, CancelAttempt(attempt_id=attempt.id)))
+        await self.close_attempt(shop, order_id, attempt.id)
+        still = await self.again(lambda tx: self._attempt(tx, shop, order_id, ""))
+        return None if still is None else Refusal("attempt", "the bank is still busy with it: try again in a moment")
+
+    async def _start(self, tx: Transaction, shop: str, order_id: str, means: str) -> Refusal | None:
+        order = await tx.get(Order, shop, order_id)
+        found = await self.shop(tx, shop)
+        if order is None or isinstance(found, Refusal):
+            return _NO_ORDER
+        due = order.due
+        if order.state != "placed" or due is None:
+            return Refusal("order.state", f"the order is {order.state}: there is nothing to pay")
+        tender = order.tenders[due]
+        named = means or tender.means
+        chosen = next((one for one in found.all_means if one.id == named), None)
+        if chosen is None:
+            return Refusal("payment.chosen", f"{named} is not offered here", "A06", "L221-14 al. 3")
+        if chosen.id != tender.means:
+            moved = await self.advance(tx, shop, order_id, SwitchMeans(means=chosen))
+            if isinstance(moved, Refusal):
+                return moved
+        if chosen.kind not in BY_PROVIDER:
+            return None
+        begun = await self.advance(tx, shop, order_id, StartAttempt(means=chosen.id, psp=found.psp))
+        return begun if isinstance(begun, Refusal) else None
+
+    def _ask_of(self, order: Order, attempt: Attempt, checkout: Checkout, record: Record) -> Ask:
+        shop = order.context.shop
+        minutes = max(31, order.terms.patience.page_minutes + 5)
+        here = f"{self.terms.base_url}/o/{order.id}"
+        return Ask(
+            attempt_id=attempt.id,
+            order_id=str(order.id),
+            shop=shop,
+            amount_minor=attempt.amount_minor,
+            currency=order.currency,
+            means=attempt.means,
+            description=f"{shop} {str(order.id)[:8]}",
+            email=checkout.contact.contact.email if checkout.contact is not None else "",
+            return_url=f"{here}?back=paid",
+            cancel_url=f"{here}?back=left",
+            expires_at=attempt.created_at + timedelta(minutes=minutes),
+            locale=record.locale,
+        )
+
+
+def _evidence(moved: Moved[Order], act: OrderAct, at: datetime, *, by_shop: bool) -> Act:
+    """What came about, and on whose word."""
+    facts: dict[str, Any] = {"transition": moved.transition, "state": moved.state.state}
+    if isinstance(act, News):
+        facts |= {
+            "attempt": act.attempt_id, "status": act.status, "amount_minor": act.amount_minor, "psp_id": act.psp_id,
+            "psp_at": act.psp_at.isoformat(),
+        }  # fmt: skip
+        if act.status == "failed":
+            facts |= {"category": act.category, "psp_code": act.psp_code}
+        return telling.happened("payment", at, "payment", facts)
+    if isinstance(act, RefundNews):
+        facts |= {"refund": act.refund_id, "status": act.status, "psp_at": act.psp_at.isoformat()}
+        return telling.happened("refund", at, "payment", facts)
+    said = msgspec.to_builtins(act)
+    facts |= {name: value for name, value in said.items() if isinstance(value, str | int | bool) and name != "type"}
+    return telling.happened(str(said.get("type", "act")), at, "shop" if by_shop else "checkout", facts)

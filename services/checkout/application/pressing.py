@@ -1,0 +1,160 @@
+"""The click on the order button: one transaction of all that it touches, then the provider's page."""
+
+from uuid import UUID
+
+import msgspec
+
+from services.checkout.application import telling
+from services.checkout.application.ordering import Ordering
+from services.checkout.application.tunnel import Loaded, Tunnel, ended
+from services.checkout.domain import checkouts, lifecycle
+from services.checkout.domain.checkouts import ENDED, Press
+from services.checkout.domain.coupons import Uses
+from services.checkout.domain.disclosures import shown_legal
+from services.checkout.domain.orders import Order, StartAttempt
+from services.checkout.domain.outcomes import Moved, Refusal, then
+from services.checkout.domain.placing import Again, Placed, Shelf, order_now
+from services.checkout.domain.presenting import Kept, Pressed, View
+from services.checkout.domain.pricing import Basis
+from services.checkout.domain.records import CartIndex, PressActs, Record
+from services.checkout.domain.tenders import BY_PROVIDER
+from services.checkout.domain.viewing import Seen, blocked, see
+from services.checkout.store import Transaction
+
+__all__ = ["Pressing"]
+
+replace = msgspec.structs.replace
+
+
+class Pressing(Ordering, Tunnel):
+    """The order."""
+
+    async def press(self, shop: str, checkout_id: UUID, press: Press, acts: PressActs) -> Pressed | Refusal:
+        """Conclude the order that the recap of `press.recap_hash` showed, and begin to pay it.
+
+        A refusal of field `recap.hash` says that something has changed: show the recap anew. The same button pressed
+        again leads to the order that it made.
+        """
+        if refused := self._too_many(acts.network_address):
+            return refused
+
+        async def work(tx: Transaction) -> tuple[UUID, bool] | Refusal:
+            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            if isinstance(loaded, Refusal):
+                return loaded
+            return await self._press(tx, loaded, press, acts)
+
+        placed = await self.again(work)
+        if isinstance(placed, Refusal):
+            return placed
+        order_id, again = placed
+        self.nudge()
+        self._count_attempt(acts.network_address)
+        return Pressed(order_id, await self.page_at_psp(shop, order_id), again)
+
+    async def _press(
+        self, tx: Transaction, loaded: Loaded, press: Press, acts: PressActs
+    ) -> tuple[UUID, bool] | Refusal:  # fmt: skip
+        checkout = loaded.checkout
+        if checkout.state == "ordered" and checkout.recap_hash == press.recap_hash:
+            return checkouts.order_id(checkout.id, press.recap_hash), True
+        purses = checkout.means.purses if checkout.means is not None else ()
+        basis = await self.basis(tx, loaded.shop, loaded.record, purses, lock=True)
+        record = _with_acts(loaded, acts)
+        seen = see(checkout, record, basis, loaded.at, self.law(loaded.at), acts)
+        if refused := _refused(seen.view, press):
+            return refused
+        placed = await self._order(tx, loaded, seen, basis, press)
+        if isinstance(placed, Refusal):
+            return placed
+        if isinstance(placed, Again):
+            return placed.order_id, True
+        order = self._begin_to_pay(loaded, placed.order)
+        await self._store(tx, loaded, replace(seen.view, record=record), placed, order, acts)
+        return order.state.id, False
+
+    async def _order(
+        self, tx: Transaction, loaded: Loaded, seen: Seen, basis: Basis, press: Press
+    ) -> Placed | Again | Refusal:  # fmt: skip
+        recap = seen.view.recap
+        if recap is None:
+            reason = "something has changed since: look at the recap again"
+            return Refusal("recap.hash", reason, "A07", "Code civil, 1127-2 al. 1")
+        codes = [one.code for one in seen.priced.granted]
+        shelf = Shelf(
+            levels=basis.levels, uses=await tx.many(Uses, loaded.shop.id, codes, lock=True), purses=basis.purses
+        )
+        by_id = {one.means.id: one.means for one in loaded.shop.means}
+        awaited = [by_id[one.means].pay_within_days for one in recap.tenders if one.state == "awaited"]
+        return order_now(
+            loaded.checkout, press, recap, seen.priced.granted, shelf,
+            terms=loaded.shop.terms, law=self.law(loaded.at), pay_within_days=max(awaited, default=0), at=loaded.at,
+        )  # fmt: skip
+
+    def _begin_to_pay(self, loaded: Loaded, placed: Moved[Order]) -> Moved[Order]:
+        """The first attempt is part of the click, so that no process that dies in between forgets it."""
+        due = placed.state.due
+        if due is None or placed.state.tenders[due].kind not in BY_PROVIDER:
+            return placed
+        start = StartAttempt(means=placed.state.tenders[due].means, psp=loaded.shop.psp)
+        begun = lifecycle.step(placed.state, start, loaded.at)
+        return placed if isinstance(begun, Refusal) else then(placed, begun)
+
+    async def _store(
+        self, tx: Transaction, loaded: Loaded, view: View, placed: Placed, order: Moved[Order], acts: PressActs
+    ) -> None:
+        shop, checkout_id, order_id = loaded.shop.id, loaded.record.id, str(order.state.id)
+        uses = await tx.many(Uses, shop, [one.code for one in placed.uses])
+        await tx.put(shop, checkout_id, placed.checkout.state, before=loaded.checkout.version, state="ordered")
+        record = replace(view.record, order_id=order_id, version=loaded.record.version + 1)
+        await tx.put(shop, checkout_id, record, before=loaded.record.version)
+        await self.put_order(tx, order.state, None)
+        await tx.put(shop, order_id, Kept(id=order_id, checkout_id=checkout_id, version=1), before=None)
+        for level in placed.levels:
+            await tx.put(shop, level.sku, level, before=level.version - 1)
+        for use in placed.uses:
+            await tx.put(shop, use.code, use, before=use.version - 1 if use.code in uses else None)
+        for purse in placed.purses:
+            await tx.put(shop, purse.ref, purse, before=purse.version - 1)
+        index = await tx.get(CartIndex, shop, loaded.checkout.context.cart_id)
+        if index is not None:
+            await tx.put(shop, index.id, replace(index, order_id=order_id, version=index.version + 1),
+                         before=index.version)  # fmt: skip
+        await tx.say(placed.checkout.events + order.events)
+        await tx.do(shop, order.state.id, order.effects)
+        terms = shown_legal(loaded.shop, *self.law(loaded.at)).terms_sha256
+        await tx.record(shop, checkout_id, telling.accepted(view, acts, terms, self.book))
+        await tx.adopt(shop, checkout_id, order_id, loaded.at)
+
+    def _too_many(self, network_address: str) -> Refusal | None:
+        """Whether too many orders came from one network address: cards are being tested."""
+        recent = self.counted(network_address)
+        if recent < self.terms.attempts_per_address:
+            return None
+        return Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
+
+    def _count_attempt(self, network_address: str) -> None:
+        if network_address:
+            self.count(network_address)
+
+
+def _with_acts(loaded: Loaded, acts: PressActs) -> Record:
+    record = loaded.record
+    return replace(
+        record,
+        adult=record.adult or acts.adult,
+        early_at=loaded.at if acts.early_start else record.early_at,
+        loss_at=loaded.at if acts.loss_acknowledged else record.loss_at,
+        attested_by_shop=record.attested_by_shop or acts.attested_by_shop,
+    )
+
+
+def _refused(view: View, press: Press) -> Refusal | None:
+    """What keeps this order from being concluded, the plainest first."""
+    if view.checkout.state in ENDED:
+        return ended(view)
+    if view.refusals:
+        return view.refusals[0]
+    if view.recap is not None and view.recap_hash == press.recap_hash:
+        return blocked(view.verdict)
+    return None  # the recap is another one: the machine says so

@@ -1,0 +1,109 @@
+"""What every use case works with: the store, the book of law, the clock, and how a cart's basis is read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import TypeVar
+
+import msgspec
+
+from relance.rules.law.book import Book
+from relance.rules.law.calendar import paris_date
+from services.checkout.application.frequency import Frequency
+from services.checkout.domain.articles import Article
+from services.checkout.domain.coupons import Coupon, folded_code
+from services.checkout.domain.offers import History
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.pricing import Basis
+from services.checkout.domain.records import Record
+from services.checkout.domain.shops import Shop
+from services.checkout.domain.stock import Level
+from services.checkout.domain.tenders import Purse
+from services.checkout.ports import PaymentProvider
+from services.checkout.store import Store, Transaction
+
+__all__ = ["Room", "Terms", "now"]
+
+T = TypeVar("T")
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of the use cases. `base_url`: where the pages are, before every path of a link."""
+
+    base_url: str = "http://127.0.0.1:8084"
+    attempts_per_address: int = 30  # payments started from one network address within an hour: card testing
+    tokens_last_days: int = 30
+    view_lasts_days: int = 3653  # the archived contract is reached for ten years
+    code_minutes: int = 15
+    code_tries: int = 5
+    early_look_s: float = 20.0  # how long a payment under way waits for the first look of the reconciler
+    session_hours: int = 12
+
+
+def now() -> datetime:
+    """The clock of the process."""
+    return datetime.now(UTC)
+
+
+class Room:
+    """The parts that use cases share. One per process."""
+
+    def __init__(
+        self,
+        store: Store,
+        book: Book,
+        providers: Mapping[str, PaymentProvider],
+        terms: Terms = Terms(),  # noqa: B008 - frozen
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self.store = store
+        self.book = book
+        self.providers = providers
+        self.terms = terms
+        self.clock = clock
+        self._shops: dict[tuple[str, int], Shop] = {}
+        self._frequency = Frequency()
+        self._opening: dict[str, asyncio.Future[str | None]] = {}
+        self.work_waits = asyncio.Event()
+
+    def law(self, at: datetime) -> tuple[Book, date]:
+        """The book, and the Paris date whose rules hold."""
+        return self.book, paris_date(at)
+
+    def nudge(self) -> None:
+        """Effects were queued: who does them need not wait for his next look."""
+        self.work_waits.set()
+
+    def count(self, who: str) -> None:
+        """One more try of somebody."""
+        self._frequency.count(who, self.clock())
+
+    def counted(self, who: str) -> int:
+        """How many tries within the last hour."""
+        return self._frequency.of(who, self.clock()) if who else 0
+
+    async def again(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """`work` in one transaction, repeated when another one overtook it. Raises NotNow when that does not end."""
+        return await self.store.run(work)
+
+    async def shop(self, tx: Transaction, shop: str) -> Shop | Refusal:
+        """The shop as it is now; an unknown one is refused."""
+        found = await tx.get(Shop, "*", shop)
+        if found is None:
+            return Refusal("shop", "there is no such shop")
+        return self._shops.setdefault((found.id, found.version), found)  # one object, so that what follows is cached
+
+    async def basis(self, tx: Transaction, shop: Shop, record: Record, purses: Sequence[str], *, lock: bool) -> Basis:
+        """What prices a cart. `lock`: stock, uses and purses are about to be changed."""
+        codes = [folded_code(code) for code in record.coupons]
+        coupons: dict[str, Coupon] = await tx.many(Coupon, shop.id, codes) if codes else {}
+        gifts = [one.gift.sku for one in coupons.values() if one.gift is not None]
+        skus = list(dict.fromkeys([*(line.sku for line in record.lines), *gifts]))
+        return Basis(
+            shop=shop,
+            articles=await tx.many(Article, shop.id, skus),
+            histories=await tx.many(History, shop.id, skus),
+            levels=await tx.many(Level, shop.id, skus, lock=lock),
+            coupons=coupons,
+            purses=await tx.many(Purse, shop.id, purses, lock=lock) if purses else {},
+        )
