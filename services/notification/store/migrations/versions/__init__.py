@@ -1,0 +1,1 @@
+"""One file a step; `revision` names it, `down_revision` the one before."""
