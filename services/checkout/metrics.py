@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-__all__ = ["LawMetrics"]
+__all__ = ["CallMetrics", "LawMetrics"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -22,4 +22,18 @@ class LawMetrics:
         self.questions = Counter(
             "relance_checkout_law_questions_total", "Questions of Ask by kind and result: answered or refused",
             ("ask", "result"), registry=registry,
+        )  # fmt: skip
+
+
+class CallMetrics:
+    """Calls of shops' backends, and how they ended. One per process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = Counter(
+            "relance_checkout_calls_total", "Calls of CheckoutService by method and gRPC status",
+            ("method", "status"), registry=registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "relance_checkout_call_seconds", "From a call's request to its answer",
+            ("method",), buckets=_SECONDS, registry=registry,
         )  # fmt: skip

@@ -4,11 +4,12 @@ from typing import Any, Final, NoReturn
 
 import grpc
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ResourceInfo  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo  # type: ignore[import-untyped]
 
 from relance.serving import refusals
+from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["Refused", "abort", "invalid", "no_rule"]
+__all__ = ["Refused", "abort", "by_law", "invalid", "missing", "no_rule"]
 
 TEXT_MAX: Final = 240  # letters of what a caller is told: it travels in headers, which clients bound to 8 kB in all
 
@@ -34,6 +35,24 @@ def no_rule(id: str, reason: str) -> Refused:  # noqa: A002 - the word of the do
     """NOT_FOUND: there is no such rule, or not on that day; `reason` says when."""
     named = ResourceInfo(resource_type="rule", resource_name=_cut(id), description=_cut(reason))
     return Refused(grpc.StatusCode.NOT_FOUND, reason, named)
+
+
+def missing(kind: str, name: str) -> Refused:
+    """NOT_FOUND: this shop has no such thing; whether another has, is not said."""
+    text = f"there is no {kind} {name}"
+    return Refused(grpc.StatusCode.NOT_FOUND, text, ResourceInfo(resource_type=kind, resource_name=_cut(name)))
+
+
+def by_law(found: Refusal, code: grpc.StatusCode = grpc.StatusCode.FAILED_PRECONDITION) -> Refused:
+    """A refusal of a use case: the field, and where the law decides, the rule and its article."""
+    violation = BadRequest.FieldViolation(field=_cut(found.field), description=_cut(found.reason))
+    details: list[Message] = [BadRequest(field_violations=[violation])]
+    cited = ""
+    if found.rule:
+        named = {"rule": found.rule, "article": found.article, "field": _cut(found.field)}
+        details.append(ErrorInfo(reason=f"RULE_{found.rule}", domain="relance.law", metadata=named))
+        cited = f" ({', '.join(filter(None, (found.rule, found.article)))})"
+    return Refused(code, f"{found.field}: {found.reason}{cited}" if found.field else found.reason, *details)
 
 
 async def abort(context: Any, refused: Refused) -> NoReturn:

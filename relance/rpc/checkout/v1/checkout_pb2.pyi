@@ -848,9 +848,9 @@ class DeliveryChoice(_message.Message):
 
     MODE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
-    POINT_ID_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
     mode: _builtins.str
-    point_id: _builtins.str
+    place: _builtins.str
     """the relay point or shop."""
     @_builtins.property
     def address(self) -> Global___Address:
@@ -861,11 +861,11 @@ class DeliveryChoice(_message.Message):
         *,
         mode: _builtins.str = ...,
         address: Global___Address | None = ...,
-        point_id: _builtins.str = ...,
+        place: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mode", b"mode", "point_id", b"point_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mode", b"mode", "place", b"place"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -876,29 +876,31 @@ class Address(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    LINES_FIELD_NUMBER: _builtins.int
+    LINE1_FIELD_NUMBER: _builtins.int
+    LINE2_FIELD_NUMBER: _builtins.int
     POSTCODE_FIELD_NUMBER: _builtins.int
     CITY_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    line1: _builtins.str
+    line2: _builtins.str
     postcode: _builtins.str
     city: _builtins.str
     country: _builtins.str
     """Two letters; empty: FR."""
-    @_builtins.property
-    def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        lines: _abc.Iterable[_builtins.str] | None = ...,
+        line1: _builtins.str = ...,
+        line2: _builtins.str = ...,
         postcode: _builtins.str = ...,
         city: _builtins.str = ...,
         country: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["city", b"city", "country", b"country", "lines", b"lines", "name", b"name", "postcode", b"postcode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["city", b"city", "country", b"country", "line1", b"line1", "line2", b"line2", "name", b"name", "postcode", b"postcode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -938,8 +940,10 @@ class Checkout(_message.Message):
     COUPONS_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     DELIVERY_MODES_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
     MEANS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     ALLOWED_FIELD_NUMBER: _builtins.int
     BLOCKERS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
@@ -948,10 +952,10 @@ class Checkout(_message.Message):
     state: _builtins.str
     """open, contacted, delivering, paying, recap, ordered, expired or superseded."""
     expires_at: _builtins.str
-    """Where the shopper can go on; empty once it has ended."""
     allowed: _builtins.bool
     """Whether the law lets this go on as it is, and what it says."""
     order_id: _builtins.str
+    """Once it is ordered."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Line]: ...
     @_builtins.property
@@ -961,7 +965,15 @@ class Checkout(_message.Message):
     @_builtins.property
     def delivery_modes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryMode]: ...
     @_builtins.property
-    def means(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def places(self) -> _containers.RepeatedCompositeFieldContainer[Global___Place]: ...
+    @_builtins.property
+    def means(self) -> _containers.RepeatedCompositeFieldContainer[Global___Means]:
+        """Those offered to this cart; all that the shop has are announced on its first page."""
+
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]:
+        """What keeps the order from passing: a line that is sold out, a coupon that does not hold."""
+
     @_builtins.property
     def blockers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]: ...
     @_builtins.property
@@ -975,8 +987,10 @@ class Checkout(_message.Message):
         coupons: _abc.Iterable[_builtins.str] | None = ...,
         totals: Global___Totals | None = ...,
         delivery_modes: _abc.Iterable[Global___DeliveryMode] | None = ...,
-        means: _abc.Iterable[_builtins.str] | None = ...,
+        places: _abc.Iterable[Global___Place] | None = ...,
+        means: _abc.Iterable[Global___Means] | None = ...,
         expires_at: _builtins.str = ...,
+        refusals: _abc.Iterable[Global___Notice] | None = ...,
         allowed: _builtins.bool = ...,
         blockers: _abc.Iterable[Global___Notice] | None = ...,
         warnings: _abc.Iterable[Global___Notice] | None = ...,
@@ -984,11 +998,74 @@ class Checkout(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "blockers", b"blockers", "checkout_id", b"checkout_id", "coupons", b"coupons", "delivery_modes", b"delivery_modes", "expires_at", b"expires_at", "lines", b"lines", "means", b"means", "order_id", b"order_id", "state", b"state", "totals", b"totals", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "blockers", b"blockers", "checkout_id", b"checkout_id", "coupons", b"coupons", "delivery_modes", b"delivery_modes", "expires_at", b"expires_at", "lines", b"lines", "means", b"means", "order_id", b"order_id", "places", b"places", "refusals", b"refusals", "state", b"state", "totals", b"totals", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Checkout: _TypeAlias = Checkout  # noqa: Y015
+
+@_typing.final
+class Place(_message.Message):
+    """A relay point or a shop where goods are collected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    MODES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    @_builtins.property
+    def address(self) -> Global___Address: ...
+    @_builtins.property
+    def modes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the delivery modes that lead to it."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        address: Global___Address | None = ...,
+        modes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "id", b"id", "modes", b"modes", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Place: _TypeAlias = Place  # noqa: Y015
+
+@_typing.final
+class Means(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    kind: _builtins.str
+    """card, wallet, gift_card, voucher or offline."""
+    label: _builtins.str
+    note: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        label: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "label", b"label", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Means: _TypeAlias = Means  # noqa: Y015
 
 @_typing.final
 class Line(_message.Message):
@@ -1004,6 +1081,7 @@ class Line(_message.Message):
     VAT_PERCENT_FIELD_NUMBER: _builtins.int
     GIFT_FIELD_NUMBER: _builtins.int
     OFFER_ID_FIELD_NUMBER: _builtins.int
+    PRIOR_MINOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     sku: _builtins.str
     product_id: _builtins.str
@@ -1015,6 +1093,8 @@ class Line(_message.Message):
     vat_percent: _builtins.str
     gift: _builtins.bool
     offer_id: _builtins.str
+    prior_minor: _builtins.int
+    """To be shown beside the price where a reduction is announced; 0: none may be."""
     def __init__(
         self,
         *,
@@ -1028,10 +1108,11 @@ class Line(_message.Message):
         vat_percent: _builtins.str = ...,
         gift: _builtins.bool = ...,
         offer_id: _builtins.str = ...,
+        prior_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gift", b"gift", "id", b"id", "name", b"name", "net_minor", b"net_minor", "offer_id", b"offer_id", "product_id", b"product_id", "quantity", b"quantity", "sku", b"sku", "unit_minor", b"unit_minor", "vat_percent", b"vat_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gift", b"gift", "id", b"id", "name", b"name", "net_minor", b"net_minor", "offer_id", b"offer_id", "prior_minor", b"prior_minor", "product_id", b"product_id", "quantity", b"quantity", "sku", b"sku", "unit_minor", b"unit_minor", "vat_percent", b"vat_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1165,19 +1246,15 @@ class GetDisclosuresRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHECKOUT_ID_FIELD_NUMBER: _builtins.int
-    LOCALE_FIELD_NUMBER: _builtins.int
     checkout_id: _builtins.str
-    locale: _builtins.str
-    """fr or en; empty: the checkout's own."""
     def __init__(
         self,
         *,
         checkout_id: _builtins.str = ...,
-        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkout_id", b"checkout_id", "locale", b"locale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkout_id", b"checkout_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1189,6 +1266,7 @@ class GetDisclosuresResponse(_message.Message):
 
     SET_ID_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
     BUTTON_TEXTS_FIELD_NUMBER: _builtins.int
     RECAP_FIELD_NUMBER: _builtins.int
@@ -1197,6 +1275,8 @@ class GetDisclosuresResponse(_message.Message):
     TERMS_VERSION_FIELD_NUMBER: _builtins.int
     set_id: _builtins.str
     expires_at: _builtins.str
+    language: _builtins.str
+    """The language of all that follows: the checkout's."""
     recap: _builtins.bytes
     """JSON: the order that the click binds; its SHA-256 is `recap_sha256`."""
     recap_sha256: _builtins.str
@@ -1216,6 +1296,7 @@ class GetDisclosuresResponse(_message.Message):
         *,
         set_id: _builtins.str = ...,
         expires_at: _builtins.str = ...,
+        language: _builtins.str = ...,
         texts: _abc.Iterable[Global___Text] | None = ...,
         button_texts: _abc.Iterable[_builtins.str] | None = ...,
         recap: _builtins.bytes = ...,
@@ -1225,7 +1306,7 @@ class GetDisclosuresResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_texts", b"button_texts", "expires_at", b"expires_at", "recap", b"recap", "recap_sha256", b"recap_sha256", "set_id", b"set_id", "terms_version", b"terms_version", "texts", b"texts", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_texts", b"button_texts", "expires_at", b"expires_at", "language", b"language", "recap", b"recap", "recap_sha256", b"recap_sha256", "set_id", b"set_id", "terms_version", b"terms_version", "texts", b"texts", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1296,7 +1377,6 @@ class PlaceRequest(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     USER_AGENT_FIELD_NUMBER: _builtins.int
-    RECAP_SHA256_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     checkout_id: _builtins.str
     set_id: _builtins.str
@@ -1305,8 +1385,6 @@ class PlaceRequest(_message.Message):
     channel: Global___Channel.ValueType
     locale: _builtins.str
     user_agent: _builtins.str
-    recap_sha256: _builtins.str
-    """Of the recap that was shown."""
     @_builtins.property
     def rendered(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the page showed: name of each text to the SHA-256 of the bytes that were rendered."""
@@ -1325,11 +1403,10 @@ class PlaceRequest(_message.Message):
         channel: Global___Channel.ValueType = ...,
         locale: _builtins.str = ...,
         user_agent: _builtins.str = ...,
-        recap_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "button_text", b"button_text", "channel", b"channel", "checkout_id", b"checkout_id", "idempotency_key", b"idempotency_key", "locale", b"locale", "recap_sha256", b"recap_sha256", "rendered", b"rendered", "set_id", b"set_id", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "button_text", b"button_text", "channel", b"channel", "checkout_id", b"checkout_id", "idempotency_key", b"idempotency_key", "locale", b"locale", "rendered", b"rendered", "set_id", b"set_id", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1370,21 +1447,18 @@ class ShopperAct(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
-    SUBJECT_FIELD_NUMBER: _builtins.int
     kind: Global___ActKind.ValueType
     at: _builtins.str
-    subject: _builtins.str
-    """Of ACT_KIND_CONSENT and the acts of digital content: what it concerns."""
+    """Of the shop's clock."""
     def __init__(
         self,
         *,
         kind: Global___ActKind.ValueType = ...,
         at: _builtins.str = ...,
-        subject: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "kind", b"kind", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1540,7 +1614,7 @@ class Order(_message.Message):
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentName]: ...
     @_builtins.property
-    def alerts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alert]:
         """What somebody of the shop should see to: a confirmation that did not arrive."""
 
     def __init__(
@@ -1564,7 +1638,7 @@ class Order(_message.Message):
         paid_at: _builtins.str = ...,
         deadline: _builtins.str = ...,
         documents: _abc.Iterable[Global___DocumentName] | None = ...,
-        alerts: _abc.Iterable[_builtins.str] | None = ...,
+        alerts: _abc.Iterable[Global___Alert] | None = ...,
         recap_sha256: _builtins.str = ...,
         person_id: _builtins.str = ...,
         visitor_id: _builtins.str = ...,
@@ -1781,6 +1855,31 @@ class Parcel(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Parcel: _TypeAlias = Parcel  # noqa: Y015
+
+@_typing.final
+class Alert(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    at: _builtins.str
+    detail: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        at: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "detail", b"detail", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Alert: _TypeAlias = Alert  # noqa: Y015
 
 @_typing.final
 class DocumentName(_message.Message):
@@ -2100,18 +2199,16 @@ class IssueLinkResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     URL_FIELD_NUMBER: _builtins.int
-    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    expires_at: _builtins.str
+    """It ends after some days and can be revoked; whoever has it holds what it opens, so it goes to its shopper alone."""
     def __init__(
         self,
         *,
         url: _builtins.str = ...,
-        expires_at: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2145,18 +2242,15 @@ class GetDocumentResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTENT_FIELD_NUMBER: _builtins.int
-    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     content: _builtins.bytes
-    media_type: _builtins.str
     def __init__(
         self,
         *,
         content: _builtins.bytes = ...,
-        media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "media_type", b"media_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

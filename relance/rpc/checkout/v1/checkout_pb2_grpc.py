@@ -38,7 +38,7 @@ class CheckoutServiceStub:
     DEADLINE_EXCEEDED or INTERNAL is to be repeated with the same key: nothing is done twice.
 
     What is refused says so in google.rpc.Status details: BadRequest with the dotted field; where the law decides, ErrorInfo
-    with domain `law.relance`, the rule as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
+    with domain `relance.law`, `RULE_` and the rule's id as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
     itself is wrong. FAILED_PRECONDITION: it is right, and what it meets does not allow it (sold out, unlawful, already ordered,
     a set of disclosures that has expired). UNAUTHENTICATED: no token that is known. PERMISSION_DENIED: a token for other calls.
     """
@@ -179,7 +179,7 @@ class CheckoutServiceServicer:
     DEADLINE_EXCEEDED or INTERNAL is to be repeated with the same key: nothing is done twice.
 
     What is refused says so in google.rpc.Status details: BadRequest with the dotted field; where the law decides, ErrorInfo
-    with domain `law.relance`, the rule as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
+    with domain `relance.law`, `RULE_` and the rule's id as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
     itself is wrong. FAILED_PRECONDITION: it is right, and what it meets does not allow it (sold out, unlawful, already ordered,
     a set of disclosures that has expired). UNAUTHENTICATED: no token that is known. PERMISSION_DENIED: a token for other calls.
     """
@@ -206,7 +206,8 @@ class CheckoutServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutOffers(self, request, context):
-        """Prices. A history only grows: it is what an announced reduction is measured by.
+        """Prices. A history only grows: it is what an announced reduction is measured by. Offer by offer: those before one that is
+        refused are taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,7 +277,7 @@ class CheckoutServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Newest first.
+        """By id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -483,7 +484,7 @@ class CheckoutService:
     DEADLINE_EXCEEDED or INTERNAL is to be repeated with the same key: nothing is done twice.
 
     What is refused says so in google.rpc.Status details: BadRequest with the dotted field; where the law decides, ErrorInfo
-    with domain `law.relance`, the rule as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
+    with domain `relance.law`, `RULE_` and the rule's id as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
     itself is wrong. FAILED_PRECONDITION: it is right, and what it meets does not allow it (sold out, unlawful, already ordered,
     a set of disclosures that has expired). UNAUTHENTICATED: no token that is known. PERMISSION_DENIED: a token for other calls.
     """

@@ -39,7 +39,7 @@ class CheckoutServiceStub:
     DEADLINE_EXCEEDED or INTERNAL is to be repeated with the same key: nothing is done twice.
 
     What is refused says so in google.rpc.Status details: BadRequest with the dotted field; where the law decides, ErrorInfo
-    with domain `law.relance`, the rule as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
+    with domain `relance.law`, `RULE_` and the rule's id as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
     itself is wrong. FAILED_PRECONDITION: it is right, and what it meets does not allow it (sold out, unlawful, already ordered,
     a set of disclosures that has expired). UNAUTHENTICATED: no token that is known. PERMISSION_DENIED: a token for other calls.
     """
@@ -56,7 +56,9 @@ class CheckoutServiceStub:
     PutArticles: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.PutArticlesRequest, _checkout_pb2.PutArticlesResponse]
     """What is sold. All of a request, or nothing."""
     PutOffers: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.PutOffersRequest, _checkout_pb2.PutOffersResponse]
-    """Prices. A history only grows: it is what an announced reduction is measured by."""
+    """Prices. A history only grows: it is what an announced reduction is measured by. Offer by offer: those before one that is
+    refused are taken.
+    """
     PutStock: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.PutStockRequest, _checkout_pb2.PutStockResponse]
     """Units on hand; what is promised to orders stays promised."""
     PutCoupons: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.PutCouponsRequest, _checkout_pb2.PutCouponsResponse]
@@ -77,7 +79,7 @@ class CheckoutServiceStub:
     """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.GetOrderRequest, _checkout_pb2.GetOrderResponse]
     ListOrders: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.ListOrdersRequest, _checkout_pb2.ListOrdersResponse]
-    """Newest first."""
+    """By id."""
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.CancelOrderRequest, _checkout_pb2.CancelOrderResponse]
     """Before anything was shipped; money goes back."""
     ShipParcel: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.ShipParcelRequest, _checkout_pb2.ShipParcelResponse]
@@ -110,7 +112,7 @@ class CheckoutServiceAsyncStub(CheckoutServiceStub):
     DEADLINE_EXCEEDED or INTERNAL is to be repeated with the same key: nothing is done twice.
 
     What is refused says so in google.rpc.Status details: BadRequest with the dotted field; where the law decides, ErrorInfo
-    with domain `law.relance`, the rule as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
+    with domain `relance.law`, `RULE_` and the rule's id as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
     itself is wrong. FAILED_PRECONDITION: it is right, and what it meets does not allow it (sold out, unlawful, already ordered,
     a set of disclosures that has expired). UNAUTHENTICATED: no token that is known. PERMISSION_DENIED: a token for other calls.
     """
@@ -124,7 +126,9 @@ class CheckoutServiceAsyncStub(CheckoutServiceStub):
     PutArticles: _aio.UnaryUnaryMultiCallable[_checkout_pb2.PutArticlesRequest, _checkout_pb2.PutArticlesResponse]  # type: ignore[assignment]
     """What is sold. All of a request, or nothing."""
     PutOffers: _aio.UnaryUnaryMultiCallable[_checkout_pb2.PutOffersRequest, _checkout_pb2.PutOffersResponse]  # type: ignore[assignment]
-    """Prices. A history only grows: it is what an announced reduction is measured by."""
+    """Prices. A history only grows: it is what an announced reduction is measured by. Offer by offer: those before one that is
+    refused are taken.
+    """
     PutStock: _aio.UnaryUnaryMultiCallable[_checkout_pb2.PutStockRequest, _checkout_pb2.PutStockResponse]  # type: ignore[assignment]
     """Units on hand; what is promised to orders stays promised."""
     PutCoupons: _aio.UnaryUnaryMultiCallable[_checkout_pb2.PutCouponsRequest, _checkout_pb2.PutCouponsResponse]  # type: ignore[assignment]
@@ -145,7 +149,7 @@ class CheckoutServiceAsyncStub(CheckoutServiceStub):
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_checkout_pb2.GetOrderRequest, _checkout_pb2.GetOrderResponse]  # type: ignore[assignment]
     ListOrders: _aio.UnaryUnaryMultiCallable[_checkout_pb2.ListOrdersRequest, _checkout_pb2.ListOrdersResponse]  # type: ignore[assignment]
-    """Newest first."""
+    """By id."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_checkout_pb2.CancelOrderRequest, _checkout_pb2.CancelOrderResponse]  # type: ignore[assignment]
     """Before anything was shipped; money goes back."""
     ShipParcel: _aio.UnaryUnaryMultiCallable[_checkout_pb2.ShipParcelRequest, _checkout_pb2.ShipParcelResponse]  # type: ignore[assignment]
@@ -177,7 +181,7 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
     DEADLINE_EXCEEDED or INTERNAL is to be repeated with the same key: nothing is done twice.
 
     What is refused says so in google.rpc.Status details: BadRequest with the dotted field; where the law decides, ErrorInfo
-    with domain `law.relance`, the rule as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
+    with domain `relance.law`, `RULE_` and the rule's id as reason, and `rule`, `article` and `field` as metadata. INVALID_ARGUMENT: the request
     itself is wrong. FAILED_PRECONDITION: it is right, and what it meets does not allow it (sold out, unlawful, already ordered,
     a set of disclosures that has expired). UNAUTHENTICATED: no token that is known. PERMISSION_DENIED: a token for other calls.
     """
@@ -213,7 +217,9 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _checkout_pb2.PutOffersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_checkout_pb2.PutOffersResponse, _abc.Awaitable[_checkout_pb2.PutOffersResponse]]:
-        """Prices. A history only grows: it is what an announced reduction is measured by."""
+        """Prices. A history only grows: it is what an announced reduction is measured by. Offer by offer: those before one that is
+        refused are taken.
+        """
 
     @_abc_1.abstractmethod
     def PutStock(
@@ -294,7 +300,7 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _checkout_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_checkout_pb2.ListOrdersResponse, _abc.Awaitable[_checkout_pb2.ListOrdersResponse]]:
-        """Newest first."""
+        """By id."""
 
     @_abc_1.abstractmethod
     def CancelOrder(

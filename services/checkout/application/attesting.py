@@ -1,0 +1,116 @@
+"""Shops with pages of their own: what they must show, and a click that they attest."""
+
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import msgspec
+
+from relance.evidence.entries import Act
+from relance.kernel.instants import to_ms
+from relance.rules.law.book import Book
+from relance.rules.law.buttons import ButtonLists
+from relance.rules.law.terms import parameters
+from services.checkout.application.desk import Desk
+from services.checkout.application.tunnel import subject_of
+from services.checkout.domain.attested import Attested, Disclosed, DisclosureSet, agrees, told
+from services.checkout.domain.checkouts import Checkout, Press
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.presenting import Pressed, View
+from services.checkout.domain.recap import canonical
+from services.checkout.domain.records import PressActs
+from services.checkout.store import Transaction
+
+__all__ = ["Attesting", "Disclosing"]
+
+
+class Disclosing(NamedTuple):
+    """A set as the shop is told it: with the view that it was made of, and the recap's bytes."""
+
+    found: DisclosureSet
+    view: View
+    recap: bytes
+
+
+class Attesting:
+    """Sets of disclosures, and clicks on them, over the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def disclose(self, shop: str, checkout_id: UUID) -> Disclosing | Refusal:
+        """All that the page of the order button must show now; kept as evidence, valid for fifteen minutes."""
+        shown = await self._desk.show_recap(shop, checkout_id, _page, "application/json", attested=True)
+        if isinstance(shown, Refusal):
+            return shown
+        view, _ = shown
+        book, _day = self._desk.law(view.at)
+        found = DisclosureSet(
+            id=str(uuid4()),
+            checkout_id=str(checkout_id),
+            recap_hash=view.recap_hash,
+            language=view.language,
+            texts={name: Disclosed(text.sha256, text.rule, text.article) for name, text in view.texts.items()},
+            buttons=_buttons(view, book),
+            issued_at=view.at,
+        )
+
+        async def work(tx: Transaction) -> None:
+            await tx.put(shop, found.id, found, before=None)
+
+        await self._desk.again(work)
+        return Disclosing(found, view, canonical(view.recap) if view.recap is not None else b"")
+
+    async def place(self, shop: str, checkout_id: UUID, attested: Attested, press: Press) -> Pressed | Refusal:
+        """The click. `press.recap_hash` is taken from the set. What the shop attests is on record before the order is."""
+        found = await self._look(shop, checkout_id, attested, press)
+        if isinstance(found, Refusal):
+            return found
+        acts = PressActs(
+            button_text=attested.button_text,
+            early_start="early_start_requested" in attested.acts,
+            loss_acknowledged="withdrawal_loss_acknowledged" in attested.acts,
+            adult="age_declared" in attested.acts,
+            attested_by_shop=True,
+        )
+        pressed = msgspec.structs.replace(press, recap_hash=found.recap_hash)
+        return await self._desk.press(shop, checkout_id, pressed, acts)
+
+    async def _look(
+        self, shop: str, checkout_id: UUID, attested: Attested, press: Press
+    ) -> DisclosureSet | Refusal:  # fmt: skip
+        """The set, when all that is attested agrees with it. A click that made its order already is not held up."""
+
+        async def work(tx: Transaction) -> DisclosureSet | Refusal:
+            at = self._desk.clock()
+            found = await tx.get(DisclosureSet, shop, attested.set_id)
+            checkout = await tx.get(Checkout, shop, str(checkout_id))
+            if checkout is None:
+                return Refusal("checkout_id", "there is no such checkout")
+            if press.channel == "phone_outbound":
+                reason = "after a call of the trader the consumer orders himself, in writing"
+                return Refusal("channel", reason, "E13", "L221-16 al. 2-3")
+            if found is not None and checkout.state == "ordered" and checkout.recap_hash == found.recap_hash:
+                return found
+            if refused := agrees(found, attested, str(checkout_id), at):
+                return refused
+            assert found is not None
+            subject = subject_of(checkout)
+            agent = await tx.seal(shop, str(checkout_id), subject, "user_agent", attested.user_agent)
+            facts = told(attested, press.channel)
+            act = Act(at_ms=to_ms(at), act="declared", what="attestation", by="shop", facts=facts, personal=(agent,))
+            await tx.record(shop, str(checkout_id), [act])
+            return found
+
+        return await self._desk.again(work)
+
+
+def _page(view: View) -> bytes:
+    """What is put on record as shown: the recap and the texts, as the shop gets them."""
+    texts = {name: text.text for name, text in view.texts.items()}
+    return msgspec.json.encode({"recap": view.recap, "texts": texts, "button": view.button}, order="sorted")
+
+
+def _buttons(view: View, book: Book) -> tuple[str, ...]:
+    """The shop's own words first, then the law's."""
+    lists = parameters(book, "A04", view.at.date(), ButtonLists)
+    return tuple(dict.fromkeys((view.button.text, *sorted(lists.allowed.get(view.language, ())))))
