@@ -1,23 +1,28 @@
-"""`relance evidence`: the evidence of an order in a file, shown and verified without any database."""
+"""`relance evidence`: the evidence of an order, out of the checkout's database or in a file that needs none."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relance.cli import evidence_stored as stored
 from relance.cli.console import OUT
 from relance.kernel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from relance.evidence.dossier import Dossier
     from relance.evidence.entries import Entry
     from relance.evidence.examination import Examination
+    from relance.evidence.verification import Verification
 
 __all__ = ["register"]
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A file of evidence, as a court was given it.")]
+Target = Annotated[
+    str,
+    typer.Argument(metavar="ORDER|FILE", help="An order's id, or a file of evidence as a court was given it."),
+]
 
 
 def register(program: typer.Typer) -> None:
@@ -25,33 +30,41 @@ def register(program: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Evidence of orders: what was shown, chosen and accepted.")
     group.command()(verify)
     group.command()(show)
+    group.command()(export)
     program.add_typer(group, name="evidence")
 
 
 def verify(
-    file: File,
+    target: Annotated[
+        str, typer.Argument(metavar="ORDER|FILE|all", help="An order's id, a file of evidence, or the whole database.")
+    ],
     key: Annotated[
         Path | None,
         typer.Option(help="The public key (PEM, Ed25519) that signed the first checkpoint.", metavar="PEM"),
     ] = None,
-    checkpoints: Annotated[
-        Path | None, typer.Option(help="The log of checkpoints, kept outside the database.", metavar="LOG")
-    ] = None,
+    checkpoints: stored.Log = None,
     head: Annotated[
         list[str] | None,
         typer.Option(help="A hash printed in a confirmation; may be repeated.", metavar="HASH"),
     ] = None,
+    database: stored.Database = "",
 ) -> None:
-    """Find what was changed in a file of evidence. Exit code 1 when something was."""
+    """Find what was changed in the evidence of an order, or in all of it. Exit code 1 when something was.
+
+    Out of the database it is held against the log of checkpoints; a file proves itself, and more with --checkpoints.
+    """
     from relance.custody.checkpoint_file import read_lines
     from relance.evidence.checkpoints import key_from_pem
     from relance.evidence.examination import examine
 
     heads = [_hash(text) for text in head or ()]
+    public = key_from_pem(_bytes(key)) if key is not None else None
+    if target == stored.ALL or stored.is_order(target):
+        _verify_stored(target, database, public, checkpoints, heads)
+        return
     log = read_lines(_bytes(checkpoints)) if checkpoints is not None else None
-    result = examine(_bytes(file), key_from_pem(_bytes(key)) if key is not None else None, log, heads)
-    for finding in result.verification.findings:
-        _say(f"{finding.kind}: {finding.place}: {finding.reason}")
+    result = examine(_bytes(Path(target)), public, log, heads)
+    _tell(result.verification)
     _sum_up(result, beside_log=log is not None)
     if not result.verification.holds:
         raise typer.Exit(1)
@@ -80,15 +93,82 @@ def _sum_up(result: "Examination", *, beside_log: bool) -> None:
         OUT.print("consistent: nothing was changed since this key signed it")
 
 
-def show(file: File) -> None:
-    """List the acts in a file of evidence: when, what, under which rule and article. Verifies nothing."""
+def _tell(verification: "Verification") -> None:
+    for finding in verification.findings:
+        _say(f"{finding.kind}: {finding.place}: {finding.reason}")
+
+
+def _verify_stored(
+    order: str, database: str, key: str | None, checkpoints: Path | None, heads: "Sequence[str]"
+) -> None:
+    log = stored.checkpoint_lines(checkpoints)
+    first = key or stored.published_key() or _first_key(log)
+    checked = stored.checked(order, database, log, first)
+    verification = checked.verification
+    _tell(verification)
+    wrong = len(verification.findings)
+    for each in heads:
+        if each not in checked.hashes:
+            wrong += 1
+            _say(f"witness_contradicted: a confirmation shows {each[:16]}…, which is no entry of what is stored")
+    sealed = verification.entries - verification.unsealed
+    what = f"order {checked.shop}/{checked.order}" if checked.shop else f"{verification.orders} chains"
+    _say(f"{what}: {verification.entries} entries, {sealed} of them sealed; {len(log)} checkpoints in the log")
+    if checked.hashes and order != stored.ALL:
+        _say(f"head {checked.hashes[-1]}")
+    _say(f"key {first or 'none: nothing was sealed yet'}")
+    if key is None:
+        OUT.print("the key is this machine's: compare it with the one that was published, or give --key")
+    if wrong:
+        OUT.print(f"{wrong} findings")
+        raise typer.Exit(1)
+    OUT.print("verified: nothing was changed")
+
+
+def _first_key(log: "Sequence[bytes]") -> str:
+    from relance.evidence.checkpoints import decode
+
+    return decode(log[0]).header.key if log else ""
+
+
+def export(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="An order's id.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write it (default: preuves-ORDER.html).", metavar="FILE"),
+    ] = None,
+    checkpoints: stored.Log = None,
+    database: stored.Database = "",
+    closed: Annotated[bool, typer.Option("--closed", help="Leave personal data encrypted.")] = False,
+) -> None:
+    """Write all evidence of an order into one file that a judge can read in any browser, and verify without us."""
+    from relance.evidence.examination import export as written
+
+    if not stored.is_order(order):
+        raise InputError(f"an order's id is a UUID, not {order[:80]!r}")
+    dossier = stored.dossier(order, database, stored.checkpoint_lines(checkpoints), opened=not closed)
+    path = output or Path(f"preuves-{order}.html")
+    try:
+        path.write_bytes(written(dossier))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    _say(f"{path}: {len(dossier.entries)} entries, {len(dossier.seals)} seals, {len(dossier.documents)} documents")
+    _say(f"order {dossier.shop}/{dossier.placed or dossier.order}, head {dossier.head}")
+
+
+def show(target: Target, checkpoints: stored.Log = None, database: stored.Database = "") -> None:
+    """List the acts of an order: when, what, under which rule and article. Verifies nothing."""
     from relance.evidence.examination import read
 
-    dossier = read(_bytes(file))
+    if stored.is_order(target):
+        log = stored.checkpoint_lines(checkpoints) if checkpoints is not None else ()
+        dossier = stored.dossier(target, database, log, opened=True)
+    else:
+        dossier = read(_bytes(Path(target)))
     for entry, data in dossier.read():
         for line in _told(dossier, entry, data):
             _say(line)
-    _say(f"order {dossier.shop}/{dossier.order}, head {dossier.head}")
+    _say(f"order {dossier.shop}/{dossier.placed or dossier.order}, head {dossier.head}")
 
 
 def _told(dossier: "Dossier", entry: "Entry", data: bytes) -> "Iterator[str]":

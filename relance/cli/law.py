@@ -8,6 +8,8 @@ import typer
 
 from relance.cli import law_ask
 from relance.cli.console import NOTES, OUT
+from relance.cli.evidence_stored import Database, is_order
+from relance.cli.law_order import explain_order
 from relance.kernel.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,10 +65,14 @@ def list_rules(
 
 
 def explain(
-    rule: Annotated[str, typer.Argument(metavar="ID", help="A rule, for example B01.")],
+    rule: Annotated[str, typer.Argument(metavar="ID|ORDER", help="A rule, for example B01; or an order's id.")],
     on: On = None,
+    database: Database = "",
 ) -> None:
-    """Say what a rule demands, from when on, and where it stands in the law."""
+    """Say what a rule demands, from when on, and where it stands in the law; of an order, which rules were applied."""
+    if is_order(rule):
+        explain_order(rule, database)
+        return
     from relance.rules.law.book import default_book
     from relance.rules.law.verdict import explain as explained
 

@@ -72,6 +72,15 @@ class Dossier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return tuple((decode_entry(text.encode()), text.encode()) for text in self.entries)
 
     @property
+    def placed(self) -> str | None:
+        """The order that the chain tells, when it was opened before the order under the checkout's id; else None."""
+        for entry, _ in self.read():
+            told = entry.facts.get("order")
+            if (entry.act, entry.what, entry.by) == ("happened", "order", "checkout") and "number" in entry.facts:
+                return told if isinstance(told, str) and told != self.order else None
+        return None
+
+    @property
     def signed(self) -> tuple[Seal | Handover, ...]:
         """All that carries a signature."""
         return (*self.seals, *self.handovers)

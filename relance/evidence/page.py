@@ -30,13 +30,14 @@ STYLE: Final = (
 
 def page(dossier: Dossier) -> bytes:
     """The file of a dossier, the same bytes each time. Raises InputError for an ill-formed entry or opened value."""
-    title = f"{LABELS['title'][0]} {dossier.order}"
+    number = dossier.placed or dossier.order
+    title = f"{LABELS['title'][0]} {number}"
     parts = [
         '<!doctype html>\n<html lang="fr">\n<head>\n<meta charset="utf-8">\n',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        f"<h1>{_both(LABELS['title'])} <code>{escape(dossier.order)}</code></h1>\n",
+        f"<h1>{_both(LABELS['title'])} <code>{escape(number)}</code></h1>\n",
         _summary(dossier),
         _section("purpose", _paragraph(PURPOSE)),
         _section("acts", "".join(_act(dossier, entry, data) for entry, data in dossier.read())),
@@ -84,7 +85,8 @@ def _summary(dossier: Dossier) -> str:
     keys = dict.fromkeys(seal.read().key for seal in dossier.seals)
     rows = [
         ("shop", _code(dossier.shop)),
-        ("order", _code(dossier.order)),
+        ("order", _code(dossier.placed or dossier.order)),
+        *((("chain", _code(dossier.order)),) if dossier.placed else ()),
         ("entries", str(len(dossier.entries))),
         ("head", _code(dossier.head)),
         *(("keys", _code(key)) for key in keys),

@@ -49,6 +49,7 @@ LABELS: Final[dict[str, Pair]] = {
     "title": ("Preuves de la commande", "Evidence of order"),
     "shop": ("Boutique", "Shop"),
     "order": ("Commande", "Order"),
+    "chain": ("Dossier, ouvert avant la commande", "File, opened before the order"),
     "entries": ("Nombre d'actes", "Number of acts"),
     "head": ("Dernière empreinte de la chaîne", "Last hash of the chain"),
     "keys": ("Clé publique de signature (Ed25519)", "Public signing key (Ed25519)"),

@@ -2,6 +2,7 @@
 
 from services.checkout.store.access import Token
 from services.checkout.store.aggregates import ANY
+from services.checkout.store.dossiers import Place, dossier_of, find_chains, verify_store
 from services.checkout.store.errors import Conflict, KeyReused
 from services.checkout.store.keys import (
     MasterKey,
@@ -12,11 +13,14 @@ from services.checkout.store.keys import (
     read_signing_key,
 )
 from services.checkout.store.opening import open_store
+from services.checkout.store.outbox import Message, Outbox
 from services.checkout.store.queues import QueuedEffect
+from services.checkout.store.sealing import Sealing
 from services.checkout.store.store import Store
 from services.checkout.store.transaction import Transaction
 
 __all__ = [
-    "ANY", "Conflict", "KeyReused", "MasterKey", "QueuedEffect", "Store", "Token", "Transaction", "find_master_key",
-    "local_master_key", "local_signing_key", "master_key", "open_store", "read_signing_key",
+    "ANY", "Conflict", "KeyReused", "MasterKey", "Message", "Outbox", "Place", "QueuedEffect", "Sealing", "Store",
+    "Token", "Transaction", "dossier_of", "find_chains", "find_master_key", "local_master_key", "local_signing_key",
+    "master_key", "open_store", "read_signing_key", "verify_store",
 ]  # fmt: skip

@@ -64,6 +64,12 @@ class Blobs(Part):
         opened = await self.open_blob(shop, row.hash)
         return None if opened is None else bytes_of(opened.value)
 
+    async def stored(self, shop: str, hash_: str) -> bytes | None:
+        """The bytes stored under a hash, as they are."""
+        statement = select(BLOBS.c.data).where(BLOBS.c.shop == shop, BLOBS.c.hash == hash_)
+        data = await self._connection.scalar(statement)
+        return None if data is None else bytes(data)
+
     async def open_blob(self, shop: str, hash_: str) -> Opened | None:
         """Salt and bytes of an encrypted blob, by its own hash; None when it is not there or its person was erased."""
         statement = select(BLOBS).where(BLOBS.c.shop == shop, BLOBS.c.hash == hash_)

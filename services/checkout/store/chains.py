@@ -4,7 +4,7 @@ An order of a shop gets the next number when its chain is adopted; the number st
 that is deleted whole, before any checkpoint sealed it, leaves a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -60,6 +60,12 @@ class Chains(Part):
             return []
         statement = select(ENTRIES.c.data).where(ENTRIES.c.shop == shop, ENTRIES.c.chain == row.chain)
         return [bytes(each.data) for each in await self._execute(statement.order_by(ENTRIES.c.seq))]
+
+    async def every_entry(self) -> AsyncIterator[bytes]:
+        """All entries of all shops."""
+        rows = await self._connection.stream(select(ENTRIES.c.data).order_by(ENTRIES.c.shop, ENTRIES.c.chain))
+        async for row in rows:
+            yield bytes(row.data)
 
     async def _write_acts(self) -> None:
         waiting, self._acts = self._acts, {}

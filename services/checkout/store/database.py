@@ -1,16 +1,27 @@
-"""A database as connections: writers and readers, each in a transaction, with the driver's errors translated."""
+"""A database as connections: writers and readers, each in a transaction, with the driver's errors translated; and who
+leads, of processes that share it.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+import fcntl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal
 
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.checkout.store.errors import translated
 
-__all__ = ["READS", "Database"]
+__all__ = ["READS", "Database", "Held", "Role"]
 
-READS = "relance_reads"  # an execution option: this transaction will write nothing
+READS: Final = "relance_reads"  # an execution option: this transaction will write nothing
+
+Role = Literal["relay", "sealing"]
+Held = Callable[[], Awaitable[bool]]  # whether the role is still this process's
+_LOCKS: Final[dict[Role, int]] = {"relay": 7_274_112, "sealing": 7_274_113}
 
 
 class Database:
@@ -20,11 +31,6 @@ class Database:
         self.engine = engine
         # SQLite has one writer: in this process they wait in line rather than for a lock that nobody hands over.
         self._line = asyncio.Lock() if engine.dialect.name == "sqlite" else None
-
-    @property
-    def is_postgresql(self) -> bool:
-        """Whether other processes may write at the same time."""
-        return self.engine.dialect.name == "postgresql"
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -41,3 +47,50 @@ class Database:
         with translated():
             async with self.engine.connect() as connection:
                 yield await connection.execution_options(**{READS: True})
+
+    @asynccontextmanager
+    async def leading(self, role: Role) -> AsyncIterator[Held | None]:
+        """The role, when no other process that shares the database has it; None when one has. It ends with the block,
+        or with the process.
+        """
+        async with AsyncExitStack() as stack:
+            if self._line is None:
+                yield await self._lead_by_lock(role, stack)
+            else:
+                yield self._lead_by_file(role, stack)
+
+    async def _lead_by_lock(self, role: Role, stack: AsyncExitStack) -> Held | None:
+        with translated():
+            connection = await stack.enter_async_context(self.engine.connect())
+            connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            number = {"number": _LOCKS[role]}
+            if not await connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), number):
+                return None
+
+        async def held() -> bool:
+            try:
+                return bool(await connection.scalar(text("SELECT true")))
+            except (SQLAlchemyError, OSError):
+                return False  # the lock went with the connection
+
+        async def give_up() -> None:
+            if await held():
+                await connection.execute(text("SELECT pg_advisory_unlock(:number)"), number)
+            else:
+                await connection.invalidate()
+
+        stack.push_async_callback(give_up)
+        return held
+
+    def _lead_by_file(self, role: Role, stack: AsyncExitStack) -> Held | None:
+        path = Path(f"{self.engine.url.database}.{role}.lock")
+        file = stack.enter_context(path.open("ab"))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+
+        async def held() -> bool:
+            return True
+
+        return held

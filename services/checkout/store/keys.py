@@ -14,9 +14,16 @@ from typing_extensions import override
 from relance.evidence.checkpoints import key_hex, key_pem
 from relance.kernel.errors import InputError
 
-__all__ = ["MasterKey", "find_master_key", "local_master_key", "local_signing_key", "master_key", "read_signing_key"]
+__all__ = [
+    "MasterKey", "UnknownMaster", "find_master_key", "local_master_key", "local_signing_key", "master_key",
+    "read_signing_key",
+]  # fmt: skip
 
 _BYTES: Final = 32
+
+
+class UnknownMaster(InputError):  # noqa: N818 - the name says what the caller should understand
+    """What is encrypted was encrypted under a master key that is not at hand."""
 
 
 class MasterKey(msgspec.Struct, frozen=True):
@@ -35,11 +42,11 @@ class MasterKey(msgspec.Struct, frozen=True):
         return _name(self.secret)
 
     def secret_of(self, name: str) -> bytes:
-        """The key of this name. Raises InputError when it was not given."""
+        """The key of this name. Raises UnknownMaster when it was not given."""
         for secret in (self.secret, *self.older):
             if _name(secret) == name:
                 return secret
-        raise InputError(f"the master key {name} is needed, and {self.name} was given")
+        raise UnknownMaster(f"personal data need the master key {name}: set RELANCE_CHECKOUT_MASTER_KEY")
 
 
 def _name(secret: bytes) -> str:

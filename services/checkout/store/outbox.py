@@ -1,11 +1,12 @@
 """The outbox as the relay sees it: messages in the order in which they were queued, until Kafka has them."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 from sqlalchemy import delete, func, select, update
 
-from services.checkout.store.database import Database
+from services.checkout.store.database import Database, Held
 from services.checkout.store.schema import OUTBOX
 
 __all__ = ["Message", "Outbox"]
@@ -27,6 +28,10 @@ class Outbox:
     def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
         self._database = database
         self._now_ms = now_ms
+
+    def leading(self) -> AbstractAsyncContextManager[Held | None]:
+        """The role of the one relay; None inside when another process has it."""
+        return self._database.leading("relay")
 
     async def unsent(self, limit: int) -> Sequence[Message]:
         """The oldest messages that Kafka has not got."""
