@@ -1,8 +1,8 @@
 """What checkout counts. Names: `relance_checkout_<thing>_<unit>`."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = ["CallMetrics", "LawMetrics"]
+__all__ = ["CallMetrics", "DeskMetrics", "LawMetrics"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -37,3 +37,27 @@ class CallMetrics:
             "relance_checkout_call_seconds", "From a call's request to its answer",
             ("method",), buckets=_SECONDS, registry=registry,
         )  # fmt: skip
+
+
+class DeskMetrics:
+    """What the checkout does by itself: effects, timers, messages heard. One per process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.effects = Counter(
+            "relance_checkout_effects_total", "Effects by kind and result: done, later or failed",
+            ("kind", "result"), registry=registry,
+        )  # fmt: skip
+        self.timers = Counter(
+            "relance_checkout_timers_total", "What time did, by what it was done to, and the result",
+            ("what", "result"), registry=registry,
+        )  # fmt: skip
+        self.heard = Counter(
+            "relance_checkout_heard_total", "Messages of the inbox, by result: heard or refused",
+            ("result",), registry=registry,
+        )  # fmt: skip
+        self.relayed = Gauge(
+            "relance_checkout_relayed_messages", "Messages that Kafka got of this process", registry=registry
+        )
+        self.sealed = Gauge(
+            "relance_checkout_sealed_timestamp_seconds", "When evidence was sealed last", registry=registry
+        )

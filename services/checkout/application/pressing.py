@@ -70,6 +70,7 @@ class Pressing(Ordering, Tunnel):
         if isinstance(placed, Again):
             return placed.order_id, True
         order = self._begin_to_pay(loaded, placed.order)
+        record = replace(record, law_lines=seen.document.lines)
         await self._store(tx, loaded, replace(seen.view, record=record), placed, order, acts)
         return order.state.id, False
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from relance.rules.law import goods
 from services.checkout.domain.delivery import Destination
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.recap import Recap
@@ -77,7 +78,8 @@ class PressActs(msgspec.Struct, frozen=True, kw_only=True):
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of one checkout; the rest is in the machine of the same id. `recap`: the last one that was shown, `recap_page`
-    what evidence calls its rendered bytes; `fingerprint`: of the cart that it was created with.
+    what evidence calls its rendered bytes; `fingerprint`: of the cart that it was created with;
+    `law_lines`: what the click ordered, as the law sees it.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, TextShown] = {}
     promised_on: date | None = None
     order_id: str = ""
+    law_lines: tuple[goods.Line, ...] = ()
     adult: bool = False
     early_at: datetime | None = None
     loss_at: datetime | None = None

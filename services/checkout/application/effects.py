@@ -1,0 +1,173 @@
+"""Effects: what follows from a transition, done at least once and in order for each order, also after a crash."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from relance.kernel.errors import NotNow
+from relance.observability import logs
+from services.checkout.application.acknowledging import Papers
+from services.checkout.application.desk import Desk
+from services.checkout.application.stocking import alert
+from services.checkout.domain.attempts import News
+from services.checkout.domain.presenting import Alert
+from services.checkout.domain.refunds import RefundNews
+from services.checkout.metrics import DeskMetrics
+from services.checkout.store import QueuedEffect, Transaction
+
+__all__ = ["EffectRunner"]
+
+_BATCH: Final = 64
+_AT_ONCE: Final = 48  # orders whose effects are under way
+_IDLE_S: Final = 0.2
+_LONGEST_S: Final = 600.0
+_LOCAL: Final = frozenset(
+    {"commit_stock", "release_stock", "ship_stock", "redeem_tender", "release_tender", "restore_tender",
+     "release_coupons"}
+)  # fmt: skip
+
+
+class _Later(Exception):  # noqa: N818 - a reason to wait
+    """It could not be done yet."""
+
+
+class EffectRunner:
+    """Does the effects of a store. Several processes may run one each: they never take the same effect."""
+
+    def __init__(self, desk: Desk, papers: Papers, metrics: DeskMetrics) -> None:
+        self._desk = desk
+        self._papers = papers
+        self._metrics = metrics
+        self._log = logs.logger("effects")
+        self._running: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; what is under way then is finished."""
+        while not stop.is_set():
+            try:
+                taken = await self._round()
+            except NotNow as error:
+                self._log.warning("database_away", error=str(error))
+                taken = 0
+                await asyncio.sleep(_IDLE_S)
+            if not taken:
+                await self._wait(stop)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def drain(self) -> int:
+        """Do all that is due now, and what follows from it; how many. For tests and orderly ends."""
+        count = 0
+        while taken := await self._round():
+            count += taken
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        return count
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        nudged = self._desk.work_waits
+        waiting = [asyncio.ensure_future(one.wait()) for one in (stop, nudged)]
+        await asyncio.wait(waiting, timeout=_IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+        for one in waiting:
+            one.cancel()
+        nudged.clear()
+
+    async def _round(self) -> int:
+        """Take effects, an order's in their order, and begin them."""
+        if len(self._tasks) >= _AT_ONCE:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        now = self._desk.clock()
+        taken = await self._desk.again(lambda tx: tx.effects(_BATCH, now))
+        fresh = [effect for effect in taken if effect.id not in self._running]
+        by_order: dict[str, list[QueuedEffect]] = {}
+        for effect in fresh:
+            slow = effect.kind == "acknowledge"  # a confirmation takes tenths of a second: money does not wait for it
+            by_order.setdefault(f"{effect.order}/{effect.id if slow else ''}", []).append(effect)
+        for effects in by_order.values():
+            self._running |= {effect.id for effect in effects}
+            task = asyncio.create_task(self._all(effects))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(fresh)
+
+    async def _all(self, effects: Sequence[QueuedEffect]) -> None:
+        try:
+            for effect in effects:
+                await self._one(effect)
+        finally:
+            self._running -= {effect.id for effect in effects}
+
+    async def _one(self, effect: QueuedEffect) -> None:
+        result = "done"
+        try:
+            await self._do(effect)
+        except (_Later, NotNow) as reason:
+            result = "later"
+            await self._put_off(effect, str(reason))
+        except Exception as error:  # noqa: BLE001 - a defect in one effect must not keep the others from being done
+            result = "failed"
+            self._log.error("effect_failed", kind=effect.kind, error=type(error).__name__, text=str(error)[:200])
+            await self._put_off(effect, f"{type(error).__name__}: {error}")
+        self._metrics.effects.labels(effect.kind, result).inc()
+
+    async def _put_off(self, effect: QueuedEffect, reason: str) -> None:
+        wait_s = min(_LONGEST_S, 0.5 * (1 << min(effect.attempts, 12)))
+        at = self._desk.clock() + timedelta(seconds=wait_s)
+        with contextlib.suppress(NotNow):  # its lease ends by itself
+            await self._desk.again(lambda tx: tx.later(effect.id, at, reason))
+
+    async def _do(self, effect: QueuedEffect) -> None:
+        if effect.kind in _LOCAL:
+            await self._desk.again(lambda tx: self._settle(tx, effect))
+            return
+        if effect.kind in {"tell_shopper", "alert_shop", "acknowledge_withdrawal"}:
+            await self._desk.again(lambda tx: self._say(tx, effect))
+            self._desk.nudge()
+            return
+        if effect.kind == "acknowledge":
+            if not await self._desk.acknowledge(effect.shop, effect.order, self._papers):
+                raise _Later("the confirmation lacks something")
+        else:
+            await self._with_provider(effect)
+        await self._desk.again(lambda tx: tx.done(effect.id))
+
+    async def _settle(self, tx: Transaction, effect: QueuedEffect) -> None:
+        await self._desk.settle(tx, effect)
+        await tx.done(effect.id)
+
+    async def _say(self, tx: Transaction, effect: QueuedEffect) -> None:
+        at = self._desk.clock()
+        if effect.kind == "tell_shopper":
+            await self._desk.tell(tx, effect.shop, effect.order, effect.ref)
+        elif effect.kind == "alert_shop":
+            await alert(tx, effect.shop, effect.order, Alert("payment.look", at, effect.ref))
+        else:
+            await alert(tx, effect.shop, effect.order, Alert("withdrawal.requested", at))
+        await tx.done(effect.id)
+
+    async def _with_provider(self, effect: QueuedEffect) -> None:
+        shop, order, ref = effect.shop, str(effect.order), effect.ref
+        news: News | RefundNews | None = None
+        if effect.kind == "call_psp":
+            if await self._desk.open_attempt(shop, order, ref) is None:
+                news = await self._desk.ask(shop, order, ref)
+        elif effect.kind == "cancel_at_psp":
+            news = await self._desk.close_attempt(shop, order, ref)
+        elif effect.kind == "ask_psp":
+            news = await self._desk.ask(shop, order, ref)
+        elif ref.startswith("look/"):
+            news = await self._desk.refund(shop, order, ref.removeprefix("look/"), first=False)
+        else:
+            news = await self._desk.refund(shop, order, ref, first=True)
+        if news is not None and _undecided(effect, news):
+            raise _Later(f"the provider says {news.status}")
+
+
+def _undecided(effect: QueuedEffect, news: News | RefundNews) -> bool:
+    """Whether the provider is to be called again soon; else the reconciler goes on asking."""
+    if effect.kind == "call_psp":
+        return news.status == "unknown"
+    return effect.kind == "cancel_at_psp" and news.status in {"unknown", "sent", "action_required"}
