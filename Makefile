@@ -30,7 +30,7 @@ down: setup ## stop what `make up` started
 
 .PHONY: test
 test: ## all tests, on a real broker where that is the point
-	@.ci/setup chromium
+	@.ci/setup tests
 	@.ci/test --workers $(WORKERS) --integration-workers $(INTEGRATION_WORKERS) --reports $(REPORTS)
 
 .PHONY: chaos
