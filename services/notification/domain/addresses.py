@@ -53,9 +53,10 @@ def header_text(text: str, limit: int = 200) -> str:
     return text
 
 
-def address_hash(secret: bytes, address: Address) -> str:
-    """What an address is remembered by: without the secret it cannot be found out by trying."""
-    return hmac.new(secret, b"address" + str(address).lower().encode(), hashlib.sha256).hexdigest()
+def address_hash(secret: bytes, shop: str, address: Address) -> str:
+    """What a shop remembers an address by: without the secret it cannot be found out by trying."""
+    told = f"{shop}/{address}".lower()
+    return hmac.new(secret, b"address" + told.encode(), hashlib.sha256).hexdigest()
 
 
 def message_id(request: UUID, domain: str) -> str:

@@ -30,8 +30,9 @@ _TRACKING: Final = re.compile(
 _REMOTE: Final = re.compile(r"url\s*\(|@import|\b(?:src|background|srcset)\s*=", re.IGNORECASE)
 _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _PROMOTIONAL: Final = re.compile(
-    r"\b(?:promo\w*|soldes|en solde|remises?|rabais|ristournes?|r[ée]ductions?|coupons?|bons? d['\u2019]achats?|bons? plans?"
-    r"|offres?|offerte?s?|cadeaux?|gratuite?s?|profitez\w*|d[ée]p[êe]chez\w*|vite|derni[èe]re chance|plus que \d+"
+    r"\b(?:promo\w*|soldes|en solde|remises?|rabais|ristournes?|r[ée]ductions?|coupons?|bons? plans?"
+    r"|bons? d['\u2019]achats?|offres?"
+    r"|offerte?s?|cadeaux?|gratuite?s?|profitez\w*|d[ée]p[êe]chez\w*|vite|derni[èe]re chance|plus que \d+"
     r"|stocks? limit[ée]s?|vous aimerez|recommand\w+ pour vous|d[ée]couvrez|nouveaut[ée]s?|parrain\w*|newsletter"
     r"|fid[ée]lit[ée]|avantages?|ventes? priv[ée]es?|black friday|abonnez\w*"
     r"|discounts?|sales?|deals?|offers?|vouchers?|gifts?|free|hurry|last chance|limited|you may also like"

@@ -1,1 +1,1 @@
-"""Templates: MJML in `sources/`, what it compiles to in `compiled/` (`build`), texts, and their filling (`rendering`)."""
+"""Templates: MJML in `sources/`, what `build` compiles it to in `compiled/`, texts, and `rendering` that fills them."""

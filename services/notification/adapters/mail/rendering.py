@@ -1,4 +1,4 @@
-"""A request's own template, filled: subject, HTML and plain text. Whatever a shop or a shopper wrote is text, not markup."""
+"""A request's own template, filled: subject, HTML and plain text. What others wrote is text, not markup."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -39,7 +39,7 @@ class Templates:
     def __init__(self) -> None:
         self._texts: dict[str, Any] = yaml.safe_load(_TEXTS.read_text(encoding="utf-8"))
         # Texts become plain text first; HTML escapes them when they are put in.
-        self._plain = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
+        self._plain = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         self._markup = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
         html = (COMPILED / "notice.html").read_text(encoding="utf-8")
         self._notice = self._markup.from_string(html)

@@ -1,0 +1,1 @@
+"""What notification does: hears requests, sends them, takes in reports. Every step that counts is one transaction."""
