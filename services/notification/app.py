@@ -28,7 +28,7 @@ from services.notification.adapters.smtp import SmtpPool
 from services.notification.application.hearing import Hearing
 from services.notification.application.preparing import Preparing
 from services.notification.application.reporting import Reporting
-from services.notification.application.sending import Limits, Sending
+from services.notification.application.sending import Limits, Parts, Sending
 from services.notification.domain.addresses import address_hash, parse_address
 from services.notification.domain.failures import Schedule
 from services.notification.domain.pacing import Pace
@@ -168,20 +168,19 @@ class _Service:
         documents = CheckoutDocuments(settings.checkout, settings.checkout_token, settings.checkout_timeout_s)
         preparing = Preparing(self._senders, documents, self._keys, self._secret, self._metrics)
         pace = Pace(settings.domain_at_once, settings.domain_per_minute)
-        sending = Sending(
-            ledger, preparing, mailer, pace, self._limits(), self._metrics, _now_ms, random.SystemRandom().random
-        )
+        parts = Parts(ledger, preparing, mailer, pace, self._metrics)
+        sending = Sending(parts, self._limits(), _now_ms, random.SystemRandom().random)
         hearing = Hearing(ledger, self._secret, self._metrics, _now_ms, sending.wake)
         inbox = Inbox(settings.kafka, settings.group, hearing.take)
         relay = Relay(settings.kafka, ledger)
         self._exposition.start()
-        parts: list[Coroutine[Any, Any, None]] = [
+        running: list[Coroutine[Any, Any, None]] = [
             inbox.run(self._stop), sending.run(self._stop), self._beat(), self._count(ledger),
         ]  # fmt: skip
         if settings.bounces:
             reporting = Reporting(ledger, self._secret, self._metrics, _now_ms)
-            parts.append(Maildir(Path(settings.bounces), reporting.take, settings.poll_s).run(self._stop))
-        tasks = [asyncio.create_task(part) for part in parts]
+            running.append(Maildir(Path(settings.bounces), reporting.take, settings.poll_s).run(self._stop))
+        tasks = [asyncio.create_task(part) for part in running]
         said = asyncio.create_task(relay.run(self._quiet))
         self._unready = None
         self._log.info("sending", metrics=self._exposition.port, shops=sorted(self._senders))

@@ -15,7 +15,7 @@ _SECRET_MIN = 32  # letters
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Port 0 is any free port (it is logged). Raises InputError when a secret is missing or would go out in the clear."""
+    """Port 0 is any free port. Raises InputError when a secret is missing, or would go out in the clear."""
 
     kafka: str = msgspec.field(name="RELANCE_KAFKA", default="127.0.0.1:9092")  # bootstrap servers
     log_level: Literal["debug", "info", "warning", "error"] = "info"

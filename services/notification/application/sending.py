@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -19,7 +19,7 @@ from services.notification.metrics import Metrics
 from services.notification.ports import Accepted, Mailer, Unknown, Withdrawn
 from services.notification.store.ledger import Ledger
 
-__all__ = ["Limits", "Sending"]
+__all__ = ["Limits", "Parts", "Sending"]
 
 _UNCERTAIN_AT_ONCE: Final = 50
 _RESENT: Final = frozenset(kind for kind, again in RESENT.items() if again)
@@ -36,19 +36,26 @@ class Limits(msgspec.Struct, frozen=True):
     schedule: Schedule
 
 
+class Parts(NamedTuple):
+    """What sending works with."""
+
+    ledger: Ledger
+    preparing: Preparing
+    mailer: Mailer
+    pace: Pace
+    metrics: Metrics
+
+
 class Sending:
     """The loop that sends. `wake` it when something was heard."""
 
-    def __init__(
-        self, ledger: Ledger, preparing: Preparing, mailer: Mailer, pace: Pace, limits: Limits, metrics: Metrics,
-        now_ms: Callable[[], int], chance: Callable[[], float],
-    ) -> None:  # fmt: skip
-        self._ledger = ledger
-        self._preparing = preparing
-        self._mailer = mailer
-        self._pace = pace
+    def __init__(self, parts: Parts, limits: Limits, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
+        self._ledger = parts.ledger
+        self._preparing = parts.preparing
+        self._mailer = parts.mailer
+        self._pace = parts.pace
+        self._metrics = parts.metrics
         self._limits = limits
-        self._metrics = metrics
         self._now_ms = now_ms
         self._chance = chance
         self._woken = asyncio.Event()
