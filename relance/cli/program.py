@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from relance.cli import (
     bench,
+    checkout,
     convert,
     dead_letters,
     demo,
@@ -47,7 +48,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     # What a command needs it imports when it runs; so this costs little.
-    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, law, evidence, simulate,
+    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, law, checkout, evidence, simulate,
                    dead_letters, replay, convert, demo, bench):  # fmt: skip
         module.register(program)
     return program

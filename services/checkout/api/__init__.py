@@ -1,1 +1,1 @@
-"""What checkout answers: gRPC about the law."""
+"""What checkout answers: gRPC about the law and for shops' backends; pages for shoppers."""

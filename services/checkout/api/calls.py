@@ -1,4 +1,4 @@
-"""Around every call of CheckoutService: who speaks, how long it may take, whether it was answered before, how it ends."""
+"""Around every call of CheckoutService: who speaks, how long it may take, whether it was answered before, its end."""
 
 import asyncio
 import time
@@ -90,8 +90,8 @@ class Calls:
         asked = dict(_hashes(request))
         place = (caller.shop, method, key)
         if place in self._under_way:
-            raise Refused(
-                grpc.StatusCode.ABORTED, "the same request is under way: ask again", _named("idempotency_key")
+            raise by_law(
+                Refusal("idempotency_key", "the same request is under way: ask later"), grpc.StatusCode.ABORTED
             )
         self._under_way.add(place)
         try:
@@ -180,7 +180,3 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         return
     for name, part in parts:
         yield from _leaves(f"{path}.{name}" if path else str(name), part)
-
-
-def _named(field: str) -> Message:
-    return by_law(Refusal(field, "under way")).details[0]

@@ -61,7 +61,7 @@ class Attesting:
         return Disclosing(found, view, canonical(view.recap) if view.recap is not None else b"")
 
     async def place(self, shop: str, checkout_id: UUID, attested: Attested, press: Press) -> Pressed | Refusal:
-        """The click. `press.recap_hash` is taken from the set. What the shop attests is on record before the order is."""
+        """The click, with the recap of the set. What the shop attests is on record before the order is."""
         found = await self._look(shop, checkout_id, attested, press)
         if isinstance(found, Refusal):
             return found

@@ -1,4 +1,4 @@
-"""A click on a page of the shop's own: what was disclosed to the shop, what the shop attests, and whether they agree."""
+"""A click on a page of the shop's own: what was disclosed, what the shop attests, and whether they agree."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -1,0 +1,99 @@
+"""Calls of the checkout service from the command line: the token, the deadline, and refusals in one clear line."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from relance.kernel.errors import InputError, NotNow, RelanceError
+
+__all__ = ["Caller", "entries", "environment_home", "operator_token", "read_yaml", "refusal"]
+
+_DEADLINE_S: Final = 20.0
+_BYTES_MAX: Final = 4_000_000
+
+
+class Caller:
+    """One caller of CheckoutService: its address and its token. Each call raises InputError or NotNow when it fails."""
+
+    def __init__(self, at: str, token: str) -> None:
+        if not token:
+            raise InputError("no token: set RELANCE_CHECKOUT_TOKEN (`relance checkout token create SHOP` makes one)")
+        self._at = at
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def call(self, method: str, request: Any, subject: str = "") -> Any:
+        """The answer. `subject` stands before what is said of a refusal: the file that was read, for example."""
+        import grpc
+
+        from relance.rpc.checkout.v1 import checkout_pb2_grpc
+
+        with grpc.insecure_channel(self._at) as channel:
+            stub = checkout_pb2_grpc.CheckoutServiceStub(channel)
+            try:
+                return getattr(stub, method)(request, timeout=_DEADLINE_S, metadata=self._metadata)
+            except grpc.RpcError as error:
+                raise refusal(error, self._at, subject) from None
+
+
+def refusal(error: Any, at: str, subject: str = "") -> RelanceError:
+    """What a failed call tells a person: the field, the reason, the rule and the article."""
+    import grpc
+
+    code, said = error.code(), error.details() or error.code().name
+    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+        return NotNow(f"{at}: {said}")
+    lead = f"{subject}: " if subject else ""
+    if code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNIMPLEMENTED}:
+        return NotNow(f"{lead}{said}")
+    return InputError(f"{lead}{said}")
+
+
+def operator_token(environ: Mapping[str, str], home: Path) -> str:
+    """The operator's token: RELANCE_CHECKOUT_OPERATOR_TOKEN, else that of the service which runs in `home`."""
+    given = environ.get("RELANCE_CHECKOUT_OPERATOR_TOKEN", "").strip()
+    if given:
+        return given
+    path = home / "checkout" / "operator.token"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(
+            f"no operator's token: set RELANCE_CHECKOUT_OPERATOR_TOKEN, or start checkout here ({path} is not there)"
+        ) from None
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML (or JSON) file holds. Raises InputError with file, line and reason."""
+    import yaml
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    if len(data) > _BYTES_MAX:
+        raise InputError(f"{path}: more than {_BYTES_MAX} bytes")
+    try:
+        return yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise InputError(f"{path}{line}: {getattr(error, 'problem', None) or error}") from None
+
+
+def environment_home() -> Path:
+    """Where this machine's data lies."""
+    from relance.kafka.connection import home_dir
+
+    return home_dir(os.environ)
+
+
+def entries(path: Path, what: str) -> Iterator[Mapping[str, Any]]:
+    """The entries of a file that holds a list. Raises InputError for anything else."""
+    found = read_yaml(path)
+    if not isinstance(found, list) or not found:
+        raise InputError(f"{path}: a list of {what} is needed")
+    for place, entry in enumerate(found, start=1):
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: entry {place} is no mapping")
+        yield entry
