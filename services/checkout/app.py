@@ -2,16 +2,22 @@
 
 import asyncio
 import gc
+import hmac
 import os
 import sys
 import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from relance.custody.checkpoint_file import CheckpointFile
+from relance.events.topics import OUTCOMES
 from relance.kernel.errors import InputError, RelanceError
 from relance.kernel.settings import read
 from relance.observability import logs
@@ -21,15 +27,38 @@ from relance.observability.shutdown import stop_requested, wind_down
 from relance.rules.law.book import RULES, Book
 from relance.rules.law.calendar import paris_date
 from relance.rules.law.checks import MEANINGS
+from services.checkout.adapters.inbox import Inbox
+from services.checkout.adapters.printing import LegalShelf, Printing
+from services.checkout.adapters.relay import Relay
+from services.checkout.adapters.stripe_connection import Connection
+from services.checkout.adapters.stripe_provider import StripeProvider
+from services.checkout.api.checkout import CheckoutServicer, make_servicer
 from services.checkout.api.grpc import GrpcEdge
+from services.checkout.api.http import HttpEdge, make_webhooks
 from services.checkout.api.law import LawServicer
-from services.checkout.metrics import LawMetrics
+from services.checkout.api.pages import PageSettings, make_pages
+from services.checkout.application.desk import Desk
+from services.checkout.application.effects import EffectRunner
+from services.checkout.application.room import Terms
+from services.checkout.application.timing import Timekeeper
+from services.checkout.metrics import CallMetrics, DeskMetrics, LawMetrics
 from services.checkout.settings import Settings
+from services.checkout.store import (
+    MasterKey,
+    Store,
+    find_master_key,
+    local_signing_key,
+    open_store,
+    read_signing_key,
+)
+from services.checkout.store.outbox import Outbox
+from services.checkout.store.sealing import Sealing
 
 __all__ = ["main"]
 
 _HEARTBEAT_LIMIT_S: Final = 10.0
 _BEAT_S: Final = 0.5
+_GROUP: Final = "checkout"
 
 
 def main() -> None:
@@ -37,8 +66,8 @@ def main() -> None:
     try:
         settings = read(Settings, "RELANCE_CHECKOUT", os.environ)
         logs.configure("checkout", settings.log_level)
-        book = _book(Path(settings.rules) if settings.rules else RULES)
-        code = uvloop.run(_Service(settings, book).run())
+        rules = Path(settings.rules) if settings.rules else RULES
+        code = uvloop.run(_Service(settings, _book(rules), rules).run())
     except RelanceError as error:
         sys.stderr.write(f"checkout: {error}\n")
         code = 2 if isinstance(error, InputError) else 1
@@ -58,19 +87,155 @@ def _today() -> date:
     return paris_date(datetime.now(UTC))
 
 
+class _Till:
+    """All that needs the database: desk, pages, effects, timers, relay, sealing, inbox."""
+
+    def __init__(self, settings: Settings, book: Book, rules: Path, store: Store, master: MasterKey) -> None:
+        self._settings = settings
+        self._store = store
+        self._stop = asyncio.Event()
+        self._providers = _providers(settings)
+        terms = Terms(
+            base_url=settings.base_url.rstrip("/"),
+            attempts_per_address=settings.attempts_per_address,
+            early_look_s=settings.first_look_s,
+        )
+        self.desk = Desk(store, book, self._providers, terms)
+        self.printing = Printing(rules)
+        self._legal = LegalShelf(book)
+        self._cookies = _cookie_secrets(settings, master)
+        self.http: HttpEdge | None = None
+        self._loops: list[asyncio.Task[None]] = []
+        self._last: list[asyncio.Task[None]] = []
+        self._last_stop = asyncio.Event()
+        self._relay: Relay | None = None
+        self._sealing: Sealing | None = None
+
+    def servicer(self, registry: CollectorRegistry) -> CheckoutServicer:
+        """CheckoutService over the desk."""
+        settings = self._settings
+        own: Any = {"operator": settings.operator_token, "notification": settings.notification_token}
+        return make_servicer(self.desk, self._store, CallMetrics(registry), own)
+
+    async def start(self, registry: CollectorRegistry) -> int:
+        """Begin to serve pages and to do what is due; returns the port of the pages."""
+        settings, metrics = self._settings, DeskMetrics(registry)
+        self._run(EffectRunner(self.desk, self.printing.confirmation, metrics).run)
+        self._run(Timekeeper(self.desk, metrics).run)
+        home = Path(settings.home)
+        checkpoints = Path(settings.checkpoints) if settings.checkpoints else home / "checkout" / "checkpoints.log"
+        key = read_signing_key(Path(settings.signing_key)) if settings.signing_key else local_signing_key(home)
+        sealing = self._sealing = Sealing(self._store, CheckpointFile(checkpoints), key)
+        metrics.sealed.set_function(lambda: sealing.sealed_at_ms / 1000)
+        self._run(sealing.run, last=True)
+        if settings.kafka:
+            heard = metrics.heard
+            inbox = Inbox(
+                settings.kafka, OUTCOMES.name, _GROUP, self.desk.message_sent, lambda how: heard.labels(how).inc()
+            )
+            self._run(inbox.run)
+            relay = self._relay = Relay(_outbox(self._store), settings.kafka, self._store.said)
+            metrics.relayed.set_function(lambda: relay.relayed)
+            self._run(relay.run, last=True)
+        self.http = self._edge()
+        return await self.http.start(settings.http_host, settings.http_port)
+
+    def problem(self) -> str | None:
+        """Why this process is not ready, None when it is: a loop has ended that never should."""
+        for task in (*self._loops, *self._last):
+            if task.done() and not self._stop.is_set():
+                return f"{task.get_name()} has ended"
+        return None
+
+    def _edge(self) -> HttpEdge:
+        settings = self._settings
+        origins = [one.strip() for one in settings.stripe_origins.split(",") if one.strip()]
+        if settings.bank_url:
+            parts = urlsplit(settings.bank_url)
+            origins.append(f"{parts.scheme}://{parts.netloc}")
+        pages = PageSettings(secrets=self._cookies, payment_origins=tuple(origins))
+        return HttpEdge(
+            make_pages(self.desk, pages, self._legal),
+            make_webhooks(self.desk),
+            trusted_proxies=settings.trusted_proxies,
+            connections_max=settings.http_connections_max,
+            drain_s=settings.drain_s,
+        )
+
+    def _run(self, loop: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, last: bool = False) -> None:
+        stop = self._last_stop if last else self._stop
+        task = asyncio.create_task(loop(stop), name=loop.__qualname__)
+        (self._last if last else self._loops).append(task)
+
+    async def stop_serving(self) -> None:
+        """Answer the last requests for pages."""
+        if self.http is not None:
+            await self.http.stop()
+
+    async def stop_working(self) -> None:
+        """Finish the effects that are under way."""
+        self._stop.set()
+        self.desk.nudge()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    async def stop_saying(self) -> None:
+        """Relay and seal a last time."""
+        self._last_stop.set()
+        await asyncio.gather(*self._last, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Let go of database, provider and printing process."""
+        await asyncio.to_thread(self.printing.close)
+        for provider in self._providers.values():
+            await provider.aclose()
+        await self._store.close()
+
+
+def _outbox(store: Store) -> Outbox:
+    return Outbox(store.database, lambda: time.time_ns() // 1_000_000)
+
+
+def _providers(settings: Settings) -> Mapping[str, StripeProvider]:
+    found: dict[str, StripeProvider] = {}
+    try:
+        if settings.stripe_key:
+            secrets = [one.strip() for one in settings.stripe_webhook_secrets.split(",")]
+            connection = Connection(settings.stripe_key, settings.stripe_url)
+            found["stripe"] = StripeProvider(connection, secrets, timeout_s=settings.psp_timeout_s)
+        if settings.bank_url:
+            connection = Connection(settings.bank_key, settings.bank_url)
+            bank = StripeProvider(connection, [settings.bank_webhook_secret], timeout_s=settings.psp_timeout_s)
+            found["simulator"] = bank
+    except ValueError as error:
+        raise InputError(f"settings of payment: {error}") from None
+    return found
+
+
+def _cookie_secrets(settings: Settings, master: MasterKey) -> tuple[str, ...]:
+    given = tuple(one.strip() for one in settings.cookie_secrets.split(",") if one.strip())
+    if any(len(one) < 32 for one in given):
+        raise InputError("RELANCE_CHECKOUT_COOKIE_SECRETS: each has 32 letters at least")
+    return given or (hmac.new(master.secret, b"relance cookies", sha256).hexdigest(),)
+
+
 class _Service:
     """The parts of the process and the order of their lives."""
 
-    def __init__(self, settings: Settings, book: Book) -> None:
+    def __init__(self, settings: Settings, book: Book, rules: Path) -> None:
         self._settings = settings
+        self._book = book
+        self._rules = rules
         self._log = logs.logger("app")
-        registry = make_registry()
+        self._registry = make_registry()
         self._heartbeat = Heartbeat(_HEARTBEAT_LIMIT_S, time.monotonic)
         self._starting: str | None = "starting"
-        self._health = Health(live={"loop": self._heartbeat}, ready={"grpc": lambda: self._starting})
-        self._law = LawServicer(book, _today, LawMetrics(registry), settings.request_deadline_s)
-        self._exposition = self._expose(registry)
-        self._rules = len(book.on(_today()))
+        self._till: _Till | None = None
+        self._health = Health(live={"loop": self._heartbeat}, ready={"grpc": lambda: self._starting, "work": self._ill})
+        self._law = LawServicer(book, _today, LawMetrics(self._registry), settings.request_deadline_s)
+        self._exposition = self._expose(self._registry)
+
+    def _ill(self) -> str | None:
+        return None if self._till is None else self._till.problem()
 
     def _expose(self, registry: CollectorRegistry) -> Exposition:
         host, port = self._settings.metrics_host, self._settings.metrics_port
@@ -83,25 +248,48 @@ class _Service:
         """Start, serve, end; returns the exit code."""
         settings, exposition = self._settings, self._exposition
         stop = stop_requested(asyncio.get_running_loop())
-        edge = GrpcEdge(self._law, settings)
+        beating = asyncio.create_task(self._beat())
+        till = self._till = await self._open()
+        edge = GrpcEdge(self._law, settings, None if till is None else till.servicer(self._registry))
         exposition.start()
+        http = await till.start(self._registry) if till is not None else None
         port = await edge.start(settings.host, settings.grpc_port)
         self._starting = None
-        beating = asyncio.create_task(self._beat())
         gc.collect()
         gc.freeze()  # the book lives as long as the process: it need not be looked through again
-        self._log.info("listening", grpc=port, metrics=exposition.port, rules=self._rules)
+        rules = len(self._book.on(_today()))
+        self._log.info("listening", grpc=port, http=http, metrics=exposition.port, rules=rules)
         await stop.wait()
         self._health.drain()
-        unfinished = await wind_down(
-            [
-                ("say_not_serving", edge.drain, 1.0),
-                ("answer_the_last", edge.stop, settings.drain_s + 2),
-            ]
-        )
+        unfinished = await wind_down(self._ends(edge, till))
         beating.cancel()
         exposition.close()
         return 1 if unfinished else 0
+
+    async def _open(self) -> _Till | None:
+        """The till, when there is a database. Raises InputError, NotNow."""
+        settings = self._settings
+        if not settings.database:
+            return None
+        master = find_master_key(settings.master_key, Path(settings.home))
+        store = await open_store(
+            settings.database, master, migrate=settings.migrate, connections=settings.connections
+        )  # fmt: skip
+        return _Till(settings, self._book, self._rules, store, master)
+
+    def _ends(self, edge: GrpcEdge, till: _Till | None) -> list[tuple[str, Callable[[], Awaitable[object]], float]]:
+        limit_s = self._settings.drain_s + 2
+        ends: list[tuple[str, Callable[[], Awaitable[object]], float]] = [("say_not_serving", edge.drain, 1.0)]
+        if till is not None:
+            ends.append(("answer_the_last_pages", till.stop_serving, limit_s))
+        ends.append(("answer_the_last", edge.stop, limit_s))
+        if till is not None:
+            ends += [
+                ("finish_effects", till.stop_working, self._settings.psp_timeout_s + 2),
+                ("say_the_last", till.stop_saying, limit_s),
+                ("close", till.close, 5.0),
+            ]
+        return ends
 
     async def _beat(self) -> None:
         while True:

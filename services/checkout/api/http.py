@@ -60,6 +60,16 @@ async def _body(request: Request) -> bytes | None:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the process ends in the order that its app says."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        self.up.set()
+
     @override
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until `should_exit`."""
@@ -96,10 +106,11 @@ class HttpEdge:
         except OSError as error:
             bound.close()
             raise InputError(f"cannot listen on {host}:{port} for HTTP: {error.strerror}") from None
-        bound.setblocking(False)
+        bound.setblocking(False)  # noqa: FBT003 - the name of the standard library
         self._serving = asyncio.create_task(self._server.serve([bound]))
-        while not self._server.started and not self._serving.done():
-            await asyncio.sleep(0.01)
+        up = asyncio.create_task(self._server.up.wait())
+        await asyncio.wait({up, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
         return int(bound.getsockname()[1])
 
     async def stop(self) -> None:
