@@ -37,6 +37,7 @@ from services.checkout.api.grpc import GrpcEdge
 from services.checkout.api.http import HttpEdge, make_webhooks
 from services.checkout.api.law import LawServicer
 from services.checkout.api.pages import PageSettings, make_pages
+from services.checkout.api.tokens import local_token
 from services.checkout.application.desk import Desk
 from services.checkout.application.effects import EffectRunner
 from services.checkout.application.room import Terms
@@ -114,7 +115,8 @@ class _Till:
     def servicer(self, registry: CollectorRegistry) -> CheckoutServicer:
         """CheckoutService over the desk."""
         settings = self._settings
-        own: Any = {"operator": settings.operator_token, "notification": settings.notification_token}
+        given = {"operator": settings.operator_token, "notification": settings.notification_token}
+        own: Any = {kind: local_token(token, Path(settings.home), kind) for kind, token in given.items()}
         return make_servicer(self.desk, self._store, CallMetrics(registry), own)
 
     async def start(self, registry: CollectorRegistry) -> int:

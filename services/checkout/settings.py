@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""  # whose X-Forwarded-For is believed, with commas between
     cookie_secrets: str = ""  # with commas between, the first signs; empty: made of the master key
 
-    # who may call CheckoutService beside shops with their own tokens; empty: nobody
+    # who may call CheckoutService beside shops with their own tokens; empty: a token of this machine, made in home
     operator_token: str = ""
     notification_token: str = ""
 
