@@ -1,0 +1,91 @@
+"""The words of the bank's pages, in French and English."""
+
+from typing import Final
+
+__all__ = ["WORDS", "reason_of"]
+
+WORDS: Final[dict[str, dict[str, str]]] = {
+    "fr": {
+        "language": "fr",
+        "title": "Paiement",
+        "simulated": "Banque de démonstration : aucun argent n'est débité.",
+        "to": "Bénéficiaire",
+        "amount": "Montant",
+        "for": "Pour",
+        "by_card": "Par carte",
+        "number": "Numéro de carte",
+        "expiry": "Date d'expiration (MM/AA)",
+        "code": "Cryptogramme (3 ou 4 chiffres au dos)",
+        "by_debit": "Par prélèvement SEPA",
+        "iban": "IBAN",
+        "pay": "Payer",
+        "back": "Revenir à la boutique sans payer",
+        "cards": "Cartes et comptes de test",
+        "result": "Effet",
+        "problem": "Le paiement n'a pas abouti",
+        "again": "Vous pouvez essayer une autre carte, ou revenir à la boutique : votre commande est conservée.",
+        "wrong_number": "Ce numéro de carte n'est pas valide : vérifiez-le.",
+        "wrong_expiry": "La date d'expiration est passée ou mal écrite : écrivez par exemple 12/30.",
+        "wrong_iban": "Cet IBAN n'est pas connu de la banque de démonstration.",
+        "challenge": "Confirmez votre paiement",
+        "question": "Votre banque vous demande de confirmer ce paiement.",
+        "confirm": "Confirmer le paiement",
+        "refuse": "Refuser",
+        "stuck": "Ouvrez l'application de votre banque sur votre téléphone pour confirmer. Cette page attend.",
+        "check": "Vérifier à nouveau",
+        "paid": "Ce paiement est terminé",
+        "expired": "Cette page de paiement n'est plus valable",
+        "go_back": "Revenir à la boutique",
+        "declined": "Votre banque a refusé le paiement.",
+        "authentication": "Votre banque n'a pas pu vérifier que c'est vous.",
+        "insufficient_funds": "Le solde ou le plafond de la carte ne suffit pas.",
+        "expired_card": "La carte est expirée.",
+        "incorrect_cvc": "Le cryptogramme ne correspond pas.",
+        "processing_error": "Une erreur technique est survenue chez votre banque. Essayez à nouveau.",
+    },
+    "en": {
+        "language": "en",
+        "title": "Payment",
+        "simulated": "Demonstration bank: no money is taken.",
+        "to": "Payee",
+        "amount": "Amount",
+        "for": "For",
+        "by_card": "By card",
+        "number": "Card number",
+        "expiry": "Expiry date (MM/YY)",
+        "code": "Security code (3 or 4 digits on the back)",
+        "by_debit": "By SEPA debit",
+        "iban": "IBAN",
+        "pay": "Pay",
+        "back": "Return to the shop without paying",
+        "cards": "Test cards and accounts",
+        "result": "What happens",
+        "problem": "The payment did not go through",
+        "again": "You can try another card, or return to the shop: your order is kept.",
+        "wrong_number": "This card number is not valid: please check it.",
+        "wrong_expiry": "The expiry date has passed or is not written as 12/30.",
+        "wrong_iban": "The demonstration bank does not know this IBAN.",
+        "challenge": "Confirm your payment",
+        "question": "Your bank asks you to confirm this payment.",
+        "confirm": "Confirm the payment",
+        "refuse": "Refuse",
+        "stuck": "Open your bank's app on your phone to confirm. This page waits for its answer.",
+        "check": "Check again",
+        "paid": "This payment is complete",
+        "expired": "This payment page is no longer valid",
+        "go_back": "Return to the shop",
+        "declined": "Your bank declined the payment.",
+        "authentication": "Your bank could not verify that it is you.",
+        "insufficient_funds": "The card's balance or limit is not sufficient.",
+        "expired_card": "The card has expired.",
+        "incorrect_cvc": "The security code does not match.",
+        "processing_error": "A technical error occurred at your bank. Please try again.",
+    },
+}
+
+
+def reason_of(code: str, words: dict[str, str]) -> str:
+    """Why a card was declined, for the shopper; fraud and loss are not told, lest a thief learns it."""
+    if code in {"payment_intent_authentication_failure", "authentication_required"}:
+        return words["authentication"]
+    return words.get(code, words["declined"])

@@ -1,0 +1,1 @@
+"""The checkout's ways to the outside."""
