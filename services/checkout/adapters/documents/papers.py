@@ -1,0 +1,113 @@
+"""The documents of an order and of a shop: confirmation, terms, legal pages."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from relance.kernel.errors import Defect
+from relance.rules.law.book import Book
+from services.checkout.adapters.documents.plain import plain_text
+from services.checkout.adapters.documents.typesetting import Press
+from services.checkout.adapters.documents.words import words
+from services.checkout.domain import confirmation
+from services.checkout.domain.confirmation import ConfirmationFacts
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.shops import speak
+
+__all__ = ["Documents", "Rendered"]
+
+HERE: Final = Path(__file__).parent
+EXCEPTIONS_SHA256: Final = "d4b0c08db6076f9b9745dbcf18161670fe7fae066832c47cd7a4694e258de8ef"  # L221-28, 2026-04-03
+
+
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+    """A confirmation, ready to be kept and sent. `html` and `text` are the two parts of the mail; both say all that the
+    PDF says. `texts`: the SHA-256 of each prescribed text by its slot; `items`: what rule A10 asks for.
+    """
+
+    subject: str
+    pdf: bytes
+    html: bytes
+    text: str
+    items: tuple[str, ...]
+    texts: dict[str, str]
+
+
+class Documents:
+    """Renders; keeps no state but fonts, templates and words, and gives the same bytes for the same facts.
+
+    Not for use by two threads at once. Made once: fonts take some tenths of a second.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._press = Press()
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.filters["article"] = _article
+        self._exceptions = _exceptions()
+
+    def confirmation(self, facts: ConfirmationFacts) -> Rendered | tuple[Refusal, ...]:
+        """The confirmation on a durable medium, or all that it lacks, each with its rule."""
+        sheet = confirmation.compose(facts, (self._book, facts.recap.law_on))
+        if isinstance(sheet, tuple):
+            return sheet
+        w = words(facts.shop.language(facts.language))
+        subject = w("confirmation.subject", number=facts.order.id, shop=facts.shop.name)
+        names = {"sheet": sheet, "w": w, "title": subject, "exceptions": self._exceptions}
+        page = self._render("page.html", names, "confirmation.html", facts)
+        mail = self._render("mail.html", names, "confirmation.html", facts)
+        return Rendered(
+            subject=subject,
+            pdf=self._press.pdf(page),
+            html=mail.encode(),
+            text=plain_text(mail),
+            items=sheet.items,
+            texts=sheet.texts,
+        )
+
+    def _render(self, template: str, names: Mapping[str, Any], body: str, facts: ConfirmationFacts) -> str:
+        language = names["w"].language
+        shop = facts.shop
+        return self._templates.get_template(template).render(
+            **names,
+            body=body,
+            author=shop.trader.name,
+            trader=shop.trader,
+            commercial=any(line.guarantees for line in facts.lines),
+            speak=lambda said: speak(said, language),
+        )
+
+
+def _article(number: str) -> str:
+    """An article of a code as it is cited: ``D. 211-2`` of ``D211-2``."""
+    return re.sub(r"^([LRD])\s*(?=\d)", "\\1.\u00a0", number)
+
+
+class _Exceptions(dict[int, str]):
+    """The numbers of L221-28 in the words of the article. `intro`: its first words."""
+
+    intro = ""
+
+
+def _exceptions() -> _Exceptions:
+    text = (HERE / "texts" / "l221-28.txt").read_text(encoding="utf-8").removesuffix("\n")
+    if sha256(text.encode()).hexdigest() != EXCEPTIONS_SHA256:
+        raise Defect("the text of L221-28 is not the one that was read")
+    intro, *entries = re.split(r"\n(?=\d+° )", text)
+    found = _Exceptions()
+    found.intro = intro.strip()
+    for entry in entries:
+        number, said = entry.split("° ", 1)
+        found[int(number)] = f"{number}° {' '.join(said.split()).rstrip(' ;')}"
+    return found

@@ -1,0 +1,63 @@
+"""Tagged PDF (PDF/UA-1) out of HTML, the same bytes for the same page: fonts and style sheet are prepared once."""
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from weasyprint import CSS, HTML
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import URLFetcher
+
+__all__ = ["Press"]
+
+HERE: Final = Path(__file__).parent
+FACES: Final = (
+    ("Inter", "inter-latin-400-normal", 400, "normal"),
+    ("Inter", "inter-latin-600-normal", 600, "normal"),
+    ("Inter", "inter-latin-400-italic", 400, "italic"),
+    ("Inter Extended", "inter-latin-ext-400-normal", 400, "normal"),
+    ("Inter Extended", "inter-latin-ext-600-normal", 600, "normal"),
+    ("Inter Greek", "inter-greek-400-normal", 400, "normal"),
+    ("Inter Greek", "inter-greek-600-normal", 600, "normal"),
+    ("Inter Cyrillic", "inter-cyrillic-400-normal", 400, "normal"),
+    ("Inter Cyrillic", "inter-cyrillic-600-normal", 600, "normal"),
+    ("JetBrains Mono", "jetbrains-mono-latin-400-normal", 400, "normal"),
+)  # fmt: skip
+
+
+class Press:
+    """Turns HTML into PDF. Holds fonts and style sheet; not for use by two threads at once.
+
+    No address is ever fetched: a page that refers to anything but the fonts here is rendered without it.
+    """
+
+    def __init__(self) -> None:
+        self._fonts = FontConfiguration()
+        files = URLFetcher(allowed_protocols=("file",))  # the fonts below, and nothing that a page could name
+        self._sheet = CSS(string=_faces() + _text("print.css"), font_config=self._fonts, url_fetcher=files)
+        self._nothing = URLFetcher(allowed_protocols=("data",))
+
+    def pdf(self, html: str) -> bytes:
+        """The PDF of a whole page with a title and a language. Its identifier is the hash of the page."""
+        page = HTML(string=html, url_fetcher=self._nothing)
+        found: bytes = page.write_pdf(
+            stylesheets=[self._sheet],
+            font_config=self._fonts,
+            pdf_variant="pdf/ua-1",
+            pdf_identifier=sha256(html.encode()).hexdigest()[:32].encode(),
+        )
+        return found
+
+
+def _faces() -> str:
+    return "".join(
+        f'@font-face{{font-family:"{family}";src:url("{(HERE / "fonts" / file).with_suffix(".woff2").as_uri()}");'
+        f"font-weight:{weight};font-style:{style}}}"
+        for family, file, weight, style in FACES
+    )
+
+
+@cache
+def _text(name: str) -> str:
+    return (HERE / "templates" / name).read_text(encoding="utf-8")

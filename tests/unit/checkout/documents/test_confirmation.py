@@ -1,0 +1,239 @@
+"""The confirmation: every item of L221-5 in the PDF and in both parts of the mail; what is missing refuses."""
+
+import io
+import re
+from hashlib import sha256
+
+import pypdf
+import pytest
+from tests.unit.checkout.documents import lumen
+
+from relance.rules.law.goods import Line, Subscription
+from services.checkout.adapters.documents import Documents, Rendered
+from services.checkout.domain import confirmation
+from services.checkout.domain.confirmation import ConfirmationFacts, Sheet
+from services.checkout.domain.outcomes import Refusal
+
+replace = lumen.replace
+ALL = (lumen.LAMP, lumen.SHADE, lumen.GUIDE, lumen.FITTING)
+
+
+@pytest.fixture(scope="module")
+def documents() -> Documents:
+    return Documents(lumen.LAW[0])
+
+
+def rendered(documents: Documents, facts: ConfirmationFacts) -> Rendered:
+    found = documents.confirmation(facts)
+    assert isinstance(found, Rendered), found
+    return found
+
+
+def squeezed(text: str) -> str:
+    """Words alone: lines break anywhere in a PDF, and the law's texts have the other apostrophe nowhere."""
+    return re.sub(r"[\s\u00a0\u202f]+", "", text)
+
+
+def words_of(pdf: bytes) -> str:
+    return squeezed("".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages))
+
+
+def sheet(facts: ConfirmationFacts) -> Sheet:
+    found = confirmation.compose(facts, lumen.LAW)
+    assert isinstance(found, Sheet), found
+    return found
+
+
+def refusals(facts: ConfirmationFacts) -> dict[str, Refusal]:
+    found = confirmation.compose(facts, lumen.LAW)
+    assert isinstance(found, tuple), "it should be refused"
+    return {one.field: one for one in found}
+
+
+SAID = [
+    "Lampe de bureau articulée en acier, 40 cm, ampoule E14 fournie.",  # 1° characteristics
+    "208,70 €",  # 2° price
+    "au plus tard le 26 novembre 2026",  # 3° delivery
+    "Lumen SAS", "12 rue des Lampes, 75011 Paris, France", "01 23 45 67 89", "bonjour@lumen.example",  # 4° trader
+    "réponse sous dix jours",  # 4°, R221-2 5° complaints
+    "Le consommateur dispose d'un délai de deux ans à compter de la délivrance du bien",  # 5° box D211-2
+    "à compter de la fourniture du contenu numérique ou du service numérique",  # 5° box D211-3
+    "Tout lecteur PDF ou EPUB",  # 5° compatibility
+    "Contrat de garantie commerciale",  # R221-2 7°
+    "Médiation du commerce", "5 rue du Pont, 75001 Paris", "https://mediation.example",  # 6° mediator
+    "Vous avez le droit de vous rétracter du présent contrat sans donner de motif",  # 7° withdrawal
+    "MODÈLE DE FORMULAIRE DE RÉTRACTATION",  # 7° form
+    "https://lumen.example/retractation",  # 7° function
+    "Vous devrez prendre en charge les frais directs de renvoi du bien.",  # 8° cost of return
+    "vous devez le montant correspondant au service fourni",  # 9° service begun
+    "3° De fourniture de biens confectionnés selon les spécifications du consommateur",  # 10° exception
+    "vous avez reconnu perdre ainsi votre droit de rétractation, le 23 novembre 2026 à 11:00",  # L221-13 al. 2
+    "dix ans, jusqu'au 23 novembre 2036",  # A24 spare parts
+    "Il est interdit de démarcher par téléphone",  # E10
+    "émettre des réserves",  # A30
+    "Nous conservons ce contrat pendant 10 ans",  # G09
+    "5f5f5f5f 5f5f5f5f",  # the head of the evidence
+    "Ada Łukasiewicz",
+]  # fmt: skip
+
+
+def test_the_pdf_and_both_parts_of_the_mail_hold_every_item(documents: Documents) -> None:
+    found = rendered(documents, lumen.facts(*ALL))
+    pdf, html, text = words_of(found.pdf), found.html.decode(), squeezed(found.text)
+    plain = squeezed(re.sub(r"<[^>]+>", "", html).replace("&#39;", "'"))
+    for said in SAID:
+        words = squeezed(said)
+        assert words in pdf, said
+        assert words in plain, said
+        assert words in text, said
+
+
+def test_the_form_is_filled_with_the_trader_and_the_order(documents: Documents) -> None:
+    text = words_of(rendered(documents, lumen.facts(*ALL)).pdf)
+    assert squeezed("A l'attention de Lumen SAS, 12 rue des Lampes, 75011 Paris, France, bonjour@lumen.example :") in text
+    assert squeezed("ci-dessous : 2 x Lampe Élise, 1 x Pose à domicile") in text
+    assert squeezed(f"Commandé le (*)/reçu le (*) : 23/11/2026 (n° {lumen.ORDER_ID})") in text
+
+
+def test_the_pdf_is_tagged_titled_and_has_all_its_fonts(documents: Documents) -> None:
+    reader = pypdf.PdfReader(io.BytesIO(rendered(documents, lumen.facts(*ALL)).pdf))
+    root = reader.trailer["/Root"].get_object()
+    assert root["/MarkInfo"]["/Marked"] is not None
+    assert root["/Lang"] == "fr"
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"] is not None
+    assert b"pdfuaid" in root["/Metadata"].get_object().get_data()
+    assert "Confirmation de votre commande" in str(reader.metadata.title if reader.metadata else "")
+    tags = set(_tags(root["/StructTreeRoot"].get_object()))
+    assert {"/H1", "/H2", "/H3", "/P", "/Table", "/TR", "/TH", "/TD", "/L", "/LI", "/Link"} <= tags
+    for page in reader.pages:
+        for font in page["/Resources"].get("/Font", {}).values():
+            descendant = font.get_object()["/DescendantFonts"][0].get_object()
+            descriptor = descendant["/FontDescriptor"].get_object()
+            assert any(name in descriptor for name in ("/FontFile", "/FontFile2", "/FontFile3"))
+
+
+def _tags(node: pypdf.generic.DictionaryObject) -> list[str]:
+    found = [str(node["/S"])] if "/S" in node else []
+    children = node.get("/K", [])
+    for child in children if isinstance(children, list) else [children]:
+        held = child.get_object()
+        if isinstance(held, pypdf.generic.DictionaryObject):
+            found += _tags(held)
+    return found
+
+
+def test_the_same_facts_give_the_same_bytes_also_in_another_press(documents: Documents) -> None:
+    facts = lumen.facts(*ALL)
+    first = rendered(documents, facts)
+    assert rendered(documents, facts) == first
+    assert sha256(rendered(Documents(lumen.LAW[0]), facts).pdf).digest() == sha256(first.pdf).digest()
+    assert len(first.pdf) < 500_000
+
+
+def test_both_languages_speak_and_the_law_keeps_its_own(documents: Documents) -> None:
+    found = rendered(documents, lumen.facts(*ALL, language="en"))
+    text = words_of(found.pdf)
+    for said in ("Confirmation of your order", "on 26 November 2026 at the latest", "€208.70", "Consumer mediator"):
+        assert squeezed(said) in text
+    assert squeezed("Vous avez le droit de vous rétracter du présent contrat") in text
+    assert 'lang="fr"' in found.html.decode()
+    reader = pypdf.PdfReader(io.BytesIO(found.pdf))
+    assert reader.trailer["/Root"].get_object()["/Lang"] == "en"
+
+
+@pytest.mark.parametrize(
+    ("lines", "variants"),
+    [
+        ((lumen.LAMP,), ("b",)),
+        ((lumen.LAMP, replace(lumen.LAMP, id="9", delivered_separately=True)), ("c",)),
+        ((replace(lumen.LAMP, several_lots=True),), ("d",)),
+        ((replace(lumen.LAMP, regular=True),), ("e",)),
+        ((lumen.FITTING,), ("a",)),
+        ((replace(lumen.GUIDE, exception=None, early=None),), ("a",)),
+        ((lumen.LAMP, lumen.SHADE, lumen.FITTING), ("b", "a")),
+    ],
+)
+def test_the_notice_has_the_variant_of_the_lines_that_can_be_withdrawn_from(
+    lines: tuple[Line, ...], variants: tuple[str, ...]
+) -> None:
+    notice = sheet(lumen.facts(*lines)).notice
+    assert notice is not None
+    assert notice.variants == variants
+
+
+def test_an_order_without_any_right_has_no_notice_and_no_form(documents: Documents) -> None:
+    found = rendered(documents, lumen.facts(lumen.SHADE, lumen.GUIDE))
+    assert "withdrawal" not in found.items
+    assert "MODÈLEDEFORMULAIRE" not in words_of(found.pdf)
+    assert squeezed("Sans droit de rétractation") in words_of(found.pdf)
+
+
+def test_goods_that_no_post_takes_have_their_cost_of_return() -> None:
+    notice = sheet(lumen.facts(replace(lumen.LAMP, post_returnable=False, return_cost_minor=3550))).notice
+    assert notice is not None
+    said = [part.text for part in notice.parts]
+    assert "Vous devrez prendre en charge les frais directs de renvoi du bien, 35,50 EUR." in said
+    assert "Vous devrez prendre en charge les frais directs de renvoi du bien." not in said
+
+
+TRADER, LEGAL = lumen.TRADER, lumen.LEGAL
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rule", "article"),
+    [
+        ({"trader": replace(TRADER, phone="")}, "trader.phone", "A27", "R221-2 1°"),
+        ({"trader": replace(TRADER, mediator=replace(TRADER.mediator, website=""))}, "trader.mediator.website", "G03", "L616-1"),
+        ({"legal": replace(LEGAL, withdrawal_function_url="")}, "legal.withdrawal_function_url", "B03", "L221-20"),
+        ({"legal": replace(LEGAL, withdrawal_days=None)}, "legal.withdrawal_days", "B03", "L221-20"),
+        ({"legal": replace(LEGAL, return_cost_borne_by="")}, "legal.return_cost_borne_by", "A01", "L221-5 I 8°"),
+    ],
+)  # fmt: skip
+def test_a_missing_fact_of_the_shop_refuses_with_its_rule(
+    change: dict[str, object], field: str, rule: str, article: str
+) -> None:
+    found = refusals(lumen.facts(lumen.LAMP, shop=replace(lumen.SHOP, **change)))
+    assert (found[field].rule, found[field].article) == (rule, article)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "rule"),
+    [
+        (replace(lumen.LAMP, characteristics=""), "lines.0.characteristics", "A10"),
+        (replace(lumen.LAMP, delivery_on=None), "lines.0.delivery_on", "A10"),
+        (replace(lumen.LAMP, legal_guarantee=""), "lines.0.legal_guarantee", "A10"),
+        (replace(lumen.SHADE, exception_shown=False), "lines.0.exception_shown", "A10"),
+        (replace(lumen.LAMP, equipment=replace(lumen.LAMP.equipment, spare_parts="")), "lines.0.equipment.spare_parts", "A24"),
+        (replace(lumen.LAMP, guarantees=(replace(lumen.LAMP.guarantees[0], exclusions=""),)), "lines.0.guarantees.0.exclusions", "C11"),
+        (replace(lumen.FITTING, subscription=Subscription(duration="un an")), "lines.0.subscription.period_total_minor", "A31"),
+    ],
+)  # fmt: skip
+def test_a_missing_fact_of_a_line_refuses_with_its_rule(line: Line, field: str, rule: str) -> None:
+    assert refusals(lumen.facts(line))[field].rule == rule
+
+
+def test_a_prescribed_text_that_only_counsel_has_refuses_until_he_gives_it() -> None:
+    stream = replace(lumen.GUIDE, digital=replace(lumen.GUIDE.digital, continuous=True))
+    found = refusals(lumen.facts(stream))
+    assert found["legal.counsel_texts.A20.continuous"].rule == "A20"
+    text = "Texte de l'encadré, un an."
+    legal = replace(LEGAL, counsel_texts={"A20.continuous": sha256(text.encode()).hexdigest()})
+    shop = replace(lumen.SHOP, legal=legal, texts={"A20.continuous": {"fr": text}})
+    assert sheet(lumen.facts(stream, shop=shop)).boxes[0].by_counsel
+    other = replace(shop, texts={"A20.continuous": {"fr": text + "!"}})
+    assert refusals(lumen.facts(stream, shop=other))["texts.A20.continuous.fr"].rule == "A20"
+
+
+def test_a_name_cannot_bring_markup_into_the_documents(documents: Documents) -> None:
+    line = replace(lumen.LAMP, name='<img src="https://evil.example/p.gif">', characteristics="{{ 7 * 7 }} <script>x</script>")
+    found = rendered(documents, lumen.facts(line))
+    assert b"<img" not in found.html
+    assert b"<script" not in found.html
+    assert "{{7*7}}" in words_of(found.pdf)
+
+
+def test_the_mail_loads_nothing_and_follows_nobody(documents: Documents) -> None:
+    html = rendered(documents, lumen.facts(*ALL)).html.decode()
+    assert not re.search(r"<(img|script|link|iframe|form|object)\b", html)
+    assert not re.search(r"url\(|@import|utm_|track", html)
+    assert set(re.findall(r'href="([^"]*)"', html)) == {"https://mediation.example"}
