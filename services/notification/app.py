@@ -19,9 +19,10 @@ from relance.observability import logs
 from relance.observability.exposition import Exposition, make_registry
 from relance.observability.health import Health, Heartbeat
 from relance.observability.shutdown import stop_requested, wind_down
-from services.notification.adapters.dkim_keys import DkimKeys, make_key, record_of
+from services.notification.adapters.dkim_keys import DkimKeys, make_key, make_missing, record_of
 from services.notification.adapters.documents import CheckoutDocuments
 from services.notification.adapters.inbox import Inbox
+from services.notification.adapters.local_secrets import local_secret
 from services.notification.adapters.maildir import Maildir
 from services.notification.adapters.relay import Relay
 from services.notification.adapters.smtp import SmtpPool
@@ -75,7 +76,7 @@ def _serve() -> int:
 def _command(arguments: list[str]) -> int:
     match arguments:
         case ["key", domain] | ["key", domain, _]:
-            directory = Path(os.environ.get("RELANCE_NOTIFICATION_KEYS", ".relance/dkim"))
+            directory = _settings().keys_directory
             key = DkimKey(domain, *arguments[2:])
             parse_address(f"a@{domain}")
             made = make_key(directory, key)
@@ -95,7 +96,7 @@ def _command(arguments: list[str]) -> int:
 
 
 async def _with_ledger(settings: Settings, act: Callable[[Ledger, Settings], Awaitable[str]]) -> str:
-    ledger = Ledger(await open_engine(settings.database, 1))
+    ledger = Ledger(await open_engine(settings.database_url, 1))
     try:
         return await act(ledger, settings)
     finally:
@@ -103,12 +104,12 @@ async def _with_ledger(settings: Settings, act: Callable[[Ledger, Settings], Awa
 
 
 async def _bounce(ledger: Ledger, settings: Settings, raw: bytes) -> str:
-    reporting = Reporting(ledger, settings.secret.encode(), Metrics(CollectorRegistry()), _now_ms)
+    reporting = Reporting(ledger, _secret(settings), Metrics(CollectorRegistry()), _now_ms)
     return await reporting.take(raw) + "\n"
 
 
 async def _lift(ledger: Ledger, settings: Settings, shop: str, address: str) -> str:
-    digest = address_hash(settings.secret.encode(), shop, parse_address(address))
+    digest = address_hash(_secret(settings), shop, parse_address(address))
     return f"{await ledger.lift(shop, digest)}\n"
 
 
@@ -118,6 +119,10 @@ def _file(path: Path) -> bytes:
             return file.read(BYTES_MAX + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+
+
+def _secret(settings: Settings) -> bytes:
+    return (settings.secret or local_secret(settings.room / "secret")).encode()
 
 
 def _senders(path: Path) -> dict[str, Sender]:
@@ -139,9 +144,11 @@ class _Service:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._secret = settings.secret.encode()
-        self._senders = _senders(Path(settings.senders))
-        self._keys = DkimKeys(Path(settings.keys), self._senders.values())
+        self._secret = _secret(settings)
+        self._senders = _senders(settings.senders_file)
+        if settings.make_keys:
+            make_missing(settings.keys_directory, self._senders.values())
+        self._keys = DkimKeys(settings.keys_directory, self._senders.values())
         self._log = logs.logger("app")
         registry = make_registry()
         self._metrics = Metrics(registry)
@@ -163,9 +170,10 @@ class _Service:
         """Start, serve, end; returns the exit code."""
         settings = self._settings
         self._stop = stop_requested(asyncio.get_running_loop())
-        ledger = Ledger(await open_engine(settings.database, settings.connections))
+        ledger = Ledger(await open_engine(settings.database_url, settings.connections))
         mailer = SmtpPool(settings)
-        documents = CheckoutDocuments(settings.checkout, settings.checkout_token, settings.checkout_timeout_s)
+        token = settings.checkout_token or local_secret(Path(settings.home) / "checkout" / "notification.token")
+        documents = CheckoutDocuments(settings.checkout, token, settings.checkout_timeout_s)
         preparing = Preparing(self._senders, documents, self._keys, self._secret, self._metrics)
         pace = Pace(settings.domain_at_once, settings.domain_per_minute)
         parts = Parts(ledger, preparing, mailer, pace, self._metrics)

@@ -1,5 +1,6 @@
 """Settings of the notification service: each field is the variable `RELANCE_NOTIFICATION_<FIELD>`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -15,7 +16,10 @@ _SECRET_MIN = 32  # letters
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Port 0 is any free port. Raises InputError when a secret is missing, or would go out in the clear."""
+    """Port 0 is any free port. What is empty of paths and secrets lies in `home`, and secrets are made there once.
+
+    Raises InputError when a secret is too short, or would go out in the clear.
+    """
 
     kafka: str = msgspec.field(name="RELANCE_KAFKA", default="127.0.0.1:9092")  # bootstrap servers
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -24,15 +28,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: Port = 9105
 
     # what it keeps
-    database: str = "sqlite:///.relance/notification.db"  # or postgresql://user:password@host/name
+    home: str = msgspec.field(name="RELANCE_HOME", default=".relance")
+    database: str = ""  # sqlite:///path or postgresql://user:password@host/name; empty: a file in home
     connections: Positive = 10
-    # A secret that stays: it signs return paths, and addresses are remembered by its hash.
+    # A secret of at least 32 letters that stays, the same for all processes: it signs return paths, and addresses are
+    # remembered by its hash. Empty: that of this machine.
     secret: Annotated[str, msgspec.Meta(max_length=256)] = ""
     forget_days: Positive = 90  # after which a settled request's address and facts are emptied
 
     # who it writes as
-    senders: str = ".relance/senders.yaml"
-    keys: str = ".relance/dkim"  # <domain>/<selector>.pem, mode 0600
+    senders: str = ""  # a YAML file; empty: notification/senders.yaml in home
+    keys: str = ""  # <domain>/<selector>.pem, mode 0600; empty: notification/dkim in home
+    make_keys: bool = False  # make a key for a sender that has none: for demonstrations, nobody has its record yet
 
     # the mail server that takes everything
     smtp_host: str = "127.0.0.1"
@@ -66,16 +73,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # checkout's documents
     checkout: str = "127.0.0.1:8083"
-    checkout_token: str = ""
+    checkout_token: str = ""  # empty: that of this machine, checkout/notification.token in home
     checkout_timeout_s: Seconds = 10.0
 
     drain_s: Seconds = 20.0  # for what is under way when the end begins
 
     def __post_init__(self) -> None:
-        if len(self.secret) < _SECRET_MIN:
+        if self.secret and len(self.secret) < _SECRET_MIN:
             raise InputError(
-                f"settings: RELANCE_NOTIFICATION_SECRET is {'too short' if self.secret else 'not set'}: make one once "
-                f"(`openssl rand -hex 32`) and keep it: return paths signed with another are not known any more"
+                "settings: RELANCE_NOTIFICATION_SECRET is too short: make one once (`openssl rand -hex 32`) and keep it, "
+                "since return paths signed with another are not known any more"
             )
         if self.smtp_user and self.smtp_tls not in {"implicit", "starttls"}:
             raise InputError("settings: RELANCE_NOTIFICATION_SMTP_TLS must be implicit or starttls to send a password")
+
+    @property
+    def room(self) -> Path:
+        """Where this service's own files lie."""
+        return Path(self.home) / "notification"
+
+    @property
+    def database_url(self) -> str:
+        """The database."""
+        return self.database or f"sqlite:///{self.room / 'notification.db'}"
+
+    @property
+    def senders_file(self) -> Path:
+        """The file of senders."""
+        return Path(self.senders) if self.senders else self.room / "senders.yaml"
+
+    @property
+    def keys_directory(self) -> Path:
+        """The directory of DKIM keys."""
+        return Path(self.keys) if self.keys else self.room / "dkim"

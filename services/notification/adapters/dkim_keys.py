@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from relance.kernel.errors import InputError
 from services.notification.domain.senders import DkimKey, Sender
 
-__all__ = ["DkimKeys", "make_key", "record_of"]
+__all__ = ["DkimKeys", "make_key", "make_missing", "record_of"]
 
 _BITS: Final = 2_048
 # What a reader sees or a program acts upon. `from` once more: a second From added on the way breaks the signature.
@@ -61,6 +61,13 @@ def make_key(directory: Path, key: DkimKey) -> Path:
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
     return path
+
+
+def make_missing(directory: Path, senders: Iterable[Sender]) -> None:
+    """A new key for each sender that has none."""
+    for sender in senders:
+        if not _path(directory, sender.dkim).exists():
+            make_key(directory, sender.dkim)
 
 
 def record_of(directory: Path, key: DkimKey) -> str:
