@@ -47,7 +47,7 @@ class Acknowledging(Stocking, Linking):
         """Render the confirmation, keep it as evidence, and have it sent. False when it lacks something: the order
         shows what, and it is tried again once the shop has seen to it.
         """
-        asked = await self.again(lambda tx: self._facts(tx, shop, str(order_id)))
+        asked = await self.look(lambda tx: self._facts(tx, shop, str(order_id)))
         if asked is None:
             return True
         made = await papers(asked.facts)

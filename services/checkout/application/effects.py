@@ -20,7 +20,8 @@ from services.checkout.store import QueuedEffect, Transaction
 __all__ = ["EffectRunner"]
 
 _BATCH: Final = 64
-_AT_ONCE: Final = 48  # orders whose effects are under way
+_AT_ONCE: Final = 48  # orders whose effects are under way, confirmations apart
+_PRINTED_AT_ONCE: Final = 2  # one is set while the next is read
 _IDLE_S: Final = 0.2
 _LONGEST_S: Final = 600.0
 _LOCAL: Final = frozenset(
@@ -43,6 +44,8 @@ class EffectRunner:
         self._log = logs.logger("effects")
         self._running: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._money: set[asyncio.Task[None]] = set()
+        self._printing = asyncio.Semaphore(_PRINTED_AT_ONCE)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; what is under way then is finished."""
@@ -77,8 +80,8 @@ class EffectRunner:
 
     async def _round(self) -> int:
         """Take effects, an order's in their order, and begin them."""
-        if len(self._tasks) >= _AT_ONCE:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        if len(self._money) >= _AT_ONCE:
+            await asyncio.wait(self._money, return_when=asyncio.FIRST_COMPLETED)
         now = self._desk.clock()
         taken = await self._desk.again(lambda tx: tx.effects(_BATCH, now))
         fresh = [effect for effect in taken if effect.id not in self._running]
@@ -89,8 +92,9 @@ class EffectRunner:
         for effects in by_order.values():
             self._running |= {effect.id for effect in effects}
             task = asyncio.create_task(self._all(effects))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            for kept in (self._tasks,) if effects[0].kind == "acknowledge" else (self._tasks, self._money):
+                kept.add(task)
+                task.add_done_callback(kept.discard)
         return len(fresh)
 
     async def _all(self, effects: Sequence[QueuedEffect]) -> None:
@@ -128,7 +132,9 @@ class EffectRunner:
             self._desk.nudge()
             return
         if effect.kind == "acknowledge":
-            if not await self._desk.acknowledge(effect.shop, effect.order, self._papers):
+            async with self._printing:
+                sent = await self._desk.acknowledge(effect.shop, effect.order, self._papers)
+            if not sent:
                 raise _Later("the confirmation lacks something")
         else:
             await self._with_provider(effect)

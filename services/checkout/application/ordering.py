@@ -60,7 +60,7 @@ class Ordering(Room):
 
     async def order(self, shop: str, order_id: UUID) -> OrderView | Refusal:
         """The order as it is now."""
-        return await self.again(lambda tx: self._view(tx, shop, str(order_id)))
+        return await self.look(lambda tx: self._view(tx, shop, str(order_id)))
 
     async def orders(
         self, shop: str, *, state: str | None = None, after: str = "", limit: int = 20
@@ -72,7 +72,7 @@ class Ordering(Room):
             views = [await self._view(tx, shop, order_id) for order_id in found]
             return [view for view in views if not isinstance(view, Refusal)]
 
-        return await self.again(work)
+        return await self.look(work)
 
     async def act(self, shop: str, order_id: UUID, act: OrderAct, *, by_shop: bool = True) -> OrderView | Refusal:
         """One act of the order machine: ship, deliver, cancel, refund, receive and so on."""
@@ -131,7 +131,7 @@ class Ordering(Room):
 
     async def page_at_psp(self, shop: str, order_id: UUID) -> str | None:
         """Where the shopper pays the attempt that is under way; opened when it is not yet."""
-        found = await self.again(lambda tx: self._attempt(tx, shop, str(order_id), ""))
+        found = await self.look(lambda tx: self._attempt(tx, shop, str(order_id), ""))
         if found is None:
             return None
         order, attempt, kept, _, _ = found
@@ -149,7 +149,7 @@ class Ordering(Room):
         return await asyncio.shield(running)
 
     async def _open(self, shop: str, order_id: str, attempt_id: str) -> str | None:
-        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
         if found is None:
             return None
         order, attempt, kept, checkout, record = found
@@ -172,7 +172,7 @@ class Ordering(Room):
 
     async def ask(self, shop: str, order_id: str, attempt_id: str) -> News | None:
         """Ask the provider for an attempt's state, and act on it."""
-        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
         provider = None if found is None else self.providers.get(found[1].psp)
         if found is None or provider is None:
             return None
@@ -182,17 +182,23 @@ class Ordering(Room):
 
     async def close_attempt(self, shop: str, order_id: str, attempt_id: str) -> News | None:
         """Have the provider let go of an attempt, and act on what it proves."""
-        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
-        provider = None if found is None else self.providers.get(found[1].psp)
-        if found is None or provider is None or not found[1].open_at_psp:
+        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+        if found is None or not found[1].open_at_psp:
             return None
-        news = await provider.close(found[1])
+        attempt = found[1]
+        provider = self.providers.get(attempt.psp)
+        if provider is not None:
+            news = await provider.close(attempt)
+        elif attempt.state == "created" and not attempt.psp_id:  # nobody was ever asked: no money can come
+            news = News(attempt_id=attempt_id, status="failed", psp_at=self.clock())
+        else:
+            return None
         await self.hear(shop, order_id, news)
         return news
 
     async def refund(self, shop: str, order_id: str, refund_id: str, *, first: bool) -> RefundNews | None:
         """Have the provider give money back, or say how far that is."""
-        order = await self.again(lambda tx: tx.get(Order, shop, order_id))
+        order = await self.look(lambda tx: tx.get(Order, shop, order_id))
         refund = None if order is None else next((one for one in order.refunds if one.id == refund_id), None)
         if order is None or refund is None or refund.state not in {"requested", "pending", "redirected"}:
             return None
@@ -288,7 +294,7 @@ class Ordering(Room):
 
     async def _clear_the_way(self, shop: str, order_id: str, means: str) -> str | Refusal | None:
         """Nothing, once no attempt is under way; the page of the one that goes on."""
-        found = await self.again(lambda tx: self._attempt(tx, shop, order_id, ""))
+        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, ""))
         if found is None:
             return None
         _, attempt, kept, _, _ = found
@@ -297,7 +303,7 @@ class Ordering(Room):
             return url or Refusal("attempt", "the bank does not answer: try again in a moment, nothing is lost")
         await self.again(lambda tx: self.advance(tx, shop, order_id, CancelAttempt(attempt_id=attempt.id)))
         await self.close_attempt(shop, order_id, attempt.id)
-        still = await self.again(lambda tx: self._attempt(tx, shop, order_id, ""))
+        still = await self.look(lambda tx: self._attempt(tx, shop, order_id, ""))
         return None if still is None else Refusal("attempt", "the bank is still busy with it: try again in a moment")
 
     async def _start(self, tx: Transaction, shop: str, order_id: str, means: str) -> Refusal | None:

@@ -64,6 +64,8 @@ class Pressing(Ordering, Tunnel):
         seen = see(checkout, record, basis, loaded.at, self.law(loaded.at), acts)
         if refused := _refused(seen.view, press):
             return refused
+        if refused := self._no_provider(seen.view):
+            return refused
         placed = await self._order(tx, loaded, seen, basis, press)
         if isinstance(placed, Refusal):
             return placed
@@ -91,6 +93,12 @@ class Pressing(Ordering, Tunnel):
             loaded.checkout, press, recap, seen.priced.granted, shelf,
             terms=loaded.shop.terms, law=self.law(loaded.at), pay_within_days=max(awaited, default=0), at=loaded.at,
         )  # fmt: skip
+
+    def _no_provider(self, view: View) -> Refusal | None:
+        """Nobody orders what he cannot pay."""
+        if view.shop.psp in self.providers or all(one.state != "due" for one in view.tenders):
+            return None
+        return Refusal("payment.chosen", "this means is not available at the moment: choose another one")
 
     def _begin_to_pay(self, loaded: Loaded, placed: Moved[Order]) -> Moved[Order]:
         """The first attempt is part of the click, so that no process that dies in between forgets it."""

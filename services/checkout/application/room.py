@@ -36,6 +36,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     view_lasts_days: int = 3653  # the archived contract is reached for ten years
     code_minutes: int = 15
     code_tries: int = 5
+    purse_tries: int = 10  # unknown gift cards and vouchers that a checkout may name within an hour
     early_look_s: float = 20.0  # how long a payment under way waits for the first look of the reconciler
     session_hours: int = 12
 
@@ -85,6 +86,11 @@ class Room:
     async def again(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """`work` in one transaction, repeated when another one overtook it. Raises NotNow when that does not end."""
         return await self.store.run(work)
+
+    async def look(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """`work` that only reads: it waits for no writer."""
+        async with self.store.reading() as tx:
+            return await work(tx)
 
     async def shop(self, tx: Transaction, shop: str) -> Shop | Refusal:
         """The shop as it is now; an unknown one is refused."""

@@ -50,7 +50,7 @@ class Shopkeeping(Room):
 
     async def get_shop(self, shop: str) -> Shop | Refusal:
         """The shop's settings."""
-        return await self.again(lambda tx: self.shop(tx, shop))
+        return await self.look(lambda tx: self.shop(tx, shop))
 
     async def put_articles(self, shop: str, articles: Sequence[Article]) -> Refusal | None:
         """Take articles, whole, in place of those of the same sku."""

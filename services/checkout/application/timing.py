@@ -57,13 +57,13 @@ class Timekeeper:
     async def round(self) -> int:
         """Act on all that is due; how many."""
         now = self._desk.clock()
-        orders = await self._desk.again(lambda tx: tx.due(Order, now, _BATCH))
+        orders = await self._desk.look(lambda tx: tx.due(Order, now, _BATCH))
         for shop, order in orders:
             await self._guarded("order", self._order(shop, str(order.id)))
-        ended = await self._desk.again(lambda tx: tx.due(Checkout, now, _BATCH))
+        ended = await self._desk.look(lambda tx: tx.due(Checkout, now, _BATCH))
         for shop, checkout in ended:
             await self._guarded("checkout", self._expire(shop, str(checkout.id)))
-        looks = await self._desk.again(lambda tx: tx.due(Watch, now, _BATCH))
+        looks = await self._desk.look(lambda tx: tx.due(Watch, now, _BATCH))
         await asyncio.gather(*(self._guarded("watch", self._look(shop, watch)) for shop, watch in looks))
         if now - self._swept >= _SWEEP_EVERY:
             self._swept = now
@@ -113,7 +113,7 @@ class Timekeeper:
 
     async def _look(self, shop: str, watch: Watch) -> None:
         """Ask about each attempt and refund of an order that is not decided; again later while one is not."""
-        order = await self._desk.again(lambda tx: tx.get(Order, shop, watch.id))
+        order = await self._desk.look(lambda tx: tx.get(Order, shop, watch.id))
         for attempt in order.attempts if order is not None else ():
             if attempt.open_at_psp:
                 await self._desk.ask(shop, watch.id, attempt.id)

@@ -96,7 +96,7 @@ class Tunnel(Room):
             loaded = await self.load(tx, shop, checkout_id)
             return loaded if isinstance(loaded, Refusal) else (await self._seen(tx, loaded)).view
 
-        return await self.again(work)
+        return await self.look(work)
 
     async def change_cart(
         self, shop: str, checkout_id: UUID, lines: Sequence[CartLine], coupons: Sequence[str]
@@ -178,7 +178,10 @@ class Tunnel(Room):
     async def choose_means(
         self, shop: str, checkout_id: UUID, means: str, purses: Sequence[str] = ()
     ) -> View | Refusal:  # fmt: skip
-        """The means, and the gift cards and vouchers that are used before it."""
+        """The means, and the gift cards and vouchers that go before it. Who names too many unknown ones guesses."""
+        guessing = f"purses of {checkout_id}"
+        if purses and self.counted(guessing) >= self.terms.purse_tries:
+            return Refusal("payment.purses", "too many cards that are unknown: try again in an hour")
 
         async def work(tx: Transaction) -> View | Refusal:
             loaded = await self.load(tx, shop, checkout_id, lock=True)
@@ -191,6 +194,8 @@ class Tunnel(Room):
             )  # fmt: skip
             priced = price(basis, asked, at, self.law(at))
             if refused := next((one for one in priced.refusals if one.field.startswith("payment")), None):
+                if set(purses) - basis.purses.keys():
+                    self.count(guessing)
                 return refused
             moved = checkouts.step(loaded.checkout, ChooseMeans(means=means, purses=tuple(purses)), at)
             if isinstance(moved, Refusal):
@@ -259,7 +264,10 @@ class Tunnel(Room):
         view = see(moved.state, record, basis, at, self.law(at)).view
         if refused := blocked(view.verdict):
             return refused
-        await self._supersede(tx, shop.id, cart.cart_id, checkout_id, at)
+        before = await self._supersede(tx, shop.id, cart.cart_id, checkout_id, at)
+        if before:
+            record = replace(record, ordered_before=before)
+            view = replace(view, record=record)
         await tx.put(shop.id, str(checkout_id), moved.state, before=None, state="open", due_at=moved.state.expires_at)
         await tx.put(shop.id, record.id, record, before=None)
         await tx.say(moved.events)
@@ -267,8 +275,8 @@ class Tunnel(Room):
         await tx.record(shop.id, record.id, [telling.happened("checkout", at, "checkout", facts)])
         return view
 
-    async def _supersede(self, tx: Transaction, shop: str, cart_id: str, by: UUID, at: datetime) -> None:
-        """The cart's checkout is this one from now on."""
+    async def _supersede(self, tx: Transaction, shop: str, cart_id: str, by: UUID, at: datetime) -> str:
+        """The cart's checkout is this one from now on; the order that the cart became before, if it did."""
         index = await tx.get(CartIndex, shop, cart_id, lock=True)
         version = 1 if index is None else index.version + 1
         before = None if index is None else index.version
@@ -277,11 +285,12 @@ class Tunnel(Room):
         await tx.put(shop, cart_id, value, before=before)
         old = None if index is None else await tx.get(Checkout, shop, index.checkout_id, lock=True)
         if old is None or old.id == by:
-            return
+            return order_id
         moved = checkouts.step(old, Supersede(by=str(by)), at)
         if not isinstance(moved, Refusal) and moved.transition:
             await tx.put(shop, str(old.id), moved.state, before=old.version, state=moved.state.state)
             await tx.say(moved.events)
+        return order_id
 
     async def _keep(
         self, tx: Transaction, loaded: Loaded, moved: Moved[Checkout], record: Record,

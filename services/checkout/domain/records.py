@@ -79,7 +79,8 @@ class PressActs(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of one checkout; the rest is in the machine of the same id. `recap`: the last one that was shown, `recap_page`
     what evidence calls its rendered bytes; `fingerprint`: of the cart that it was created with;
-    `law_lines`: what the click ordered, as the law sees it.
+    `law_lines`: what the click ordered, as the law sees it; `ordered_before`: the order that the same cart became
+    earlier, which the page says.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, TextShown] = {}
     promised_on: date | None = None
     order_id: str = ""
+    ordered_before: str = ""
     law_lines: tuple[goods.Line, ...] = ()
     adult: bool = False
     early_at: datetime | None = None

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -17,7 +16,7 @@ from services.checkout.domain.records import Address, CartLine, NewCart, PressAc
 from services.checkout.domain.shops import Shop
 from services.checkout.store import Store
 
-__all__ = ["AT", "HOME", "LAMP", "SHOP", "Clock", "at_recap", "ok", "open_shop", "ordered"]
+__all__ = ["AT", "HOME", "LAMP", "SHOP", "Clock", "at_recap", "now_utc", "ok", "open_shop", "ordered"]
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 HOME = Address(name="Ada Martin", line1="3 quai Jean-Bart", postcode="44000", city="Nantes")
@@ -126,7 +125,9 @@ async def at_recap(
     coupons: tuple[str, ...] = (), purses: tuple[str, ...] = (),
 ) -> View:  # fmt: skip
     """A shopper who has come as far as the order button."""
-    cart = NewCart(cart_id=f"cart-{key}", lines=(CartLine(sku, quantity),), visitor_id=f"visitor-{key}", coupons=coupons)
+    cart = NewCart(
+        cart_id=f"cart-{key}", lines=(CartLine(sku, quantity),), visitor_id=f"visitor-{key}", coupons=coupons
+    )
     view = ok(await desk.create(SHOP.id, cart, key))
     checkout = view.checkout.id
     contact = GiveContact(
@@ -139,6 +140,7 @@ async def at_recap(
         ok(await desk.choose_delivery(SHOP.id, checkout, "home", HOME))
     ok(await desk.choose_means(SHOP.id, checkout, means, purses))
     shown, page = ok(await desk.show_recap(SHOP.id, checkout, page_of))
+    assert isinstance(shown, View)
     assert shown.recap_hash.encode() in page
     return shown
 
@@ -151,9 +153,11 @@ def page_of(view: View) -> bytes:
 async def ordered(desk: Desk, view: View, acts: PressActs | None = None) -> Pressed:
     """The click."""
     press = Press(recap_hash=view.recap_hash, terms_accepted=True)
-    return ok(await desk.press(SHOP.id, view.checkout.id, press, acts or PressActs(button_text=view.button.text)))
+    pressed = ok(await desk.press(SHOP.id, view.checkout.id, press, acts or PressActs(button_text=view.button.text)))
+    assert isinstance(pressed, Pressed)
+    return pressed
 
 
-def uuid(text: str) -> UUID:
-    """A UUID of its text."""
-    return UUID(text)
+def now_utc() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
