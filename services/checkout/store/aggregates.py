@@ -1,17 +1,17 @@
 """Aggregates: a value of each machine by kind, shop and id, replaced only over the version that was read."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, delete, insert, select
 
 from relance.kernel.errors import Defect
 from relance.kernel.instants import to_ms
-from services.checkout.store.errors import Conflict
 from services.checkout.store.part import Part, kind_of, read_body, write_body
 from services.checkout.store.schema import AGGREGATES, KEYS
+from services.checkout.store.writing import COUNTED, Manner, Row, write
 
 __all__ = ["ANY", "Aggregates"]
 
@@ -22,10 +22,15 @@ _A = AGGREGATES.c
 
 
 class Aggregates(Part):
-    """The room of aggregates in a transaction."""
+    """The room of aggregates in a transaction. What was put is written before anything is read, or at the end."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._rows: dict[Manner, list[Row]] = {"add": [], "exchange": [], "replace": []}
 
     async def get(self, type_: type[T], shop: str, id_: str, *, lock: bool = False) -> T | None:
         """The value, None when there is none. `lock`: no other transaction changes it before this one ends."""
+        await self._write_rows_of(type_)
         found = await self._execute(_locked(self._of(type_, shop).where(_A.id == id_), lock=lock))
         row = found.first()
         return None if row is None else read_body(type_, row.body)
@@ -36,6 +41,7 @@ class Aggregates(Part):
         """
         if not ids:
             return {}
+        await self._write_rows_of(type_)
         statement = self._of(type_, shop).where(_A.id.in_(sorted(set(ids)))).order_by(_A.id)
         rows = await self._execute(_locked(statement, lock=lock))
         return {row.id: read_body(type_, row.body) for row in rows}
@@ -44,6 +50,7 @@ class Aggregates(Part):
         self, type_: type[T], shop: str, *, state: str | None = None, after: str = "", limit: int = 1_000
     ) -> dict[str, T]:
         """A shop's values by id, in the order of ids from the one after `after`."""
+        await self._write_rows_of(type_)
         statement = self._of(type_, shop).where(_A.id > after).order_by(_A.id).limit(limit)
         if state is not None:
             statement = statement.where(_A.state == state)
@@ -51,6 +58,7 @@ class Aggregates(Part):
 
     async def find(self, type_: type[T], name: str, value: str, shop: str | None = None) -> list[tuple[str, T]]:
         """(shop, value) of those put with the key `name` = `value`; in all shops when none is given."""
+        await self._write_rows_of(type_)
         kind = kind_of(type_)
         at = (KEYS.c.kind == _A.kind) & (KEYS.c.shop == _A.shop) & (KEYS.c.id == _A.id)
         statement = (
@@ -77,30 +85,31 @@ class Aggregates(Part):
         """Store a value over version `before` of it: None when it is new, ANY for whatever is there.
 
         The version stored is `value.version`, which must be a later one; without that field versions are counted here.
-        `keys` are (name, value) to `find` it by; None leaves those it has. Raises Conflict when another was first.
+        `keys` are (name, value) to `find` it by; None leaves those it has. Another that was first is a Conflict, raised
+        at the end of the transaction at the latest.
         """
         kind = kind_of(type(value))
-        row = {
-            "kind": kind, "shop": shop, "id": id_, "version": _version(value, before), "state": state,
-            "due_at_ms": None if due_at is None else to_ms(due_at), "body": write_body(value),
-        }  # fmt: skip
-        if before == ANY:
-            await self._replace(row, counted=not hasattr(value, "version"))
-        elif before is None:
-            await self._add(row)
-        else:
-            await self._exchange(row, before)
+        version = _version(value, before)
+        row = Row(
+            kind=kind, shop=shop, id=id_, version=version, state=state,
+            due_at_ms=None if due_at is None else to_ms(due_at), body=write_body(value), before=before or 0,
+        )  # fmt: skip
+        if any(row.place == other.place for rows in self._rows.values() for other in rows):
+            await self._write_rows()
+        self._rows["add" if before is None else "replace" if before == ANY else "exchange"].append(row)
         if keys is not None:
             await self._name(kind, shop, id_, keys)
 
     async def remove(self, type_: type[msgspec.Struct], shop: str, id_: str) -> None:
         """Delete a value and its other names; nothing happens when it is not there."""
+        await self._write_rows_of(type_)
         kind = kind_of(type_)
         await self._execute(delete(AGGREGATES).where(_A.kind == kind, _A.shop == shop, _A.id == id_))
         await self._name(kind, shop, id_, ())
 
     async def due(self, type_: type[T], until: datetime, limit: int) -> list[tuple[str, T]]:
         """(shop, value) of those whose time has come by `until`, the oldest first. Not locked: get each again."""
+        await self._write_rows_of(type_)
         statement = (
             select(_A.shop, _A.body)
             .where(_A.kind == kind_of(type_), _A.due_at_ms.is_not(None), _A.due_at_ms <= to_ms(until))
@@ -112,24 +121,16 @@ class Aggregates(Part):
     def _of(self, type_: type[msgspec.Struct], shop: str) -> Select[Any]:
         return select(_A.id, _A.body).where(_A.kind == kind_of(type_), _A.shop == shop)
 
-    async def _replace(self, row: Mapping[str, Any], *, counted: bool) -> None:
-        statement = self._insert(AGGREGATES).values(**row)
-        fields = {name: statement.excluded[name] for name in ("state", "due_at_ms", "body")}
-        later = AGGREGATES.c.version + 1 if counted else statement.excluded.version
-        await self._execute(
-            statement.on_conflict_do_update(index_elements=["kind", "shop", "id"], set_=fields | {"version": later})
-        )
+    async def _write_rows_of(self, type_: type[msgspec.Struct]) -> None:
+        kind = kind_of(type_)
+        if any(row.kind == kind for rows in self._rows.values() for row in rows):
+            await self._write_rows()
 
-    async def _add(self, row: Mapping[str, Any]) -> None:
-        added = await self._execute(self._insert(AGGREGATES).values(**row).on_conflict_do_nothing())
-        if added.rowcount != 1:
-            raise Conflict(f"{row['kind']} {row['id']} is there already", 0.0)
-
-    async def _exchange(self, row: Mapping[str, Any], before: int) -> None:
-        place = (_A.kind == row["kind"], _A.shop == row["shop"], _A.id == row["id"], _A.version == before)
-        changed = await self._execute(update(AGGREGATES).where(*place).values(**row))
-        if changed.rowcount != 1:
-            raise Conflict(f"{row['kind']} {row['id']} is no longer of version {before}", 0.0)
+    async def _write_rows(self) -> None:
+        for manner, rows in self._rows.items():
+            if rows:
+                self._rows[manner] = []
+                await write(self._connection, manner, rows)
 
     async def _name(self, kind: str, shop: str, id_: str, keys: Collection[tuple[str, str]]) -> None:
         at = (KEYS.c.kind == kind, KEYS.c.shop == shop, KEYS.c.id == id_)
@@ -147,7 +148,7 @@ def _locked(statement: Select[Any], *, lock: bool) -> Select[Any]:
 def _version(value: msgspec.Struct, before: int | None) -> int:
     version = getattr(value, "version", None)
     if version is None:
-        return 0 if before is None or before == ANY else before + 1
+        return COUNTED if before == ANY else 0 if before is None else before + 1
     if before not in {None, ANY} and version <= before:
         raise Defect(f"{type(value).__name__} of version {version} would be stored over version {before}")
     return int(version)

@@ -35,6 +35,11 @@ __all__ = ["Blobs"]
 class Blobs(Part):
     """The room of documents and persons in a transaction."""
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._keys: dict[tuple[str, str], bytes] = {}
+        self._chain_names: dict[tuple[str, str], str] = {}
+
     async def keep(
         self, shop: str, blob: bytes, media_type: str, *, subject: str | None = None, order: str = ""
     ) -> Document:
@@ -98,14 +103,17 @@ class Blobs(Part):
 
     async def erase(self, shop: str, subject: str) -> bool:
         """Make all that is encrypted for a person unreadable for ever; chains stay as they are. False: not known."""
+        self._keys.pop((shop, subject), None)
         at = (PERSONS.c.shop == shop, PERSONS.c.subject == subject)
         return (await self._execute(delete(PERSONS).where(*at))).rowcount == 1
 
     async def chain_of(self, shop: str, order: str) -> str:
         """The name of the chain that an order's evidence stands in: its checkout's, once adopted; else its own."""
-        statement = select(CHAINS.c.chain).where(CHAINS.c.shop == shop, CHAINS.c.order_id == order)
-        chain: str | None = await self._connection.scalar(statement)
-        return order if chain is None else chain
+        if (shop, order) not in self._chain_names:
+            statement = select(CHAINS.c.chain).where(CHAINS.c.shop == shop, CHAINS.c.order_id == order)
+            chain: str | None = await self._connection.scalar(statement)
+            self._chain_names[shop, order] = order if chain is None else chain
+        return self._chain_names[shop, order]
 
     async def _store(
         self, shop: str, name: str, data: bytes, document: Document, about: dict[str, Any] | None = None
@@ -133,6 +141,8 @@ class Blobs(Part):
         return key
 
     async def _key_of(self, shop: str, subject: str) -> bytes | None:
+        if (shop, subject) in self._keys:
+            return self._keys[shop, subject]
         at = (PERSONS.c.shop == shop, PERSONS.c.subject == subject)
         text = await self._connection.scalar(select(PERSONS.c.wrapped).where(*at))
         if text is None:
@@ -140,7 +150,8 @@ class Blobs(Part):
         wrapped = msgspec.json.decode(text, type=WrappedKey)
         if wrapped.subject != _named(shop, subject):
             raise InputError(f"the key of {subject!r} is another person's")
-        return unwrap(wrapped, self._around.master.secret_of(wrapped.master))
+        key = self._keys[shop, subject] = unwrap(wrapped, self._around.master.secret_of(wrapped.master))
+        return key
 
     def _lookup(self, hash_: str) -> str:
         key = sha256(b"relance lookup" + self._around.master.secret).digest()

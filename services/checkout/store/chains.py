@@ -1,15 +1,18 @@
 """Chains of evidence: what is recorded of a checkout, and from the click on of its order, in one chain.
 
-An order of a shop gets the next number when its chain is adopted; the number stands in the chain as well. So an order
-that is deleted whole, before any checkpoint sealed it, leaves a gap.
+An order of a shop gets a number when its chain is adopted; the number stands in the chain as well. So an order that is
+deleted whole, before any checkpoint sealed it, leaves a gap. Counting makes orders wait for each other, from the count
+to the end of the transaction: so a shop has sixteen series, each without gaps, and the numbers of series n are n + 1,
+n + 17, n + 33 and so on.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 
 from relance.evidence.entries import Act, Head, append, start
 from relance.kernel.errors import Defect
@@ -18,9 +21,15 @@ from services.checkout.store.errors import Conflict
 from services.checkout.store.part import Part
 from services.checkout.store.schema import CHAINS, COUNTERS, ENTRIES
 
-__all__ = ["COUNTER", "Chains"]
+__all__ = ["COUNTER", "SERIES", "Chains", "series_of"]
 
 COUNTER: Final = "orders"
+SERIES: Final = 16
+
+
+def series_of(chain: str) -> int:
+    """In which series a chain is counted, from 0."""
+    return int(sha256(chain.encode()).hexdigest()[0], SERIES)
 
 
 class _Adopted(msgspec.Struct, frozen=True):
@@ -83,7 +92,7 @@ class Chains(Part):
             if isinstance(act, _Adopted):
                 if adopted or (row is not None and row.order_id is not None):
                     raise Defect(f"the chain {before.order} belongs to an order already")
-                adopted = {"order_id": act.order, "number": await self._next_number(shop)}
+                adopted = {"order_id": act.order, "number": await self._next_number(shop, head.order)}
                 facts = {"order": act.order, "number": adopted["number"]}
                 written = Act(at_ms=act.at_ms, act="happened", what="order", facts=facts)
             else:
@@ -105,23 +114,22 @@ class Chains(Part):
         if changed.rowcount != 1:
             raise Conflict(f"the evidence of {after.order} has grown meanwhile", 0.0)
 
-    async def _next_number(self, shop: str) -> int:
+    async def _next_number(self, shop: str, chain: str) -> int:
         """Counted in the transaction, unlike a sequence: one that is rolled back leaves no gap."""
-        row = {"name": COUNTER, "shop": shop, "value": 1}
+        series = series_of(chain)
+        row = {"name": f"{COUNTER}/{series}", "shop": shop, "value": 1}
         statement = self._insert(COUNTERS).values(**row)
         counted = statement.on_conflict_do_update(
             index_elements=["name", "shop"], set_={"value": COUNTERS.c.value + 1}
         ).returning(COUNTERS.c.value)
-        return int((await self._execute(counted)).scalar_one())
+        return (int((await self._execute(counted)).scalar_one()) - 1) * SERIES + series + 1
 
     async def _chain(self, shop: str, order: str, *, lock: bool) -> Any:
         """The row of the chain that is the order's own, or was adopted by it."""
-        for column in (CHAINS.c.chain, CHAINS.c.order_id):
-            statement = select(CHAINS).where(CHAINS.c.shop == shop, column == order)
-            row = (await self._execute(statement.with_for_update() if lock else statement)).first()
-            if row is not None:
-                return row
-        return None
+        statement = select(CHAINS).where(
+            CHAINS.c.shop == shop, or_(CHAINS.c.chain == order, CHAINS.c.order_id == order)
+        )
+        return (await self._execute(statement.with_for_update() if lock else statement)).first()
 
 
 def _head(row: Any) -> Head:

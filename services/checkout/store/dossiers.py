@@ -12,7 +12,7 @@ from relance.evidence.personal import Opened, proves
 from relance.evidence.verification import Chain, Finding, Verification, against_heads, read_chain, verify
 from relance.kernel.errors import InputError
 from services.checkout.store.blobs import Blobs
-from services.checkout.store.chains import COUNTER
+from services.checkout.store.chains import COUNTER, SERIES
 from services.checkout.store.keys import UnknownMaster
 from services.checkout.store.schema import CHAINS, COUNTERS, ENTRIES
 from services.checkout.store.store import Store
@@ -70,7 +70,7 @@ class _Read(NamedTuple):
 
     chains: Mapping[tuple[str, str], Any]
     entries: dict[tuple[str, str], list[bytes]]
-    counters: Mapping[str, int]
+    counters: Mapping[tuple[str, int], int]
 
 
 async def verify_store(store: Store, log: Sequence[bytes], key: str, only: Place | None = None) -> Verification:
@@ -96,7 +96,11 @@ async def verify_store(store: Store, log: Sequence[bytes], key: str, only: Place
 
 
 async def _read(store: Store, only: Place | None) -> _Read:
-    chains, entries, counters = select(CHAINS), select(ENTRIES), select(COUNTERS).where(COUNTERS.c.name == COUNTER)
+    chains, entries, counters = (
+        select(CHAINS),
+        select(ENTRIES),
+        select(COUNTERS).where(COUNTERS.c.name.like(f"{COUNTER}/%")),
+    )
     if only is not None:
         chains = chains.where(CHAINS.c.shop == only.shop, CHAINS.c.chain == only.chain)
         entries = entries.where(ENTRIES.c.shop == only.shop, ENTRIES.c.chain == only.chain)
@@ -105,7 +109,9 @@ async def _read(store: Store, only: Place | None) -> _Read:
         rows = {(row.shop, row.chain): row for row in await connection.execute(chains)}
         for row in await connection.execute(entries.order_by(ENTRIES.c.shop, ENTRIES.c.chain, ENTRIES.c.seq)):
             found.setdefault((row.shop, row.chain), []).append(bytes(row.data))
-        counted = {row.shop: int(row.value) for row in await connection.execute(counters)}
+        counted = {
+            (row.shop, int(row.name.rpartition("/")[2])): int(row.value) for row in await connection.execute(counters)
+        }
     return _Read(rows, found, counted)
 
 
@@ -138,20 +144,21 @@ def _adoption(entries: Sequence[bytes]) -> tuple[str | None, int | None]:
 
 def _against_counters(read: _Read, findings: list[Finding]) -> None:
     """Every order of a shop has a number, without gaps: who is missing was deleted, sealed or not."""
-    numbers: dict[str, set[int]] = {}
+    numbers: dict[tuple[str, int], set[int]] = {}
     for (shop, _), row in read.chains.items():
         if row.number is not None:
-            numbers.setdefault(shop, set()).add(row.number)
-    for shop in sorted(numbers.keys() | read.counters.keys()):
-        there = numbers.get(shop, set())
-        last = max(read.counters.get(shop, 0), *there, 0)
+            numbers.setdefault((shop, (row.number - 1) % SERIES), set()).add(row.number)
+    for shop, series in sorted(numbers.keys() | read.counters.keys()):
+        there = numbers.get((shop, series), set())
+        counted = series + 1 + (read.counters.get((shop, series), 0) - 1) * SERIES
+        last = max(counted, *there, 0)
         findings += [
-            Finding("missing_order", f"shop {shop}", f"order number {number} of {last} is not there")
-            for number in range(1, last + 1)
+            Finding("missing_order", f"shop {shop}", f"order number {number} is not there, and {last} is the last")
+            for number in range(series + 1, last + 1, SERIES)
             if number not in there
         ]
-        if read.counters.get(shop, 0) < max(there, default=0):
-            findings.append(Finding("misplaced", f"shop {shop}", "its counter of orders was set back"))
+        if counted < max(there, default=0):
+            findings.append(Finding("misplaced", f"shop {shop}", "a counter of its orders was set back"))
 
 
 async def _against_blobs(store: Store, place: tuple[str, str], entries: Sequence[bytes]) -> AsyncIterator[Finding]:

@@ -14,5 +14,6 @@ class Transaction(Aggregates, Queues, Access, Blobs, Chains):
 
     async def write_last(self) -> None:
         """Write what waits for the end. The chains come last: the number of an order is counted for one at a time."""
+        await self._write_rows()
         await self._write_queues()
         await self._write_acts()

@@ -1,21 +1,25 @@
 """The store, the same on both databases."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from relance.events.codec import Event
 from relance.events.codec import decode as decode_event
 from relance.kernel.errors import Defect, InputError, NotNow
 from services.checkout.domain.outcomes import Effect
 from services.checkout.store import ANY, Conflict, KeyReused, MasterKey, Store, Transaction, open_store
+from services.checkout.store.opening import migrations
 from services.checkout.store.schema import METADATA
 
 TEN = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -138,9 +142,9 @@ async def test_locks_taken_in_any_order_never_wait_for_each_other(store: Store) 
 
 
 async def test_a_value_without_version_is_replaced_whatever_is_there(store: Store) -> None:
-    for text in ("a", "b"):
+    for word in ("a", "b"):
         async with store.transaction() as tx:
-            await tx.put("atelier", "u", Unversioned(text), before=ANY)
+            await tx.put("atelier", "u", Unversioned(word), before=ANY)
     async with store.transaction() as tx:
         assert await tx.get(Unversioned, "atelier", "u") == Unversioned("b")
         await tx.remove(Unversioned, "atelier", "u")
@@ -296,3 +300,58 @@ async def test_events_of_an_order_are_queued_for_both_topics(store: Store) -> No
     assert store.said.is_set()
     messages = await store.outbox.unsent(10)
     assert [(each.topic, each.key) for each in messages] == [("shop-events", "v-1"), ("checkout.orders.v1", str(order))]
+
+
+async def test_what_a_transaction_put_it_reads(store: Store) -> None:
+    async with store.transaction() as tx:
+        await tx.put("atelier", "b-1", Basket(count=1), before=None, keys=[("cart", "c")])
+        await tx.put("atelier", "u", Unversioned("a"), before=ANY)
+        assert await tx.get(Basket, "atelier", "b-1") == Basket(count=1)
+        assert await tx.find(Basket, "cart", "c") == [("atelier", Basket(count=1))]
+        await tx.put("atelier", "b-1", Basket(count=2, version=1), before=0)
+        assert await tx.many(Basket, "atelier", ["b-1", "b-2"]) == {"b-1": Basket(count=2, version=1)}
+
+
+async def test_one_conflict_of_many_values_undoes_all(store: Store) -> None:
+    async with store.transaction() as tx:
+        for place in range(3):
+            await tx.put("atelier", f"b-{place}", Basket(), before=None)
+
+    async def change_all(tx: Transaction) -> None:
+        for place, before in enumerate((0, 7, 0)):
+            await tx.put("atelier", f"b-{place}", Basket(count=9, version=8), before=before)
+        await tx.put("atelier", "new", Basket(), before=None)
+
+    with pytest.raises(Conflict, match="b-1"):
+        await store.run(change_all, most=2)
+    assert [await _count(store, id_) for id_ in ("b-0", "b-1", "b-2", "new")] == [0, 0, 0, None]
+
+
+async def test_a_step_of_the_tables_can_be_taken_back_and_again(store: Store) -> None:
+    def there_and_back(connection: Connection) -> list[str]:
+        command.downgrade(migrations(connection), "base")
+        left = inspect(connection).get_table_names()
+        command.upgrade(migrations(connection), "head")
+        return left
+
+    async with store.database.writing() as connection:
+        assert await connection.run_sync(there_and_back) == ["alembic_version"]
+
+
+async def test_a_server_that_ends_all_connections_is_used_again(fresh_postgres: Callable[[], str]) -> None:
+    store = await open_store(fresh_postgres(), MASTER, connections=3)
+    async with store.transaction() as tx:
+        await tx.put("atelier", "b-1", Basket(), before=None)
+    async with store.engine.connect() as connection:
+        mine = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        await connection.execute(text(f"{mine} AND pid <> pg_backend_pid()"))
+        with pytest.raises(DBAPIError):
+            await connection.execute(text(mine))
+        await connection.invalidate()
+    for turn in range(3):
+        try:
+            await store.run(_more)
+        except NotNow:
+            assert turn == 0
+    assert await _count(store) in {2, 3}
+    await store.close()
