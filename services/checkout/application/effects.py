@@ -158,8 +158,9 @@ class EffectRunner:
         shop, order, ref = effect.shop, str(effect.order), effect.ref
         news: News | RefundNews | None = None
         if effect.kind == "call_psp":
-            if await self._desk.open_attempt(shop, order, ref) is None:
-                news = await self._desk.ask(shop, order, ref)
+            await self._desk.open_attempt(shop, order, ref)
+            if await self._desk.is_unopened(shop, order, ref):
+                raise _Later("the provider did not answer")
         elif effect.kind == "cancel_at_psp":
             news = await self._desk.close_attempt(shop, order, ref)
         elif effect.kind == "ask_psp":
@@ -174,6 +175,4 @@ class EffectRunner:
 
 def _undecided(effect: QueuedEffect, news: News | RefundNews) -> bool:
     """Whether the provider is to be called again soon; else the reconciler goes on asking."""
-    if effect.kind == "call_psp":
-        return news.status == "unknown"
     return effect.kind == "cancel_at_psp" and news.status in {"unknown", "sent", "action_required"}

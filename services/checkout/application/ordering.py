@@ -170,6 +170,11 @@ class Ordering(Room):
         self.nudge()
         return url
 
+    async def is_unopened(self, shop: str, order_id: str, attempt_id: str) -> bool:
+        """Whether an attempt is still to be opened at its provider."""
+        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+        return found is not None and found[1].state in {"created", "unknown"} and found[0].state == "placed"
+
     async def ask(self, shop: str, order_id: str, attempt_id: str) -> News | None:
         """Ask the provider for an attempt's state, and act on it."""
         found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))

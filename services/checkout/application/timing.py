@@ -4,6 +4,7 @@ Webhooks are hints that may never come; so whatever is under way is asked about 
 """
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Final
 
@@ -72,9 +73,9 @@ class Timekeeper:
             self._desk.nudge()
         return len(orders) + len(ended) + len(looks)
 
-    async def _guarded(self, what: str, work: object) -> None:
+    async def _guarded(self, what: str, work: Awaitable[None]) -> None:
         try:
-            await work  # type: ignore[misc]
+            await work
         except NotNow:
             raise
         except Exception as error:  # noqa: BLE001 - one order must not keep the others from being looked at

@@ -107,7 +107,7 @@ async def open_shop(store: Store, clock: Clock, providers: Any = None, stock: in
     desk = Desk(store, default_book(), providers or {}, clock=clock)
     assert await desk.put_shop(shop) is None
     assert await desk.put_articles(shop.id, [LAMP, FILM]) is None
-    since = clock.at - timedelta(days=60)
+    since = AT - timedelta(days=60)
     for sku, minor in (("L-1", 4990), ("F-1", 500)):
         assert await desk.put_prices(shop.id, sku, [Price(id="p1", since=since, price_minor=minor)]) is None
     assert await desk.put_levels(shop.id, {"L-1": stock}) is None
