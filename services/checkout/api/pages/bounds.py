@@ -1,0 +1,87 @@
+"""What the pages take at most: the size of a form, and how often somebody may guess."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+__all__ = ["FORM_BYTES_MAX", "Form", "Guesses", "TooMuch", "read_form"]
+
+FORM_BYTES_MAX: Final = 65_536
+_FIELDS_MAX: Final = 1_200
+_TEXT_MAX: Final = 1_000
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class TooMuch(Exception):  # noqa: N818 - what the body is
+    """A body that no form of these pages makes."""
+
+
+class Form:
+    """The fields of a form. A text is one line: control letters, and those that turn the direction, are taken out."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self._fields: dict[str, str] = {}
+        for name, value in fields:
+            self._fields.setdefault(name, _CONTROLS.sub("", value).strip()[:_TEXT_MAX])
+
+    def text(self, name: str) -> str:
+        """The first value of a field; empty when it is not there."""
+        return self._fields.get(name, "")
+
+    def ticked(self, name: str) -> bool:
+        """Whether a box was ticked."""
+        return bool(self._fields.get(name))
+
+    def under(self, prefix: str) -> dict[str, str]:
+        """The fields whose names begin so, without that."""
+        return {name[len(prefix) :]: value for name, value in self._fields.items() if name.startswith(prefix)}
+
+
+async def read_form(request: Request) -> Form:
+    """The form of a request. Raises TooMuch for another kind of body, one that is too large, or too many fields."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise TooMuch
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            raise TooMuch
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, encoding="utf-8", errors="replace"
+        )
+    except (ValueError, UnicodeDecodeError):
+        raise TooMuch from None
+    return Form(fields)
+
+
+class Guesses:
+    """Wrong tokens and codes by whom they come from: so many in a window, then none is looked at until it has passed.
+
+    Right ones are not counted, so that many shoppers behind one address are no burden to each other.
+    """
+
+    def __init__(self, most: int, window_s: float, clock: Callable[[], float], keys_max: int = 20_000) -> None:
+        self._most, self._window_s, self._clock, self._keys_max = most, window_s, clock, keys_max
+        self._wrong: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def wait_s(self, key: str) -> int:
+        """How long this one has to wait; 0 when it may guess."""
+        since, count = self._wrong.get(key, (0.0, 0))
+        left = since + self._window_s - self._clock()
+        return int(left) + 1 if count >= self._most and left > 0 else 0
+
+    def wrong(self, key: str) -> None:
+        """One more that was wrong."""
+        now = self._clock()
+        since, count = self._wrong.pop(key, (now, 0))
+        if now >= since + self._window_s:
+            since, count = now, 0
+        self._wrong[key] = (since, count + 1)
+        while len(self._wrong) > self._keys_max:
+            self._wrong.popitem(last=False)

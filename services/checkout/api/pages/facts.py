@@ -1,0 +1,195 @@
+"""What the law wants said of goods, of rights and of delivery, as short lines under a heading."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from relance.rules.law.goods import Digital, Equipment, Guarantee, Safety, Subscription
+from services.checkout.api.pages.tongues import Tongue
+from services.checkout.domain.articles import Article
+from services.checkout.domain.records import TextShown
+from services.checkout.domain.shops import Shop
+
+__all__ = ["Fact", "essential_facts", "legal_url", "line_facts", "rights", "unit_price"]
+
+
+class Fact(NamedTuple):
+    """A heading and what is said under it. `language`: when it differs from the page's; `url`: where more stands."""
+
+    label: str
+    text: str
+    language: str = ""
+    url: str = ""
+    link: str = ""
+
+
+class _Known:
+    """An article's version in a language: equal ones are described in the same words."""
+
+    __slots__ = ("_is", "article", "tongue")
+
+    def __init__(self, article: Article, tongue: Tongue) -> None:
+        self.article, self.tongue = article, tongue
+        self._is = (article.sku, article.product_id, article.version, id(article.facts), tongue.language)
+
+    def __hash__(self) -> int:
+        return hash(self._is)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Known) and self._is == other._is and self.article == other.article
+
+
+def line_facts(article: Article | None, tongue: Tongue) -> tuple[Fact, ...]:
+    """All that is said of an article."""
+    return () if article is None else _line_facts(_Known(article, tongue))
+
+
+def essential_facts(article: Article | None, tongue: Tongue) -> tuple[Fact, ...]:
+    """What stands beside the order button: characteristics, duration, and what bears on withdrawal and spare parts."""
+    return () if article is None else _essential(_Known(article, tongue))
+
+
+def unit_price(article: Article | None) -> str:
+    """The price by kilogram, litre or metre, where it is due."""
+    return "" if article is None else str(article.facts.get("unit_price", ""))
+
+
+@lru_cache(maxsize=4096)
+def _line_facts(known: _Known) -> tuple[Fact, ...]:
+    return tuple(_all(known.article, known.tongue))
+
+
+@lru_cache(maxsize=4096)
+def _essential(known: _Known) -> tuple[Fact, ...]:
+    article, tongue = known.article, known.tongue
+    facts = article.facts
+    found = [*_plain(facts, tongue, "characteristics"), *_exception(article, tongue)]
+    if "subscription" in facts:
+        found += _subscription(_part(facts["subscription"], Subscription), tongue)
+    if "equipment" in facts:
+        found.append(_spare_parts(_part(facts["equipment"], Equipment), tongue))
+    return tuple(found)
+
+
+def _all(article: Article, tongue: Tongue) -> Iterator[Fact]:
+    facts, say = article.facts, tongue.say
+    yield from _plain(facts, tongue, "characteristics")
+    yield from _exception(article, tongue)
+    for guarantee in facts.get("guarantees", ()):
+        yield _guarantee(_part(guarantee, Guarantee), tongue)
+    if article.kind == "goods":
+        legal = facts.get("legal_guarantee") or say("Two years from delivery: conformity; hidden defects besides.")
+        yield Fact(say("Legal guarantee"), legal)
+    if "digital" in facts:
+        yield from _digital(_part(facts["digital"], Digital), tongue)
+    if "subscription" in facts:
+        yield from _subscription(_part(facts["subscription"], Subscription), tongue)
+    if "equipment" in facts:
+        yield _spare_parts(_part(facts["equipment"], Equipment), tongue)
+    if "safety" in facts:
+        yield from _safety(_part(facts["safety"], Safety), tongue)
+    if (cost := facts.get("return_cost_minor")) is not None and not facts.get("post_returnable", True):
+        yield Fact(say("Cost of return"), say("cannot go by post; about %(sum)s", sum=tongue.money(cost)))
+    if charges := facts.get("import_charges"):
+        yield Fact(say("Import charges"), charges)
+    if sheet := facts.get("environment_sheet"):
+        yield Fact("Fiche produit relative aux qualités et caractéristiques environnementales", sheet, "fr")
+
+
+def _part(value: Any, kind: Any) -> Any:
+    return msgspec.convert(value, kind)
+
+
+def _plain(facts: dict[str, Any], tongue: Tongue, name: str) -> list[Fact]:
+    return [Fact(tongue.say("Characteristics"), facts[name])] if facts.get(name) else []
+
+
+def _exception(article: Article, tongue: Tongue) -> list[Fact]:
+    if article.exception is None:
+        return []
+    text = tongue.say("no right of withdrawal for this article (L221-28, %(number)s°)", number=article.exception)
+    return [Fact(tongue.say("Withdrawal"), text)]
+
+
+def _guarantee(given: Guarantee, tongue: Tongue) -> Fact:
+    parts = [given.title]
+    if given.years:
+        parts.append(tongue.catalogue.ngettext("%(num)s year", "%(num)s years", given.years) % {"num": given.years})
+    if given.guarantor:
+        parts.append(tongue.say("given by %(who)s", who=given.guarantor))
+    if given.exclusions:
+        parts.append(given.exclusions)
+    return Fact(tongue.say("Commercial guarantee, besides the legal one"), ", ".join(parts))
+
+
+def _digital(given: Digital, tongue: Tongue) -> Iterator[Fact]:
+    for label, text in (
+        (tongue.say("Functionality"), given.functionality),
+        (tongue.say("Compatibility"), given.compatibility),
+        (tongue.say("Interoperability"), given.interoperability),
+        (tongue.say("Updates"), given.update_period),
+    ):
+        if text:
+            yield Fact(label, text)
+
+
+def _subscription(given: Subscription, tongue: Tongue) -> Iterator[Fact]:
+    if given.duration:
+        yield Fact(tongue.say("Duration"), given.duration)
+    if given.minimum_months:
+        months = tongue.catalogue.ngettext("%(num)s month", "%(num)s months", given.minimum_months)
+        yield Fact(tongue.say("Minimum commitment"), months % {"num": given.minimum_months})
+    if given.period_total_minor is not None:
+        yield Fact(tongue.say("Total of a billing period"), tongue.money(given.period_total_minor))
+    if given.monthly_total_minor is not None:
+        yield Fact(tongue.say("Total of a month"), tongue.money(given.monthly_total_minor))
+
+
+def _spare_parts(given: Equipment, tongue: Tongue) -> Fact:
+    return Fact(tongue.say("Spare parts"), given.spare_parts or tongue.say("not available"))
+
+
+def _safety(given: Safety, tongue: Tongue) -> Iterator[Fact]:
+    maker = ", ".join(part for part in (given.manufacturer, given.address, given.electronic_address) if part)
+    if maker:
+        yield Fact(tongue.say("Manufacturer"), maker)
+    if given.responsible_person:
+        yield Fact(tongue.say("Responsible person in the Union"), given.responsible_person)
+    if given.identifier:
+        yield Fact(tongue.say("Identifier"), given.identifier)
+
+
+def legal_url(shop: Shop, name: str, language: str) -> str:
+    """Where a legal page of the shop is."""
+    return f"/legal/{shop.id}/{name}?lang={language}"
+
+
+def rights(shop: Shop, texts: dict[str, TextShown], exceptions: bool, goods: bool, tongue: Tongue) -> tuple[Fact, ...]:
+    """Withdrawal, return, guarantees, complaints: what the shopper can rely on, each with the page that says all."""
+    say, language, legal = tongue.say, tongue.language, shop.legal
+    withdrawal = say("Fourteen days to change your mind, without giving a reason.")
+    if goods:
+        withdrawal += " " + say("They run from the day you receive the last article.")
+        if legal.return_cost_borne_by == "trader":
+            withdrawal += " " + say("We pay for the return.")
+        elif legal.return_cost_borne_by == "consumer":
+            withdrawal += " " + say("You pay for the return.")
+    if exceptions:
+        withdrawal += " " + say("Articles for which there is no such right say so above or below.")
+    found = [
+        Fact(say("Withdrawal"), withdrawal, "", legal_url(shop, "withdrawal", language),
+             say("Conditions, model form and how to do it online")),
+        Fact(say("Guarantees"), say("Legal guarantee of conformity, and against hidden defects."), "",
+             legal_url(shop, "guarantees", language), say("Both in full")),
+    ]  # fmt: skip
+    trader, mediator = shop.trader, shop.trader.mediator
+    who = ", ".join(part for part in (trader.name, trader.address, trader.phone, trader.email) if part)
+    found.append(Fact(say("Seller"), who, "", legal_url(shop, "imprint", language), say("Legal notice")))
+    if trader.complaints or mediator.name:
+        said = ". ".join(part.rstrip(".") for part in (trader.complaints, mediator.name, mediator.website) if part)
+        found.append(Fact(say("Complaints and mediation"), f"{said}."))
+    if banner := texts.get("alcohol_banner"):
+        found.append(Fact(say("Alcohol"), banner.text, "fr"))
+    return tuple(found)

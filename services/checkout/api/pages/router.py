@@ -1,0 +1,138 @@
+"""The routes of the pages."""
+
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from services.checkout.api.pages.frames import Painter
+from services.checkout.api.pages.links import Links
+from services.checkout.api.pages.purchase import Purchase
+from services.checkout.api.pages.recap import Recap
+from services.checkout.api.pages.sessions import Keys
+from services.checkout.api.pages.themes import inline_hash
+from services.checkout.api.pages.tongues import load_tongues
+from services.checkout.api.pages.tunnel import Tunnel
+from services.checkout.api.pages.visits import PageSettings, Parts, Visit
+from services.checkout.application.desk import Desk
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.shops import Shop
+
+__all__ = ["LegalPages", "make_pages", "redacted"]
+
+_FOREVER: Final = "public, max-age=31536000, immutable"
+_SECRET: Final = re.compile(r"(/(?:enter|r|p|v|w)/)[^/?\s\"']+")
+_STYLE: Final = re.compile(rb"<style[^>]*>(.*?)</style>", re.DOTALL)
+
+
+class LegalPages(Protocol):
+    """Who writes the legal pages of a shop."""
+
+    def terms(self, shop: Shop, language: str) -> bytes | Refusal:
+        """The terms of sale as PDF."""
+        ...
+
+    def page(self, shop: Shop, name: str, language: str) -> bytes | Refusal:
+        """A legal page as HTML; a missing fact refuses with its rule."""
+        ...
+
+
+def redacted(text: str) -> str:
+    """A path, or a line of a log, without the tokens of its links."""
+    return _SECRET.sub(r"\1…", text)
+
+
+def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRouter:
+    """All pages of the checkout. Templates and catalogues are compiled here, once."""
+    keys = Keys(settings.secrets, lambda: secrets.token_urlsafe(24))
+    parts = Parts(desk, settings, Painter(load_tongues()), keys)
+    tunnel, purchase = Tunnel(parts), Purchase(parts)
+    recap, links, papers = Recap(tunnel), Links(parts, purchase), _Papers(parts, legal)
+    router = APIRouter()
+
+    def add(path: str, show: Callable[[Visit], Any] | None, act: Callable[[Visit], Any] | None = None) -> None:
+        for method, handler in (("GET", show), ("POST", act)):
+            if handler is not None:
+                router.add_route(path, parts.serve(handler), methods=[method], include_in_schema=False)
+
+    for name, (show, act) in tunnel.routes().items():
+        add(f"/c/{{checkout_id}}/{name}", show, act)
+    add("/c/{checkout_id}", tunnel.show_cart)
+    add("/c/{checkout_id}/recap", recap.show)
+    add("/c/{checkout_id}/order", recap.show, recap.press)
+    add("/o/{order_id}", purchase.show)
+    add("/o/{order_id}/thanks", purchase.thanks)
+    add("/o/{order_id}/pay", purchase.show, purchase.pay)
+    add("/o/{order_id}/link", purchase.show, purchase.send_link)
+    add("/o/{order_id}/documents/{name}", purchase.document)
+    add("/enter/{token}", links.enter)
+    add("/r/{token}", links.show_cart, links.take_cart)
+    for letter in ("p", "v"):
+        add(f"/{letter}/{{token}}", links.show_order)
+        add(f"/{letter}/{{token}}/pay", links.show_order, links.pay)
+        add(f"/{letter}/{{token}}/code", links.show_order, links.code)
+    add("/legal/{shop}/{name}", papers.show)
+    add("/static/{digest}/{name}", papers.static)
+    return router
+
+
+class _Papers:
+    """Legal pages, and the files that our pages load."""
+
+    def __init__(self, parts: Parts, legal: LegalPages) -> None:
+        self._parts = parts
+        self._legal = legal
+        self._made: dict[tuple[str, int, int, str, str], bytes | Refusal] = {}
+
+    async def static(self, visit: Visit) -> Response:
+        """A file by its content: kept by browsers for good."""
+        name, digest = visit.request.path_params["name"], visit.request.path_params["digest"]
+        painter = self._parts.painter
+        if painter.digests.get(name) != digest:
+            return Response(status_code=404, headers={"x-content-type-options": "nosniff"})
+        kind = "text/css; charset=utf-8" if name.endswith(".css") else "text/javascript; charset=utf-8"
+        headers = {"cache-control": _FOREVER, "x-content-type-options": "nosniff",
+                   "cross-origin-resource-policy": "same-origin"}  # fmt: skip
+        return Response(painter.files[name], headers=headers, media_type=kind)
+
+    async def show(self, visit: Visit) -> Response:
+        """A legal page, or the terms as PDF; one with a missing fact says so, with the rule."""
+        shop = await self._parts.desk.get_shop(visit.request.path_params["shop"])
+        if isinstance(shop, Refusal):
+            return self._parts.unknown(visit)
+        name = visit.request.path_params["name"]
+        language = shop.language(visit.request.query_params.get("lang", visit.hint)[:5])
+        key = (shop.id, shop.version, id(shop), name, language)
+        if key not in self._made:
+            if len(self._made) >= 512:
+                self._made.clear()
+            make = self._legal.terms(shop, language) if name == "terms.pdf" else self._legal.page(shop, name, language)
+            self._made[key] = make
+        made = self._made[key]
+        if isinstance(made, Refusal):
+            status = 404 if made.field == "name" else 503
+            tongue = self._parts.painter.tongue(language)
+            if status == 404:
+                return self._parts.unknown(visit)
+            return self._parts.refused(visit, made, status, shop, tongue)
+        if name == "terms.pdf":
+            headers = {"content-disposition": f'inline; filename="{shop.id}-terms-{language}.pdf"',
+                       "cache-control": "public, max-age=300", "x-content-type-options": "nosniff"}  # fmt: skip
+            return Response(made, headers=headers, media_type="application/pdf")
+        return Response(made, headers=_paper_headers(made), media_type="text/html; charset=utf-8")
+
+
+def _paper_headers(page: bytes) -> dict[str, str]:
+    """Headers of a page that brings its own style: that style by its hash, our pictures, and nothing else."""
+    hashes = " ".join(inline_hash(found.decode()) for found in _STYLE.findall(page))
+    policy = f"default-src 'none'; style-src 'self' {hashes}; img-src 'self' data:; font-src 'self' data:"
+    return {
+        "content-security-policy": f"{policy}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "cache-control": "public, max-age=300",
+    }

@@ -1,0 +1,88 @@
+"""The languages of the pages: words from the catalogues, and how money, days and hours are written."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from gettext import GNUTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from relance.rules.law.calendar import PARIS
+
+__all__ = ["LANGUAGES", "Tongue", "load_tongues"]
+
+LANGUAGES: Final = ("fr", "en")
+_CATALOGUES: Final = Path(__file__).parent / "locale"
+_BABEL: Final = {"fr": "fr_FR", "en": "en_GB"}
+
+
+class Tongue:
+    """One language. Its catalogue is read when it is made; everything else is looked up."""
+
+    def __init__(self, language: str, catalogue: GNUTranslations) -> None:
+        self.language = language
+        self.catalogue = catalogue
+
+    def say(self, message: str, **values: object) -> str:
+        """A message of the catalogue with its values; the English of the sources when it lacks it."""
+        found = self.catalogue.gettext(message)
+        return found % values if values else found
+
+    def money(self, minor: int) -> str:
+        """Euro cents as a price: `1 234,56 €` with spaces that do not break, or `€1,234.56`."""
+        return _money(self.language, minor)
+
+    def day(self, day: date) -> str:
+        """A day with its weekday, which is what a shopper plans by: `mardi 24 novembre`."""
+        return _day(self.language, day)
+
+    def moment(self, at: datetime) -> str:
+        """An instant as a Paris day and hour."""
+        local = at.astimezone(PARIS)
+        hour = f"{local.hour} h {local.minute:02d}" if self.language == "fr" else f"{local.hour}:{local.minute:02d}"
+        return self.say("%(day)s at %(hour)s", day=_day(self.language, local.date()), hour=hour)
+
+    def country(self, code: str) -> str:
+        """A country by its two letters."""
+        return _country(self.language, code)
+
+
+def load_tongues() -> Mapping[str, Tongue]:
+    """All languages, from the catalogues beside this file; the compiled form is made here, once."""
+    return {language: Tongue(language, _catalogue(language)) for language in LANGUAGES}
+
+
+def _catalogue(language: str) -> GNUTranslations:
+    compiled = BytesIO()
+    path = _CATALOGUES / language / "LC_MESSAGES" / "pages.po"
+    with path.open("rb") as source:
+        write_mo(compiled, read_po(source, locale=language))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+@lru_cache(maxsize=8192)
+def _money(language: str, minor: int) -> str:
+    """Euro cents, written in a language."""
+    sign, cents = ("−" if minor < 0 else ""), abs(minor)
+    if language == "fr":
+        return f"{sign}{cents // 100:,}".replace(",", "\u202f") + f",{cents % 100:02d}\u00a0€"
+    return f"{sign}€{cents // 100:,}.{cents % 100:02d}"
+
+
+@lru_cache(maxsize=2048)
+def _day(language: str, day: date) -> str:
+    written = str(format_date(day, "EEEE d MMMM", locale=_BABEL[language]))
+    return written.replace(" 1 ", " 1er ") if language == "fr" else written
+
+
+@lru_cache(maxsize=1024)
+def _country(language: str, code: str) -> str:
+    return str(Locale.parse(_BABEL[language]).territories.get(code, code))
+

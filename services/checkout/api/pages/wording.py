@@ -1,0 +1,150 @@
+"""What went wrong in plain words, and what to do next: refusals, failed payments, states of an order."""
+
+from typing import Final, NamedTuple
+
+from services.checkout.api.pages.tongues import Tongue
+from services.checkout.domain.attempts import Category
+from services.checkout.domain.outcomes import Refusal
+
+__all__ = ["N_", "Failure", "Problem", "failure", "problem"]
+
+
+def N_(message: str) -> str:
+    """Marks a message for the catalogues."""
+    return message
+
+
+class Problem(NamedTuple):
+    """One thing to put right. `anchor`: the id of its field on the page; `law`: rule and article, where they decide."""
+
+    anchor: str
+    text: str
+    law: str = ""
+
+
+class Failure(NamedTuple):
+    """Why a payment failed, what to do next, and that nothing is lost."""
+
+    what: str
+    next: str
+    sure: str
+
+
+_BY_FIELD: Final = {
+    "contact.email": N_(
+        "This e-mail address is not complete: it has a name, an @ and a domain, such as name@example.org."
+    ),
+    "contact.phone": N_("The carrier needs a telephone number: digits, with + and the country in front if abroad."),
+    "address.name": N_("Who receives the parcel? Enter a first and last name."),
+    "address.line1": N_("Enter the number and the street."),
+    "address.line2": N_("This line is too long or holds something that cannot be printed on a label."),
+    "address.postcode": N_("A French postcode has five digits, such as 75011."),
+    "address.city": N_("Enter the town."),
+    "address.country": N_("We do not deliver to this country."),
+    "delivery.chosen": N_("This delivery cannot be chosen for this cart or address: choose another one."),
+    "delivery": N_("Choose how you would like to receive your order."),
+    "place": N_("Choose a place on the list."),
+    "payment.chosen": N_("Choose one of the means of payment offered."),
+    "payment.purses": N_("This card or voucher cannot be used: check its number."),
+    "coupon": N_("This code does not hold."),
+    "recap.hash": N_("Something has changed since you saw the recap. Nothing is ordered: check it again below."),
+    "recap.terms": N_("To order, tick the box of the terms of sale."),
+    "recap.early_start": N_(
+        "To receive digital content at once, tick both boxes: the request, and the loss of the right of withdrawal."
+    ),
+    "order.deadline": N_("The time to pay this order has passed. It was cancelled, and nothing was kept."),
+    "attempt": N_("A payment is under way. Finish it on the page of your bank, or wait a moment and look again."),
+    "lines": N_("Your cart is empty."),
+    "contact.age_declared": N_("This cart holds articles that are sold to adults only: declare your age."),
+}  # fmt: skip
+
+_FAILURES: Final[dict[str, tuple[str, str]]] = {
+    "authentication": (
+        N_("Your bank could not confirm that it is you."),
+        N_(
+            "Try again and confirm on your phone, or by the code that your bank sends. If you do not get it, choose "
+            "another means."
+        ),
+    ),
+    "authentication_timeout": (
+        N_("The confirmation at your bank was not given in time."),
+        N_("Have your phone with your bank's application at hand and try again, or choose another means."),
+    ),
+    "abandoned_at_bank": (
+        N_("The payment page was left before the end."),
+        N_("Your order is still there: take the payment up again whenever you are ready."),
+    ),
+    "cancelled_by_user": (
+        N_("You cancelled the payment."),
+        N_("Nothing was taken. You can pay now by the same or another means."),
+    ),
+    "insufficient_funds": (
+        N_("The card has not enough money or has reached its limit."),
+        N_("Use another card or another means, or ask your bank to raise the limit for today."),
+    ),
+    "issuer_declined": (
+        N_("Your bank refused the payment without saying why."),
+        N_("Use another card or another means; your bank can tell you the reason."),
+    ),
+    "expired": (
+        N_("The card has expired, or its date was typed wrong."),
+        N_("Check the date on the card, or use another one."),
+    ),
+    "fraud": (
+        N_("The payment was stopped by a safety check."),
+        N_("Choose another means, or get in touch with us: we look at it with you."),
+    ),
+    "technical": (
+        N_("The payment provider had a technical problem. It is not your card."),
+        N_("Try again in a moment, or choose another means."),
+    ),
+    "authorization_expired": (
+        N_("The authorisation of your bank has expired before we could use it."),
+        N_("Please pay once more: the first payment was let go and is not taken."),
+    ),
+}  # fmt: skip
+
+_SURE: Final = N_(
+    "No money was taken, or it is given back. Your order and its articles are kept for you until the date below."
+)
+
+
+def failure(tongue: Tongue, category: Category | None) -> Failure:
+    """A failed payment in plain words."""
+    what, then = _FAILURES[category or "technical"]
+    return Failure(tongue.say(what), tongue.say(then), tongue.say(_SURE))
+
+
+def problem(tongue: Tongue, refusal: Refusal, anchors: dict[str, str], names: dict[str, str]) -> Problem:
+    """A refusal as the page says it. `anchors`: dotted field (or how it begins) to the id on this page; `names`: sku or
+    line id to the article's name.
+    """
+    law = f"{refusal.rule}, {refusal.article}" if refusal.rule else ""
+    anchor = _longest(anchors, refusal.field)
+    if refusal.field.startswith("lines.") and (text := _line(tongue, refusal, names)):
+        return Problem(anchor, text, law)
+    if refusal.field.startswith("coupon"):
+        return Problem(anchor, f"{tongue.say(_BY_FIELD['coupon'])} ({refusal.reason})", law)
+    known = _longest(_BY_FIELD, refusal.field)
+    return Problem(anchor, tongue.say(known) if known else refusal.reason, law)
+
+
+def _line(tongue: Tongue, refusal: Refusal, names: dict[str, str]) -> str:
+    name = names.get(refusal.field.split(".")[1], "")
+    if not name:
+        return ""
+    if refusal.rule == "C08":
+        left = refusal.reason.split(" left")[0] if " left" in refusal.reason else ""
+        if left:
+            return tongue.say("%(name)s: only %(left)s left. Lower the quantity.", name=name, left=left)
+        return tongue.say("%(name)s is sold out. Remove it to order the rest.", name=name)
+    return f"{name} ({refusal.reason})"
+
+
+def _longest(table: dict[str, str], field: str) -> str:
+    """The value of the longest beginning of a dotted field that the table has."""
+    parts = field.split(".")
+    for count in range(len(parts), 0, -1):
+        if (found := table.get(".".join(parts[:count]))) is not None:
+            return found
+    return ""
