@@ -3,7 +3,7 @@
 Nothing is left out in silence: an item of L221-5 without a value, or a prescribed text without its words, is a refusal.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -223,15 +223,14 @@ def _notice(facts: ConfirmationFacts, law: Law) -> Notice | Refusal:
     once = [line for line in goods if not line.regular]
     lots = any(line.several_lots for line in once)
     separately = len(once) > 1 and any(line.delivered_separately for line in once)
+    names = book.rule("B02", day).parameters["variants"]
     groups: dict[str, list[str]] = {}
     for line in lines:
-        letter = variant_of(
-            line.kind, regular=line.regular, lots=lots, separately=separately, names=book.rule("B02", day).parameters["variants"]
-        )  # fmt: skip
+        letter = variant_of(line.kind, regular=line.regular, lots=lots, separately=separately, names=names)
         groups.setdefault(letter, []).append(line.name)
     heavy = [line for line in goods if not line.post_returnable]
     choices = Choices(
-        groups=tuple((letter, ", ".join(names) if len(groups) > 1 else "") for letter, names in groups.items()),
+        groups=tuple((letter, ", ".join(meant) if len(groups) > 1 else "") for letter, meant in groups.items()),
         goods=bool(goods),
         services=any(line.kind == "service" and line.early is not None for line in lines),
         function_url=legal.withdrawal_function_url,

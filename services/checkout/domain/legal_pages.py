@@ -1,4 +1,4 @@
-"""The legal pages of a shop: what each must hold, and whether its facts are there. A page with a gap is not published."""
+"""The legal pages of a shop: what each must hold, and whether it is there. A page with a gap is not published."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
@@ -95,14 +95,30 @@ def check_words(shop: Shop, law: Law, texts: Mapping[str, str]) -> tuple[Refusal
 
 
 def _missing(shop: Shop, name: Name, language: str, law: Law) -> Iterator[Refusal]:
-    legal = msgspec.structs.replace(shop.legal, steps=True, correction=True, terms_downloadable=True)  # by these pages
+    legal = _made_true(shop.legal, law)
     yield from _judged(_document(shop, legal, language, law[1]), JUDGED[name], law)
-    if name == "privacy":
-        if not shop.texts.get("privacy", {}).get("fr"):
-            reason = "where personal data go and how long they are kept is not said"
-            yield Refusal("texts.privacy.fr", reason, "E26", "RGPD, 13")
-    elif name == "terms" and not legal.terms_version:
+    if name == "privacy" and not shop.texts.get("privacy", {}).get("fr"):
+        reason = "where personal data go and how long they are kept is not said"
+        yield Refusal("texts.privacy.fr", reason, "E26", "RGPD, 13")
+    url = legal.withdrawal_function_url
+    if name in {"terms", "withdrawal"} and url and not url.startswith(("https://", "http://")):
+        yield Refusal("legal.withdrawal_function_url", "is no address of the web", "B10", "L221-5 I 7°")
+    if name == "terms" and not legal.terms_version:
         yield Refusal("legal.terms_version", "the terms have no version", "A09", "Code civil, 1127-1 al. 1")
+
+
+def _made_true(legal: Legal, law: Law) -> Legal:
+    """What these pages say for every shop: the steps, how errors are corrected, the model form, the terms as PDF."""
+    book, day = law
+    rules = book.on(day)
+    form = rules["B11"].wordings["form"].sha256 if "B11" in rules else None
+    return msgspec.structs.replace(
+        legal,
+        steps=True,
+        correction=True,
+        terms_downloadable=True,
+        withdrawal_form_sha256=legal.withdrawal_form_sha256 or form or "",
+    )
 
 
 def _document(shop: Shop, legal: Legal, language: str, day: date) -> Document:

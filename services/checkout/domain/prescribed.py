@@ -197,7 +197,7 @@ def _return(choices: Choices, given: list[str]) -> list[Part]:
 
 
 def _to_ourselves(text: str) -> str:
-    """The passage without its blank for another person entitled to receive the goods, which the annex makes optional."""
+    """The passage without its blank for another person who may receive the goods, which the annex makes optional."""
     return re.sub(r" ou à \.\.\. \[[^\]]*\]", "", text)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from relance.kernel.errors import Defect
 from relance.rules.law.book import Book
+from relance.rules.law.calendar import paris_date
 from services.checkout.adapters.documents.plain import plain_text
 from services.checkout.adapters.documents.typesetting import Press
 from services.checkout.adapters.documents.words import words
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts
+from services.checkout.domain.legal_pages import LEGAL_PAGES, LegalPage, check_words, compose_page
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.shops import speak
+from services.checkout.domain.shops import Shop, speak
 
 __all__ = ["Documents", "Rendered"]
 
@@ -54,7 +57,7 @@ class Documents:
             trim_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters["article"] = _article
+        self._templates.filters |= {"article": _article, "paragraphs": _paragraphs}
         self._exceptions = _exceptions()
 
     def confirmation(self, facts: ConfirmationFacts) -> Rendered | tuple[Refusal, ...]:
@@ -76,6 +79,60 @@ class Documents:
             texts=sheet.texts,
         )
 
+    def terms(self, shop: Shop, language: str, on: date | None = None) -> bytes | Refusal:
+        """The terms of sale as PDF, under the law of `on` (default: today in Paris)."""
+        made = self._legal(shop, "terms", language, on or paris_date(datetime.now(UTC)), paper=True)
+        return self._press.pdf(made) if isinstance(made, str) else made[0]
+
+    def page(self, shop: Shop, name: str, language: str, on: date | None = None) -> bytes | Refusal:
+        """A legal page as HTML that loads nothing. The refusal of a name that is none has the field `name`."""
+        made = self._legal(shop, name, language, on or paris_date(datetime.now(UTC)))
+        return made.encode() if isinstance(made, str) else made[0]
+
+    def faults(self, shop: Shop, language: str, on: date) -> tuple[Refusal, ...]:
+        """All that keeps the shop's legal pages from being published, by page."""
+        found: dict[Refusal, None] = {}
+        for name in LEGAL_PAGES:
+            made = self._legal(shop, name, language, on)
+            found |= dict.fromkeys(() if isinstance(made, str) else made)
+        return tuple(found)
+
+    def _legal(
+        self, shop: Shop, name: str, language: str, day: date, *, paper: bool = False
+    ) -> str | tuple[Refusal, ...]:
+        known = next((one for one in LEGAL_PAGES if one == name), None)
+        if known is None:
+            return (Refusal("name", "there is no such page"),)
+        law, spoken = (self._book, day), shop.language(language)
+        page = compose_page(shop, known, spoken, law)
+        if isinstance(page, tuple):
+            return page
+        made = self._laid_out(page, day, paper=paper)
+        return check_words(shop, law, {name: plain_text(made)}) or made
+
+    def _laid_out(self, page: LegalPage, day: date, *, paper: bool) -> str:
+        shop, w = page.shop, words(page.language)
+        entry = self._book.rule("B05", day).wordings["entry"].text if "B05" in self._book.on(day) else ""
+        statement = shop.legal.accessibility_statement
+        return self._templates.get_template("page.html" if paper else "legal.html").render(
+            w=w,
+            page=page,
+            body=f"{page.language}/{page.name}.html",
+            paper=paper,
+            title=w("pages.title", page=w(f"pages.titles.{page.name}"), shop=shop.name),
+            author=shop.trader.name,
+            shop=shop,
+            trader=shop.trader,
+            legal=shop.legal,
+            names=LEGAL_PAGES,
+            languages=[w.tongue(one) for one in dict.fromkeys((*shop.legal.languages, *shop.languages))],
+            countries=[w.country(one) for one in shop.countries],
+            label_language="fr" if shop.legal.withdrawal_function_label.casefold() == entry else "en",
+            statement_is_link=statement.startswith(("http://", "https://")),
+            exceptions=self._exceptions,
+            speak=lambda said: speak(said, page.language),
+        )
+
     def _render(self, template: str, names: Mapping[str, Any], body: str, facts: ConfirmationFacts) -> str:
         language = names["w"].language
         shop = facts.shop
@@ -87,6 +144,10 @@ class Documents:
             commercial=any(line.guarantees for line in facts.lines),
             speak=lambda said: speak(said, language),
         )
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
 
 
 def _article(number: str) -> str:

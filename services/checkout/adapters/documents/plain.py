@@ -5,7 +5,7 @@ from typing import Final
 
 __all__ = ["plain_text"]
 
-BREAKS: Final = frozenset({"p", "div", "section", "header", "footer", "nav", "main", "table", "ul", "ol", "dl", "figure"})
+BREAKS: Final = frozenset({"p", "div", "section", "header", "footer", "nav", "main", "table", "ul", "ol", "dl"})
 SILENT: Final = frozenset({"head", "style", "script", "caption"})
 HEADINGS: Final = {"h1": "=", "h2": "=", "h3": "-"}
 

@@ -62,12 +62,16 @@ class Words:
     def instant(self, at: datetime) -> str:
         """A date and time as clocks in Paris showed them."""
         local = at.astimezone(PARIS)
-        between = " à " if self.language == "fr" else " at "
-        return f"{self.day(local.date())}{between}{format_time(local.replace(tzinfo=None), 'HH:mm', locale=self._locale)}"
+        clock = format_time(local.replace(tzinfo=None), "HH:mm", locale=self._locale)
+        return f"{self.day(local.date())} {'à' if self.language == 'fr' else 'at'} {clock}"
 
     def country(self, code: str) -> str:
         """The name of a country."""
         return str(self._locale.territories.get(code, code))
+
+    def tongue(self, code: str) -> str:
+        """The name of a language."""
+        return str(self._locale.languages.get(code, code))
 
 
 @cache

@@ -36,9 +36,11 @@ TRADER = Trader(
     publication_director="Ada Lumière",
     complaints="Service clients, 12 rue des Lampes, 75011 Paris ; réponse sous dix jours",
     host=Host(name="Nuage SA", address="1 quai du Port, 13002 Marseille", phone="04 00 00 00 00"),
-    mediator=Mediator(name="Médiation du commerce", address="5 rue du Pont, 75001 Paris", website="https://mediation.example"),
+    mediator=Mediator(
+        name="Médiation du commerce", address="5 rue du Pont, 75001 Paris", website="https://mediation.example"
+    ),
     channels=(Channel(name="Messagerie du compte client", keeps_record=True),),
-)  # fmt: skip
+)
 LEGAL = Legal(
     terms_version="2026-11",
     terms_downloadable=True,
@@ -58,7 +60,7 @@ LEGAL = Legal(
     phone_ban_in_contract=True,
     accessible=True,
     accessibility_statement="Les pages de commande sont conformes au niveau AA des WCAG 2.2.",
-)  # fmt: skip
+)
 SHOP = Shop(
     id="lumen",
     name="Lumen",
@@ -66,46 +68,102 @@ SHOP = Shop(
     legal=LEGAL,
     base_url="https://lumen.example",
     languages=("fr", "en"),
-    help=Help(phone="01 23 45 67 89", email="aide@lumen.example", hours={"fr": "du lundi au vendredi, 9 h - 18 h", "en": "Monday to Friday, 9 am to 6 pm"}),
-    modes=(
-        OfferedMode(mode=Mode(id="home", kind="home", fee_minor=490, standard=True, working_days=3), label={"fr": "À domicile", "en": "Home delivery"}),
-        OfferedMode(mode=Mode(id="relay", kind="relay", fee_minor=390, standard=True, working_days=4, free_from_minor=6000), label={"fr": "En point relais", "en": "Relay point"}),
+    help=Help(
+        phone="01 23 45 67 89",
+        email="aide@lumen.example",
+        hours={"fr": "du lundi au vendredi, 9 h - 18 h", "en": "Monday to Friday, 9 am to 6 pm"},
     ),
-    places=(Place(id="r1", modes=("relay",), name="Tabac du Pont", line1="3 rue du Pont", postcode="75011", city="Paris", hours={"fr": "8 h - 20 h"}),),
+    modes=(
+        OfferedMode(
+            mode=Mode(id="home", kind="home", fee_minor=490, standard=True, working_days=3),
+            label={"fr": "À domicile", "en": "Home delivery"},
+        ),
+        OfferedMode(
+            mode=Mode(id="relay", kind="relay", fee_minor=390, standard=True, working_days=4, free_from_minor=6000),
+            label={"fr": "En point relais", "en": "Relay point"},
+        ),
+    ),
+    places=(
+        Place(
+            id="r1",
+            modes=("relay",),
+            name="Tabac du Pont",
+            line1="3 rue du Pont",
+            postcode="75011",
+            city="Paris",
+            hours={"fr": "8 h - 20 h"},
+        ),
+    ),
     means=(
         OfferedMeans(means=Means(id="card", kind="card"), label={"fr": "Carte bancaire", "en": "Bank card"}),
         OfferedMeans(means=Means(id="gift", kind="gift_card"), label={"fr": "Carte cadeau", "en": "Gift card"}),
     ),
     button={"fr": "Commander avec obligation de paiement", "en": "Order with obligation to pay"},
-    texts={"privacy": {"fr": "Vos données sont hébergées en France et ne quittent pas l'Union européenne.", "en": "Your data are hosted in France and do not leave the European Union."}},
-)  # fmt: skip
+    texts={
+        "privacy": {
+            "fr": "Vos données sont hébergées en France et ne quittent pas l'Union européenne.",
+            "en": "Your data are hosted in France and do not leave the European Union.",
+        }
+    },
+)
 
 LAMP = Line(
-    id="1", name="Lampe Élise", quantity=2, unit_minor=4990, delivery_on=date(2026, 11, 26),
+    id="1",
+    name="Lampe Élise",
+    quantity=2,
+    unit_minor=4990,
+    delivery_on=date(2026, 11, 26),
     characteristics="Lampe de bureau articulée en acier, 40 cm, ampoule E14 fournie.",
     legal_guarantee="Garantie légale de conformité de deux ans et garantie des vices cachés",
     equipment=Equipment(spare_parts="dix ans, jusqu'au 23 novembre 2036"),
-    guarantees=(Guarantee(title="contrat de garantie commerciale", years=5, guarantor="Lumen SAS, 12 rue des Lampes, 75011 Paris, bonjour@lumen.example", exclusions="Ampoules et usages professionnels", besides_legal=True, durable_medium=True),),
-)  # fmt: skip
+    guarantees=(
+        Guarantee(
+            title="contrat de garantie commerciale",
+            years=5,
+            guarantor="Lumen SAS, 12 rue des Lampes, 75011 Paris, bonjour@lumen.example",
+            exclusions="Ampoules et usages professionnels",
+            besides_legal=True,
+            durable_medium=True,
+        ),
+    ),
+)
 SHADE = Line(
-    id="2", name="Abat-jour sur mesure", unit_minor=3500, delivery_on=date(2026, 11, 26),
+    id="2",
+    name="Abat-jour sur mesure",
+    unit_minor=3500,
+    delivery_on=date(2026, 11, 26),
     characteristics="Abat-jour en lin cousu à vos dimensions : 30 x 20 cm.",
     legal_guarantee="Garantie légale de conformité de deux ans et garantie des vices cachés",
-    exception=3, exception_shown=True,
-)  # fmt: skip
+    exception=3,
+    exception_shown=True,
+)
 GUIDE = Line(
-    id="3", name="Guide « Éclairer chez soi »", kind="digital", unit_minor=900, delivery_days=0, vat_percent="5.5",
+    id="3",
+    name="Guide « Éclairer chez soi »",
+    kind="digital",
+    unit_minor=900,
+    delivery_days=0,
+    vat_percent="5.5",
     characteristics="Livre numérique de 80 pages, PDF et EPUB, téléchargeable.",
     legal_guarantee="Garantie légale de conformité de deux ans",
-    digital=Digital(functionality="Lecture et impression, sans mesure technique de protection", compatibility="Tout lecteur PDF ou EPUB", interoperability="Liseuses et ordinateurs courants"),
-    exception=13, exception_shown=True,
+    digital=Digital(
+        functionality="Lecture et impression, sans mesure technique de protection",
+        compatibility="Tout lecteur PDF ou EPUB",
+        interoperability="Liseuses et ordinateurs courants",
+    ),
+    exception=13,
+    exception_shown=True,
     early=EarlyStart(requested_at=AT, loss_acknowledged_at=AT),
-)  # fmt: skip
+)
 FITTING = Line(
-    id="4", name="Pose à domicile", kind="service", unit_minor=6000, delivery_days=7,
+    id="4",
+    name="Pose à domicile",
+    kind="service",
+    unit_minor=6000,
+    delivery_days=7,
     characteristics="Pose et réglage de deux lampes à domicile, une heure.",
     early=EarlyStart(requested_at=AT, loss_acknowledged_at=AT),
-)  # fmt: skip
+)
 
 
 def facts(*lines: Line, language: str = "fr", fee_minor: int = 490, **more: Any) -> ConfirmationFacts:
@@ -114,25 +172,71 @@ def facts(*lines: Line, language: str = "fr", fee_minor: int = 490, **more: Any)
     fee = fee_minor if goods else 0
     total = sum(line.amount_minor for line in lines) + fee
     recap = Recap(
-        checkout_id="c", shop="lumen", currency="EUR",
+        checkout_id="c",
+        shop="lumen",
+        currency="EUR",
         lines=tuple(
-            RecapLine(id=line.id, product_id=line.id, sku=line.id, name=line.name, quantity=line.quantity, unit_minor=line.unit_minor, net_minor=line.amount_minor, offer_id="", vat_percent=line.vat_percent, gift=False)
+            RecapLine(
+                id=line.id,
+                product_id=line.id,
+                sku=line.id,
+                name=line.name,
+                quantity=line.quantity,
+                unit_minor=line.unit_minor,
+                net_minor=line.amount_minor,
+                offer_id="",
+                vat_percent=line.vat_percent,
+                gift=False,
+            )
             for line in lines
         ),
         delivery=Chosen(mode="home", address_hash="a", expected_on=date(2026, 11, 26)) if goods else None,
-        coupons=(), tenders=(Tender(means="card", kind="card", amount_minor=total),), discount_minor=0, delivery_minor=fee,
-        vat_minor={"20": 1745}, total_minor=total, due_later_minor=0, terms_version="2026-11", personalised_notice="",
-        texts={}, button=Button(text="Commander avec obligation de paiement", language="fr"), law_on=DAY,
-    )  # fmt: skip
+        coupons=(),
+        tenders=(Tender(means="card", kind="card", amount_minor=total),),
+        discount_minor=0,
+        delivery_minor=fee,
+        vat_minor={"20": 1745},
+        total_minor=total,
+        due_later_minor=0,
+        terms_version="2026-11",
+        personalised_notice="",
+        texts={},
+        button=Button(text="Commander avec obligation de paiement", language="fr"),
+        law_on=DAY,
+    )
     order = Order(
-        id=ORDER_ID, context=Context(shop="lumen", cart_id="k", visitor_id="v"), checkout_id="c", recap_hash="h",
-        total_minor=total, delivery_minor=fee, tenders=recap.tenders, placed_at=AT, deadline=datetime(2026, 11, 24, 10, tzinfo=UTC),
-        lines=tuple(OrderLine(id=line.id, product_id=line.id, name=line.name, quantity=line.quantity, unit_minor=line.unit_minor, net_minor=line.amount_minor) for line in lines),
-    )  # fmt: skip
-    address = Address(name="Ada Łukasiewicz", line1="4 rue de la Paix", line2="Bâtiment B", postcode="75002", city="Paris")
+        id=ORDER_ID,
+        context=Context(shop="lumen", cart_id="k", visitor_id="v"),
+        checkout_id="c",
+        recap_hash="h",
+        total_minor=total,
+        delivery_minor=fee,
+        tenders=recap.tenders,
+        placed_at=AT,
+        deadline=datetime(2026, 11, 24, 10, tzinfo=UTC),
+        lines=tuple(
+            OrderLine(
+                id=line.id,
+                product_id=line.id,
+                name=line.name,
+                quantity=line.quantity,
+                unit_minor=line.unit_minor,
+                net_minor=line.amount_minor,
+            )
+            for line in lines
+        ),
+    )
+    address = Address(
+        name="Ada Łukasiewicz", line1="4 rue de la Paix", line2="Bâtiment B", postcode="75002", city="Paris"
+    )
     given: dict[str, Any] = {
-        "shop": SHOP, "language": language, "order": order, "recap": recap,
+        "shop": SHOP,
+        "language": language,
+        "order": order,
+        "recap": recap,
         "record": Record(id="c", shop="lumen", lines=(), address=address if goods else None, billing=address),
-        "lines": lines, "email": "ada@example.org", "head": Head(shop="lumen", order=str(ORDER_ID), length=14, hash="5f" * 32),
-    }  # fmt: skip
+        "lines": lines,
+        "email": "ada@example.org",
+        "head": Head(shop="lumen", order=str(ORDER_ID), length=14, hash="5f" * 32),
+    }
     return ConfirmationFacts(**given | more)

@@ -6,13 +6,13 @@ from hashlib import sha256
 
 import pypdf
 import pytest
-from tests.unit.checkout.documents import lumen
 
 from relance.rules.law.goods import Line, Subscription
 from services.checkout.adapters.documents import Documents, Rendered
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts, Sheet
 from services.checkout.domain.outcomes import Refusal
+from tests.unit.checkout.documents import lumen
 
 replace = lumen.replace
 ALL = (lumen.LAMP, lumen.SHADE, lumen.GUIDE, lumen.FITTING)
@@ -54,13 +54,18 @@ SAID = [
     "Lampe de bureau articulée en acier, 40 cm, ampoule E14 fournie.",  # 1° characteristics
     "208,70 €",  # 2° price
     "au plus tard le 26 novembre 2026",  # 3° delivery
-    "Lumen SAS", "12 rue des Lampes, 75011 Paris, France", "01 23 45 67 89", "bonjour@lumen.example",  # 4° trader
+    "Lumen SAS",
+    "12 rue des Lampes, 75011 Paris, France",
+    "01 23 45 67 89",
+    "bonjour@lumen.example",  # 4° trader
     "réponse sous dix jours",  # 4°, R221-2 5° complaints
     "Le consommateur dispose d'un délai de deux ans à compter de la délivrance du bien",  # 5° box D211-2
     "à compter de la fourniture du contenu numérique ou du service numérique",  # 5° box D211-3
     "Tout lecteur PDF ou EPUB",  # 5° compatibility
     "Contrat de garantie commerciale",  # R221-2 7°
-    "Médiation du commerce", "5 rue du Pont, 75001 Paris", "https://mediation.example",  # 6° mediator
+    "Médiation du commerce",
+    "5 rue du Pont, 75001 Paris",
+    "https://mediation.example",  # 6° mediator
     "Vous avez le droit de vous rétracter du présent contrat sans donner de motif",  # 7° withdrawal
     "MODÈLE DE FORMULAIRE DE RÉTRACTATION",  # 7° form
     "https://lumen.example/retractation",  # 7° function
@@ -74,7 +79,7 @@ SAID = [
     "Nous conservons ce contrat pendant 10 ans",  # G09
     "5f5f5f5f 5f5f5f5f",  # the head of the evidence
     "Ada Łukasiewicz",
-]  # fmt: skip
+]
 
 
 def test_the_pdf_and_both_parts_of_the_mail_hold_every_item(documents: Documents) -> None:
@@ -90,7 +95,9 @@ def test_the_pdf_and_both_parts_of_the_mail_hold_every_item(documents: Documents
 
 def test_the_form_is_filled_with_the_trader_and_the_order(documents: Documents) -> None:
     text = words_of(rendered(documents, lumen.facts(*ALL)).pdf)
-    assert squeezed("A l'attention de Lumen SAS, 12 rue des Lampes, 75011 Paris, France, bonjour@lumen.example :") in text
+    assert (
+        squeezed("A l'attention de Lumen SAS, 12 rue des Lampes, 75011 Paris, France, bonjour@lumen.example :") in text
+    )
     assert squeezed("ci-dessous : 2 x Lampe Élise, 1 x Pose à domicile") in text
     assert squeezed(f"Commandé le (*)/reçu le (*) : 23/11/2026 (n° {lumen.ORDER_ID})") in text
 
@@ -183,12 +190,17 @@ TRADER, LEGAL = lumen.TRADER, lumen.LEGAL
     ("change", "field", "rule", "article"),
     [
         ({"trader": replace(TRADER, phone="")}, "trader.phone", "A27", "R221-2 1°"),
-        ({"trader": replace(TRADER, mediator=replace(TRADER.mediator, website=""))}, "trader.mediator.website", "G03", "L616-1"),
+        (
+            {"trader": replace(TRADER, mediator=replace(TRADER.mediator, website=""))},
+            "trader.mediator.website",
+            "G03",
+            "L616-1",
+        ),
         ({"legal": replace(LEGAL, withdrawal_function_url="")}, "legal.withdrawal_function_url", "B03", "L221-20"),
         ({"legal": replace(LEGAL, withdrawal_days=None)}, "legal.withdrawal_days", "B03", "L221-20"),
         ({"legal": replace(LEGAL, return_cost_borne_by="")}, "legal.return_cost_borne_by", "A01", "L221-5 I 8°"),
     ],
-)  # fmt: skip
+)
 def test_a_missing_fact_of_the_shop_refuses_with_its_rule(
     change: dict[str, object], field: str, rule: str, article: str
 ) -> None:
@@ -203,11 +215,23 @@ def test_a_missing_fact_of_the_shop_refuses_with_its_rule(
         (replace(lumen.LAMP, delivery_on=None), "lines.0.delivery_on", "A10"),
         (replace(lumen.LAMP, legal_guarantee=""), "lines.0.legal_guarantee", "A10"),
         (replace(lumen.SHADE, exception_shown=False), "lines.0.exception_shown", "A10"),
-        (replace(lumen.LAMP, equipment=replace(lumen.LAMP.equipment, spare_parts="")), "lines.0.equipment.spare_parts", "A24"),
-        (replace(lumen.LAMP, guarantees=(replace(lumen.LAMP.guarantees[0], exclusions=""),)), "lines.0.guarantees.0.exclusions", "C11"),
-        (replace(lumen.FITTING, subscription=Subscription(duration="un an")), "lines.0.subscription.period_total_minor", "A31"),
+        (
+            replace(lumen.LAMP, equipment=replace(lumen.LAMP.equipment, spare_parts="")),
+            "lines.0.equipment.spare_parts",
+            "A24",
+        ),
+        (
+            replace(lumen.LAMP, guarantees=(replace(lumen.LAMP.guarantees[0], exclusions=""),)),
+            "lines.0.guarantees.0.exclusions",
+            "C11",
+        ),
+        (
+            replace(lumen.FITTING, subscription=Subscription(duration="un an")),
+            "lines.0.subscription.period_total_minor",
+            "A31",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_missing_fact_of_a_line_refuses_with_its_rule(line: Line, field: str, rule: str) -> None:
     assert refusals(lumen.facts(line))[field].rule == rule
 
@@ -225,7 +249,9 @@ def test_a_prescribed_text_that_only_counsel_has_refuses_until_he_gives_it() -> 
 
 
 def test_a_name_cannot_bring_markup_into_the_documents(documents: Documents) -> None:
-    line = replace(lumen.LAMP, name='<img src="https://evil.example/p.gif">', characteristics="{{ 7 * 7 }} <script>x</script>")
+    line = replace(
+        lumen.LAMP, name='<img src="https://evil.example/p.gif">', characteristics="{{ 7 * 7 }} <script>x</script>"
+    )
     found = rendered(documents, lumen.facts(line))
     assert b"<img" not in found.html
     assert b"<script" not in found.html
