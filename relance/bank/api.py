@@ -144,5 +144,5 @@ async def _err(fault: Fault) -> None:
 
 
 def _json(status: int, body: Json, headers: dict[str, str]) -> Response:
-    headers = {"Request-Id": new_id("req"), "Stripe-Version": "2026-10-28.endive", **headers}
+    headers = {"Request-Id": new_id("req"), "Stripe-Version": "2026-08-26.dahlia", **headers}
     return Response(msgspec.json.encode(body), status, headers, "application/json")

@@ -21,7 +21,7 @@ _KINDS: Final = {
     "refund": "re_",
     "event": "evt_",
 }
-_VERSION: Final = "2026-10-28.endive"
+_VERSION: Final = "2026-08-26.dahlia"
 
 
 class _Kept(msgspec.Struct):

@@ -14,7 +14,7 @@ __all__ = ["authenticate", "cancel_intent", "debit", "expire", "open_session", "
 _MINIMUM_MINOR: Final = 50  # as Stripe, in EUR
 _KNOWN: Final = frozenset(
     {
-        "mode", "client_reference_id", "metadata", "allowed_payment_method_types", "line_items", "payment_intent_data",
+        "mode", "client_reference_id", "metadata", "payment_method_types", "line_items", "payment_intent_data",
         "adaptive_pricing", "success_url", "cancel_url", "expires_at", "locale", "customer_email", "expand",
         "payment_method_options", "submit_type",
     }
@@ -53,7 +53,7 @@ def open_session(ledger: Ledger, form: Json, base_url: str) -> Json:
             "client_reference_id": form.get("client_reference_id"),
             "customer_email": form.get("customer_email"),
             "metadata": form.get("metadata", {}),
-            "payment_method_types": form.get("allowed_payment_method_types", ["card"]),
+            "payment_method_types": form.get("payment_method_types", ["card"]),
             "success_url": form["success_url"],
             "cancel_url": form["cancel_url"],
             "locale": form.get("locale"),

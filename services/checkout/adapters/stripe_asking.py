@@ -1,15 +1,14 @@
-"""What Stripe is asked: the parameters of a page and of a refund, functions of what was written down alone."""
+"""What Stripe is asked: the parameters of a page and of a refund, functions of what was written down alone.
+
+They are those of `stripe_connection.API_VERSION`, which the types of the library may be ahead of.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from services.checkout.adapters.stripe_reading import ATTEMPT, ORDER, REFUND, SHOP, TRY
 from services.checkout.domain.refunds import Refund
 from services.checkout.ports import Ask
-
-if TYPE_CHECKING:
-    from stripe.params import RefundCreateParams
-    from stripe.params.checkout import SessionCreateParams
 
 __all__ = ["refund_params", "session_params"]
 
@@ -17,17 +16,17 @@ _LANGUAGES: Final = frozenset({"de", "en", "es", "fr", "it", "nl", "pt"})
 _DESCRIPTION_MAX: Final = 250  # characters
 
 
-def session_params(ask: Ask, methods: Sequence[str]) -> "SessionCreateParams":
+def session_params(ask: Ask, methods: Sequence[str]) -> dict[str, Any]:
     """One line with the amount of the tender: neither tax, discount nor another currency is added at Stripe, so that
     what the shopper authenticates is what the recap said. `methods`: Stripe's payment method types.
     """
     named = {ATTEMPT: ask.attempt_id, ORDER: ask.order_id, SHOP: ask.shop}
     description = ask.description[:_DESCRIPTION_MAX]
-    params: SessionCreateParams = {
+    params: dict[str, Any] = {
         "mode": "payment",
         "client_reference_id": ask.attempt_id,
         "metadata": named,
-        "allowed_payment_method_types": list(methods),
+        "payment_method_types": list(methods),
         "line_items": [
             {
                 "quantity": 1,
@@ -50,7 +49,7 @@ def session_params(ask: Ask, methods: Sequence[str]) -> "SessionCreateParams":
     return params
 
 
-def refund_params(refund: Refund, intent_id: str, named: Mapping[str, str]) -> "RefundCreateParams":
+def refund_params(refund: Refund, intent_id: str, named: Mapping[str, str]) -> dict[str, Any]:
     """A refund of one try, named so that it is found again when its answer was lost. `named`: as its page was."""
     return {
         "payment_intent": intent_id,

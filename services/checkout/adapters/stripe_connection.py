@@ -8,7 +8,7 @@ import stripe
 
 __all__ = ["BASE_URL", "Connection"]
 
-API_VERSION: Final = "2026-10-28.endive"  # what stripe_reading and stripe_asking were written for
+API_VERSION: Final = "2026-08-26.dahlia"  # not the library's: the newest whose forms stripe-mock can check
 BASE_URL: Final = "https://api.stripe.com"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _IDLE_S: Final = 60.0

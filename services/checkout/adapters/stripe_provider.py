@@ -117,7 +117,7 @@ class StripeProvider(PaymentProvider):
         return read_hint(body, headers, self._secrets, now)
 
     async def _create(self, ask: Ask) -> Page:
-        params = session_params(ask, self._methods.get(ask.means, ("card",)))
+        params: Any = session_params(ask, self._methods.get(ask.means, ("card",)))
         client = self._connection.client
         return _page(await client.v1.checkout.sessions.create_async(params, {"idempotency_key": ask.attempt_id}))
 
@@ -148,14 +148,14 @@ class StripeProvider(PaymentProvider):
 
     async def _look(self, attempt: Attempt) -> News:
         page = await self._find(attempt)
-        return await self._news(page, attempt) if page else self._unknown(attempt.id, "not_found")
+        if page is not None:
+            return await self._news(page, attempt)
+        return self._unknown(attempt.id, "not_found") if attempt.live else self._not_opened(attempt)
 
     async def _close(self, attempt: Attempt) -> News:
         page = await self._find(attempt)
-        if page is None:  # its address never reached anybody who could pay there
-            return News(
-                attempt_id=attempt.id, status="failed", psp_at=self._now(), category="technical", psp_code="not_opened"
-            )
+        if page is None:
+            return self._not_opened(attempt)
         if page.status != "open":
             return await self._news(page, attempt)
         declined = decline_of(page)  # an intent that is cancelled with its page may forget it
@@ -217,6 +217,8 @@ class StripeProvider(PaymentProvider):
         return _page(await self._connection.client.v1.checkout.sessions.retrieve_async(psp_id, params))
 
     async def _give_back(self, refund: Refund, attempt: Attempt) -> RefundNews:
+        if refund.means:  # agreed to go another way, which is not ours
+            return RefundNews(refund_id=refund.id, status="pending", psp_at=self._now(), attempted=refund.tries)
         page = await self._find(attempt)
         if page is None or (intent := page.intent) is None:
             return self._refund_failed(refund, "no_payment")
@@ -230,7 +232,7 @@ class StripeProvider(PaymentProvider):
 
     async def _create_refund(self, refund: Refund, intent_id: str, named: Mapping[str, str]) -> RefundNews:
         options: Any = {"idempotency_key": f"{refund.id}/{refund.tries}"}
-        params = refund_params(refund, intent_id, named)
+        params: Any = refund_params(refund, intent_id, named)
         try:
             made = await self._connection.client.v1.refunds.create_async(params, options)
         except (stripe.InvalidRequestError, stripe.CardError) as error:
@@ -277,6 +279,12 @@ class StripeProvider(PaymentProvider):
     def _refund_failed(self, refund: Refund, reason: str) -> RefundNews:
         self._log.warning("refund_refused", refund=refund.id, reason=reason)
         return RefundNews(refund_id=refund.id, status="failed", psp_at=self._now(), attempted=refund.tries)
+
+    def _not_opened(self, attempt: Attempt) -> News:
+        """A page whose address never reached us: nobody could go there to pay."""
+        return News(
+            attempt_id=attempt.id, status="failed", psp_at=self._now(), category="technical", psp_code="not_opened"
+        )
 
     def _unknown(self, attempt_id: str, reason: str) -> News:
         self._log.warning("no_answer", attempt=attempt_id, reason=reason)

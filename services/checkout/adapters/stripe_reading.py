@@ -150,6 +150,7 @@ def _money(page: Page, attempt: Attempt, now: datetime) -> News | None:
         return None
     charge = intent.latest_charge if intent else None
     at = _time(charge.created, now) if isinstance(charge, Charge) else now
+    at = max(at, attempt.created_at)  # Stripe tells whole seconds
     return News(attempt_id=attempt.id, status=status, psp_at=at, psp_id=page.id, amount_minor=amount_minor)
 
 

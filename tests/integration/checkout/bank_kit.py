@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,13 @@ async def provider_of(
     retries: int = 0,
     methods: Mapping[str, Sequence[str]] | None = None,
     ahead: timedelta = timedelta(),
+    now: Callable[[], datetime] | None = None,
     timeout_s: float = 15.0,
 ) -> AsyncIterator[StripeProvider]:
-    """The adapter; `ahead`: how much its clock is ahead of the machine's."""
+    """The adapter; `ahead`: how much its clock is ahead of the machine's, unless `now` is its clock."""
     connection = Connection(KEY, url, answer_s=answer_s, retries=retries)
     provider = StripeProvider(
-        connection, [SECRET], methods=methods, timeout_s=timeout_s, now=lambda: datetime.now(UTC) + ahead
+        connection, [SECRET], methods=methods, timeout_s=timeout_s, now=now or (lambda: datetime.now(UTC) + ahead)
     )
     try:
         yield provider
