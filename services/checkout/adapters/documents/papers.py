@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from relance.kernel.errors import Defect
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
 from services.checkout.adapters.documents.plain import plain_text
-from services.checkout.adapters.documents.typesetting import Press
+from services.checkout.adapters.documents.typesetting import SPECIMEN, Press
 from services.checkout.adapters.documents.words import words
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts
@@ -44,12 +45,11 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
 class Documents:
     """Renders; keeps no state but fonts, templates and words, and gives the same bytes for the same facts.
 
-    Not for use by two threads at once. Made once: fonts take some tenths of a second.
+    Not for use by two threads at once. Fonts are loaded by `warm` or by the first PDF, which takes a second then.
     """
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._press = Press()
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -59,6 +59,14 @@ class Documents:
         )
         self._templates.filters |= {"article": _article, "paragraphs": _paragraphs}
         self._exceptions = _exceptions()
+
+    @cached_property
+    def _press(self) -> Press:
+        return Press()
+
+    def warm(self) -> None:
+        """Load what every PDF needs, and print one specimen, so that the first document takes no longer than others."""
+        self._press.pdf(SPECIMEN)
 
     def confirmation(self, facts: ConfirmationFacts) -> Rendered | tuple[Refusal, ...]:
         """The confirmation on a durable medium, or all that it lacks, each with its rule."""

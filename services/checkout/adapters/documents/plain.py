@@ -3,6 +3,8 @@
 from html.parser import HTMLParser
 from typing import Final
 
+from typing_extensions import override
+
 __all__ = ["plain_text"]
 
 BREAKS: Final = frozenset({"p", "div", "section", "header", "footer", "nav", "main", "table", "ul", "ol", "dl"})
@@ -27,6 +29,7 @@ class _Reader(HTMLParser):
         self._cells = 0
         self._link = ""
 
+    @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open a line, a cell, or what is not read."""
         if tag in SILENT:
@@ -47,6 +50,7 @@ class _Reader(HTMLParser):
         elif tag == "a":
             self._link = dict(attrs).get("href") or ""
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         """Close it."""
         if tag in SILENT:
@@ -68,6 +72,7 @@ class _Reader(HTMLParser):
                 self._line = f"{self._line.rstrip()} ({self._link})"
             self._link = ""
 
+    @override
     def handle_data(self, data: str) -> None:
         """Words; white space is one space, the unbreakable kinds stay."""
         if self._silent:

@@ -9,7 +9,7 @@ from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher
 
-__all__ = ["Press"]
+__all__ = ["SPECIMEN", "Press"]
 
 HERE: Final = Path(__file__).parent
 FACES: Final = (
@@ -24,6 +24,10 @@ FACES: Final = (
     ("Inter Cyrillic", "inter-cyrillic-600-normal", 600, "normal"),
     ("JetBrains Mono", "jetbrains-mono-latin-400-normal", 400, "normal"),
 )  # fmt: skip
+SPECIMEN: Final = (
+    '<html lang="fr"><head><title>Spécimen</title></head><body><h1>Spécimen</h1><p>Texte, <strong>gras</strong>, '
+    '<em>italique</em>, Łódź</p><table><tr><th scope="row">a</th><td class="code">0f</td></tr></table></body></html>'
+)
 
 
 class Press:

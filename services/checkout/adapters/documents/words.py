@@ -42,7 +42,7 @@ class Words:
             raise Defect(f"no words for {key} in {self.language}")
         return self._texts[key].format(**values)
 
-    def keys(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
         """All dotted keys."""
         return frozenset(self._texts)
 

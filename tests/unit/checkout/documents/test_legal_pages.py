@@ -4,12 +4,14 @@ import io
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pypdf
 import pytest
+from typing_extensions import override
 
 from relance.rules.law.shop import Mediator
-from services.checkout.adapters.documents import Documents
+from services.checkout.adapters.documents import Documents, papers
 from services.checkout.adapters.documents.plain import plain_text
 from services.checkout.adapters.documents.words import words
 from services.checkout.domain.legal_pages import LEGAL_PAGES
@@ -54,11 +56,13 @@ class _Outline(HTMLParser):
         self.open: list[str] = []
         self.feed(html)
 
+    @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
@@ -86,7 +90,7 @@ def test_a_page_is_the_same_bytes_each_time(documents: Documents, name: str, lan
 
 
 def test_both_languages_have_the_same_words_and_the_same_sections(documents: Documents) -> None:
-    assert words("fr").keys() == words("en").keys()
+    assert words("fr").names() == words("en").names()
     for name in LEGAL_PAGES:
         french, english = (
             [
@@ -97,6 +101,14 @@ def test_both_languages_have_the_same_words_and_the_same_sections(documents: Doc
             for language in ("fr", "en")
         )
         assert french == english, name
+
+
+def test_every_word_of_the_catalogue_is_used() -> None:
+    home = Path(papers.__file__).parent
+    said = "".join(path.read_text() for path in [*home.rglob("*.html"), home / "papers.py"])
+    families = [*re.findall(r'"([a-z_.]+\.)" ~', said), "pages.titles."]
+    unused = [key for key in words("fr").names() if key not in said and not key.startswith(tuple(families))]
+    assert not unused
 
 
 def test_the_imprint_says_who_publishes_and_who_hosts(documents: Documents) -> None:
@@ -221,8 +233,9 @@ def test_a_missing_fact_keeps_a_page_from_being_published(
 ) -> None:
     found = documents.page(shop, name, "fr", lumen.DAY)
     assert isinstance(found, Refusal)
-    every = {one.field: one for one in documents.faults(shop, "fr", lumen.DAY)}
-    assert (every[field].rule, every[field].article) == (rule, article)
+    every = documents.faults(shop, "fr", lumen.DAY)
+    assert found in every
+    assert (field, rule, article) in {(one.field, one.rule, one.article) for one in every}
 
 
 @pytest.mark.parametrize(
