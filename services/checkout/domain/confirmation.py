@@ -3,9 +3,9 @@
 Nothing is left out in silence: an item of L221-5 without a value, or a prescribed text without its words, is a refusal.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,7 @@ from relance.rules.law import acts, pages
 from relance.rules.law.archive import ArchiveTerms
 from relance.rules.law.book import Book
 from relance.rules.law.checks import MEANINGS
-from relance.rules.law.checks.items import applicable, withdrawable
+from relance.rules.law.checks.items import applicable
 from relance.rules.law.document import Document
 from relance.rules.law.goods import Line
 from relance.rules.law.terms import parameters
@@ -135,7 +135,7 @@ def compose(facts: ConfirmationFacts, law: Law) -> Sheet | tuple[Refusal, ...]:
     refusals = list(_missing(document, law))
     if len(facts.lines) != len(facts.recap.lines):
         refusals.append(Refusal("lines", "the lines are not those of the recap", "A10", "L221-13"))
-    texts = _texts(facts, document, law)
+    texts = _texts(facts, law)
     refusals += [text for text in texts if isinstance(text, Refusal)]
     if refusals:
         return tuple(dict.fromkeys(refusals))
@@ -191,10 +191,10 @@ def _missing(document: Document, law: Law) -> Iterator[Refusal]:
                 yield Refusal(field, reason, name, article or rule.article)
 
 
-def _texts(facts: ConfirmationFacts, document: Document, law: Law) -> list[object]:
+def _texts(facts: ConfirmationFacts, law: Law) -> list[object]:
     """All prescribed texts that this order needs, found or refused."""
     found: list[object] = [*_boxes(facts, law), pinned(facts.shop, law, "E10", "contract", facts.language)]
-    if withdrawable(document):
+    if _open(facts, law):
         found += [_notice(facts, law), filled_form(facts.shop, law)]
     return found
 
@@ -212,13 +212,30 @@ def _boxes(facts: ConfirmationFacts, law: Law) -> list[Prescribed | Refusal]:
     return [text for text in found if text is not None]
 
 
-def _open(lines: tuple[Line, ...]) -> list[Line]:
-    return [line for line in lines if line.exception is None or not line.exception_shown]
+def _open(facts: ConfirmationFacts, law: Law) -> list[Line]:
+    """The lines that can be withdrawn from, as things stand: without an exception, or with one that needs an act which
+    is still to come (unsealing, full performance) or that is not on record (B17).
+    """
+    book, day = law
+    conditions = book.rule("B17", day).parameters["conditions"]
+    return [line for line in facts.lines if not _lost(line, conditions)]
+
+
+def _lost(line: Line, conditions: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Whether there is no right of withdrawal from the start."""
+    if line.exception is None or not line.exception_shown:
+        return False
+    needs = conditions.get(line.exception, {}).get("needs", [])
+    if not needs:
+        return True
+    early = line.early
+    acts = early is not None and early.requested_at is not None and early.loss_acknowledged_at is not None
+    return line.kind == "digital" and needs == ["early_start"] and acts
 
 
 def _notice(facts: ConfirmationFacts, law: Law) -> Notice | Refusal:
     book, day = law
-    lines, legal = _open(facts.lines), facts.shop.legal
+    lines, legal = _open(facts, law), facts.shop.legal
     goods = [line for line in lines if line.kind == "goods"]
     once = [line for line in goods if not line.regular]
     lots = any(line.several_lots for line in once)
@@ -250,20 +267,22 @@ def _sheet(facts: ConfirmationFacts, document: Document, law: Law) -> Sheet:
     book, day = law
     recap, order = facts.recap, facts.order
     rows = tuple(Row(shown, line) for shown, line in zip(recap.lines, facts.lines, strict=True))
-    told = _notice(facts, law) if withdrawable(document) else None
+    told = _notice(facts, law) if _open(facts, law) else None
     ban = pinned(facts.shop, law, "E10", "contract", facts.language)
     assert not isinstance(told, Refusal)
     assert not isinstance(ban, Refusal)
     archive = parameters(book, "G09", day, ArchiveTerms) if "G09" in book.on(day) else None
     labels = {offered.means.id: speak(offered.label, facts.language) for offered in facts.shop.means}
     items = dict.fromkeys(item.name for item in applicable(document))
+    if told is not None:
+        items |= dict.fromkeys(("withdrawal", "withdrawal_function"))
     return Sheet(
         facts=facts,
         rows=rows,
         sums=_sums(rows, recap),
         arrival=_arrival(facts),
         means=tuple((labels.get(tender.means, tender.means), tender) for tender in order.tenders),
-        items=(*items, "delivery_cost"),
+        items=(*items, *(["delivery_cost"] if recap.delivery is not None else [])),
         notice=told,
         form=_form(facts, law) if told is not None else (),
         excepted=tuple(
@@ -280,7 +299,7 @@ def _sheet(facts: ConfirmationFacts, document: Document, law: Law) -> Sheet:
 
 
 def _form(facts: ConfirmationFacts, law: Law) -> tuple[Blank, ...]:
-    goods = ", ".join(f"{line.quantity} x {line.name}" for line in _open(facts.lines))
+    goods = ", ".join(f"{line.quantity} x {line.name}" for line in _open(facts, law))
     day = f"{(facts.order.concluded_at or facts.order.placed_at).astimezone(acts.PARIS):%d/%m/%Y}"
     address = facts.record.billing or facts.record.address
     blanks = filled_form(facts.shop, law, f"{day} (n° {facts.order.id})", goods, address.name if address else "")
