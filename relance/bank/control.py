@@ -135,6 +135,8 @@ def _of(bank: Bank, kind: str, request: Request) -> list[Json]:
 
 def _post(kind: type[T], bank: Bank, handle: Callable[[Bank, T], Json]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
+        if request.headers.get("content-type", "") != "application/json":  # no form of another site acts here
+            return _json({"error": {"message": "Send application/json"}}, 415)
         body = await request.body()
         if len(body) > _BODY_MAX:
             return _json({"error": {"message": "The request is too large"}}, 413)

@@ -41,7 +41,10 @@ def new_id(prefix: str) -> str:
 def parse_form(text: str) -> Json:
     """`a[b][0]=c` as nested objects; `[0]`, `[1]` and `[]` make lists. Raises ApiError for a form that is none."""
     form: Json = {}
-    pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+    except ValueError:
+        raise ApiError(400, "invalid_request_error", "Too many parameters") from None
     for key, value in pairs:
         found = _KEY.fullmatch(key)
         if found is None:

@@ -131,7 +131,7 @@ def news_of_refund(returned: Returned, refund: Refund, now: datetime) -> RefundN
     which is never too early for what the law counts from it.
     """
     if returned.status == "succeeded":
-        at = now if refund.state == "pending" else _time(returned.created, now)
+        at = now if refund.state == "pending" else max(_time(returned.created, now), refund.requested_at)
         return RefundNews(refund_id=refund.id, status="succeeded", psp_at=at, attempted=refund.tries)
     status: Literal["failed", "pending"] = "failed" if returned.status in {"failed", "canceled"} else "pending"
     return RefundNews(refund_id=refund.id, status=status, psp_at=now, attempted=refund.tries)

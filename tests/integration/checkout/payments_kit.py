@@ -7,8 +7,7 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 
-from relance.events.codec import decode
-from relance.events.envelope import Event
+from relance.events.codec import Event, decode
 from services.checkout.adapters.stripe_provider import StripeProvider
 from services.checkout.application.desk import Desk
 from services.checkout.application.effects import EffectRunner
@@ -101,10 +100,10 @@ class Till:
         return [one for one in events if str(getattr(one.data, "order_id", "")) == str(order_id)]
 
     async def said(self, order_id: UUID) -> Counter[str]:
-        return Counter(one.type for one in await self.events(order_id))
+        return Counter(kind_of(one) for one in await self.events(order_id))
 
     async def event(self, order_id: UUID, kind: str) -> Event:
-        (found,) = [one for one in await self.events(order_id) if one.type == kind]
+        (found,) = [one for one in await self.events(order_id) if kind_of(one) == kind]
         return found
 
     def at_bank(self, order_id: UUID) -> tuple[int, int]:
@@ -134,6 +133,11 @@ async def open_till(
 async def _unprinted(_facts: ConfirmationFacts) -> tuple[Refusal, ...]:
     """A shop whose confirmation lacks something: payments do not wait for paper."""
     return (Refusal("shop.legal", "a fact is missing", "A10", "L221-13"),)
+
+
+def kind_of(event: Event) -> str:
+    """The event's type."""
+    return str(type(event).__struct_config__.tag)
 
 
 def soon_after(one: datetime, other: datetime) -> bool:

@@ -125,7 +125,7 @@ async def test_authentication_is_refused_then_the_order_is_paid_by_the_link(till
 
 async def test_two_tabs_two_successes_one_payment(till: Till) -> None:
     order_id, first = await till.orders("tabs")
-    till.clock.passes(minutes=31)  # our clock gives the page up; the bank's has not
+    till.passes(minutes=31)  # we give the page up; at the bank it is open for some minutes more
     await till.time.round()
     assert (await till.attempt(order_id)).category == "abandoned_at_bank"
     second = ok(await till.desk.start_payment(SHOP.id, order_id))
@@ -149,7 +149,7 @@ async def test_two_tabs_two_successes_one_payment(till: Till) -> None:
 async def test_many_tabs_press_and_pay_at_once(till: Till) -> None:
     order_id, page = await till.orders("many")
     statuses = await asyncio.gather(*(till.pays(page) for _ in range(8)))
-    assert statuses.count(303) == 8, "each is led back to the shop"
+    assert sorted(statuses) == [200] * 7 + [303], "who comes late reads that it is paid"
     looks = await asyncio.gather(*(till.desk.look_now(SHOP.id, order_id) for _ in range(8)))
     assert not any(isinstance(one, Refusal) for one in looks)
     assert till.at_bank(order_id) == (1, TOTAL)

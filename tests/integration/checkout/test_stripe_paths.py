@@ -66,7 +66,7 @@ async def test_a_card_pays_what_the_tender_says(bank: RunningBank, provider: Str
         ("4000009900000087", "do_not_honor", "issuer_declined", True),
         ("4000009900000095", "issuer_not_available", "technical", True),
         ("4000009900000103", "transaction_not_allowed", "issuer_declined", False),
-        ("4999990000000006", "invalid_account", "issuer_declined", False),
+        ("4999990000000007", "invalid_account", "issuer_declined", False),
     ],
 )
 async def test_a_decline_is_final_only_once_the_page_is_closed(
