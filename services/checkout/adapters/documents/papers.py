@@ -1,7 +1,7 @@
 """The documents of an order and of a shop: confirmation, terms, legal pages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from functools import cached_property
 from hashlib import sha256
@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing_extensions import override
 
 from relance.kernel.errors import Defect
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
 from services.checkout.adapters.documents.plain import plain_text
 from services.checkout.adapters.documents.typesetting import SPECIMEN, Press
-from services.checkout.adapters.documents.words import words
+from services.checkout.adapters.documents.words import french, words
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts
 from services.checkout.domain.legal_pages import LEGAL_PAGES, LegalPage, check_words, compose_page
@@ -51,7 +52,7 @@ class Documents:
     def __init__(self, book: Book) -> None:
         self._book = book
         self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
+            loader=_Templates(HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -152,6 +153,18 @@ class Documents:
             commercial=any(line.guarantees for line in facts.lines),
             speak=lambda said: speak(said, language),
         )
+
+
+class _Templates(FileSystemLoader):
+    """Templates; those of French pages get the unbreakable spaces of French, what they fill in stays as it is."""
+
+    @override
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, path, fresh = super().get_source(environment, template)
+        if template.startswith("fr/"):
+            parts = re.split(r"(\{[{%#].*?[#%}]\}|<[^>]*>)", source, flags=re.DOTALL)
+            source = "".join(part if place % 2 else french(part) for place, part in enumerate(parts))
+        return source, path, fresh
 
 
 def _paragraphs(text: str) -> list[str]:

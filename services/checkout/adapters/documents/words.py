@@ -16,7 +16,7 @@ from babel.numbers import format_currency, format_decimal
 from relance.kernel.errors import Defect
 from relance.rules.law.calendar import PARIS
 
-__all__ = ["LANGUAGES", "Words", "words"]
+__all__ = ["LANGUAGES", "Words", "french", "words"]
 
 HERE: Final = Path(__file__).parent
 LANGUAGES: Final = {"fr": "fr_FR", "en": "en_GB"}
@@ -34,7 +34,7 @@ class Words:
         text = (HERE / "words" / f"{language}.yaml").read_text(encoding="utf-8")
         self._texts = dict(_leaves("", yaml.safe_load(text)))
         if language == "fr":
-            self._texts = {key: _french(value) for key, value in self._texts.items()}
+            self._texts = {key: french(value) for key, value in self._texts.items()}
 
     def __call__(self, key: str, **values: Any) -> str:
         """The words of a dotted key, their blanks filled."""
@@ -88,6 +88,6 @@ def _leaves(path: str, value: Any) -> list[tuple[str, str]]:
     return [(path, " ".join(str(value).split(" ")))]
 
 
-def _french(text: str) -> str:
+def french(text: str) -> str:
     """Unbreakable spaces where French typography wants them."""
     return _NUMBER.sub("\u00a0", _WIDE.sub("\u00a0", _HIGH.sub("\u202f", text)))
