@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from services.checkout.domain.records import CartLine, NewCart
 from services.checkout.domain.shops import Shop
 from services.checkout.domain.tenders import Purse
 from services.checkout.store import MasterKey, open_store
+from services.checkout.store.outbox import Outbox
 from tests.integration.browser_kit import free_port
 from tests.integration.checkout.bank_kit import RunningBank, provider_of
 
@@ -77,6 +78,14 @@ class Hosted:
         view = self.run(self.desk.create("demo", cart, str(uuid4())))
         assert isinstance(view, View), view
         return view
+
+    def messages(self, kind: str, order_id: str) -> list[dict[str, Any]]:
+        """What notification was asked to send about an order."""
+        found = self.run(Outbox(self.desk.store.database, lambda: 0).unsent(10_000))
+        told: list[dict[str, Any]] = [
+            msgspec.json.decode(one.value) for one in found if one.topic == "checkout.messages.v1"
+        ]
+        return [one for one in told if one["kind"] == kind and one["order_id"] == order_id]
 
     def enter(self, view: View) -> str:
         """The address to which the shop sends its shopper, once."""
@@ -160,35 +169,43 @@ async def _stocked(desk: Desk, shop: Shop) -> None:
     assert done == [None] * len(done), done
 
 
+@contextlib.asynccontextmanager
+async def _serving(
+    tmp_path: Path, bank: RunningBank, shop: Shop, settings: dict[str, Any]
+) -> AsyncIterator[tuple[str, Desk]]:
+    book, port = Book.load(RULES), free_port()
+    store = await open_store(f"sqlite:///{tmp_path}/pages.db", MasterKey(secret=os.urandom(32)))
+    url = f"http://127.0.0.1:{port}"
+    async with provider_of(bank.url) as provider:
+        desk = Desk(store, book, {"simulator": provider}, Terms(base_url=url))
+        await _stocked(desk, shop)
+        given = PageSettings(secrets=("s" * 40,), payment_origins=(bank.url,), **settings)
+        pages = make_pages(desk, given, LegalShelf(book))
+        edge = HttpEdge(pages, trusted_proxies="", connections_max=100, drain_s=1.0)
+        await edge.start("127.0.0.1", port)
+        yield url, desk
+        await edge.stop()
+    await store.close()
+
+
 @contextlib.contextmanager
 def hosted(tmp_path: Path, bank: RunningBank, shop: Shop | None = None, **settings: Any) -> Iterator[Hosted]:
     """The pages, up until the end. `settings`: of the pages."""
-    ready: threading.Event = threading.Event()
+    ready = threading.Event()
     made: list[Hosted] = []
     failed: list[BaseException] = []
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
-    async def serve() -> None:
-        book, port = Book.load(RULES), free_port()
-        store = await open_store(f"sqlite:///{tmp_path}/pages.db", MasterKey(secret=os.urandom(32)))
-        url = f"http://127.0.0.1:{port}"
-        async with provider_of(bank.url) as provider:
-            desk = Desk(store, book, {"simulator": provider}, Terms(base_url=url))
-            await _stocked(desk, shop or one_shop())
-            pages = PageSettings(secrets=("s" * 40,), payment_origins=(bank.url,), **settings)
-            edge = HttpEdge(make_pages(desk, pages, LegalShelf(book)), trusted_proxies="", connections_max=100,
-                            drain_s=1.0)  # fmt: skip
-            await edge.start("127.0.0.1", port)
+    async def up() -> None:
+        async with _serving(tmp_path, bank, shop or one_shop(), settings) as (url, desk):
             made.append(Hosted(url, desk, loop))
             ready.set()
             await stop.wait()
-            await edge.stop()
-        await store.close()
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve())
+            loop.run_until_complete(up())
         except BaseException as error:  # noqa: BLE001 - told to the test that waits
             failed.append(error)
             ready.set()

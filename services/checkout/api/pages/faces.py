@@ -247,7 +247,7 @@ def _not_served(quote: Quote, tongue: Tongue) -> str:
     return tongue.say("does not serve this address")
 
 
-def means_faces(shop: Shop, offered: Sequence[OfferedMeans], tongue: Tongue) -> list[MeansFace]:
+def means_faces(offered: Sequence[OfferedMeans], tongue: Tongue) -> list[MeansFace]:
     """Means with the conditions under which they are taken."""
     return [MeansFace(one.means.id, speak(one.label, tongue.language), conditions(one, tongue)) for one in offered]
 

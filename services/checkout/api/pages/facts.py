@@ -166,7 +166,9 @@ def legal_url(shop: Shop, name: str, language: str) -> str:
     return f"/legal/{shop.id}/{name}?lang={language}"
 
 
-def rights(shop: Shop, texts: dict[str, TextShown], exceptions: bool, goods: bool, tongue: Tongue) -> tuple[Fact, ...]:
+def rights(
+    shop: Shop, texts: dict[str, TextShown], tongue: Tongue, *, exceptions: bool, goods: bool
+) -> tuple[Fact, ...]:
     """Withdrawal, return, guarantees, complaints: what the shopper can rely on, each with the page that says all."""
     say, language, legal = tongue.say, tongue.language, shop.legal
     withdrawal = say("Fourteen days to change your mind, without giving a reason.")

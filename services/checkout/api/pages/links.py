@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from services.checkout.api.pages import faces
 from services.checkout.api.pages.frames import Frame, LegalLink, Notice, guard, help_of, home_of, legal_links
-from services.checkout.api.pages.purchase import Purchase, Seen
+from services.checkout.api.pages.ordered import Seen
+from services.checkout.api.pages.purchase import Purchase
 from services.checkout.api.pages.tongues import Tongue
-from services.checkout.api.pages.tunnel import stale_notice
 from services.checkout.api.pages.visits import Message, Parts, Visit, return_link, see_other
+from services.checkout.api.pages.walking import stale_notice
 from services.checkout.api.pages.wording import Problem
 from services.checkout.domain.checkouts import ENDED
 from services.checkout.domain.outcomes import Refusal

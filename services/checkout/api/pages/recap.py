@@ -9,8 +9,8 @@ from services.checkout.api.pages.facts import legal_url, rights
 from services.checkout.api.pages.forms import mistyped
 from services.checkout.api.pages.frames import Frame
 from services.checkout.api.pages.tongues import Tongue
-from services.checkout.api.pages.tunnel import Here, Tunnel, next_step, stale_notice
 from services.checkout.api.pages.visits import Visit, see_other
+from services.checkout.api.pages.walking import Here, Walk, next_step, stale_notice
 from services.checkout.api.pages.wording import Problem, problem
 from services.checkout.domain.checkouts import Press
 from services.checkout.domain.outcomes import Refusal
@@ -25,21 +25,17 @@ _BUTTON = {
 }  # fmt: skip
 
 
-class Recap:
+class Recap(Walk):
     """The page that concludes."""
-
-    def __init__(self, tunnel: Tunnel) -> None:
-        self.tunnel = tunnel
-        self.parts = tunnel.parts
 
     async def show(self, visit: Visit) -> Response:
         """The recap as it is now; what has changed since it was last seen is marked."""
-        here = await self.tunnel.here(visit, "recap")
+        here = await self.here(visit, "recap")
         return here if isinstance(here, Response) else await self._recap(visit, here)
 
-    async def press(self, visit: Visit) -> Response:
+    async def press(self, visit: Visit) -> Response:  # noqa: PLR0911 - a guard each
         """The order button. The form carries the hash of the recap that it stood on."""
-        here = await self.tunnel.here(visit)
+        here = await self.here(visit)
         if isinstance(here, Response):
             return here
         if next_step(here.view) != "recap":
@@ -85,7 +81,7 @@ class Recap:
         def rendered(view: View) -> bytes:
             notices = [stale_notice(tongue)] if stale else []
             title = tongue.say("Check and confirm")
-            page = faces.tunnel_frame(view, tongue, self.tunnel.around(here, "recap", title, problems, notices))
+            page = faces.tunnel_frame(view, tongue, self.around(here, "recap", title, problems, notices))
             painted.append(page)
             return self.parts.painter.paint("recap", page, here=here.url, **_facts(view, tongue, visit))
 
@@ -144,7 +140,7 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
             }
             for one in view.tenders
         ],
-        "rights": rights(view.shop, view.texts, exceptions, goods, tongue),
+        "rights": rights(view.shop, view.texts, tongue, exceptions=exceptions, goods=goods),
         "boxes": boxes,
         "recap_hash": view.recap_hash,
         "terms_url": legal_url(view.shop, "terms.pdf", language),

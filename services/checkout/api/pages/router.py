@@ -1,5 +1,6 @@
 """The routes of the pages."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from typing import Any, Final, Protocol
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.checkout.api.pages.beginning import Beginning
+from services.checkout.api.pages.choosing import Choosing
 from services.checkout.api.pages.frames import Painter
 from services.checkout.api.pages.links import Links
 from services.checkout.api.pages.purchase import Purchase
@@ -15,7 +18,6 @@ from services.checkout.api.pages.recap import Recap
 from services.checkout.api.pages.sessions import Keys
 from services.checkout.api.pages.themes import inline_hash
 from services.checkout.api.pages.tongues import load_tongues
-from services.checkout.api.pages.tunnel import Tunnel
 from services.checkout.api.pages.visits import PageSettings, Parts, Visit
 from services.checkout.application.desk import Desk
 from services.checkout.domain.outcomes import Refusal
@@ -49,8 +51,8 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
     """All pages of the checkout. Templates and catalogues are compiled here, once."""
     keys = Keys(settings.secrets, lambda: secrets.token_urlsafe(24))
     parts = Parts(desk, settings, Painter(load_tongues()), keys)
-    tunnel, purchase = Tunnel(parts), Purchase(parts)
-    recap, links, papers = Recap(tunnel), Links(parts, purchase), _Papers(parts, legal)
+    begin, choose, recap, purchase = Beginning(parts), Choosing(parts), Recap(parts), Purchase(parts)
+    links, papers = Links(parts, purchase), _Papers(parts, legal)
     router = APIRouter()
 
     def add(path: str, show: Callable[[Visit], Any] | None, act: Callable[[Visit], Any] | None = None) -> None:
@@ -58,9 +60,11 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
             if handler is not None:
                 router.add_route(path, parts.serve(handler), methods=[method], include_in_schema=False)
 
-    for name, (show, act) in tunnel.routes().items():
-        add(f"/c/{{checkout_id}}/{name}", show, act)
-    add("/c/{checkout_id}", tunnel.show_cart)
+    add("/c/{checkout_id}", begin.show_cart)
+    add("/c/{checkout_id}/cart", begin.show_cart, begin.change_cart)
+    add("/c/{checkout_id}/contact", begin.show_contact, begin.give_contact)
+    add("/c/{checkout_id}/delivery", choose.show_delivery, choose.choose_delivery)
+    add("/c/{checkout_id}/payment", choose.show_payment, choose.choose_means)
     add("/c/{checkout_id}/recap", recap.show)
     add("/c/{checkout_id}/order", recap.show, recap.press)
     add("/o/{order_id}", purchase.show)
@@ -79,13 +83,17 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
     return router
 
 
+_Key = tuple[str, int, int, str, str]
+
+
 class _Papers:
     """Legal pages, and the files that our pages load."""
 
     def __init__(self, parts: Parts, legal: LegalPages) -> None:
         self._parts = parts
         self._legal = legal
-        self._made: dict[tuple[str, int, int, str, str], bytes | Refusal] = {}
+        self._made: dict[_Key, bytes | Refusal] = {}
+        self._making = asyncio.Lock()  # one at a time: a PDF is a good part of a second of one core
 
     async def static(self, visit: Visit) -> Response:
         """A file by its content: kept by browsers for good."""
@@ -106,12 +114,9 @@ class _Papers:
         name = visit.request.path_params["name"]
         language = shop.language(visit.request.query_params.get("lang", visit.hint)[:5])
         key = (shop.id, shop.version, id(shop), name, language)
-        if key not in self._made:
-            if len(self._made) >= 512:
-                self._made.clear()
-            make = self._legal.terms(shop, language) if name == "terms.pdf" else self._legal.page(shop, name, language)
-            self._made[key] = make
-        made = self._made[key]
+        made = self._made.get(key)
+        if made is None:
+            made = await self._make(shop, name, language, key)
         if isinstance(made, Refusal):
             status = 404 if made.field == "name" else 503
             tongue = self._parts.painter.tongue(language)
@@ -123,6 +128,19 @@ class _Papers:
                        "cache-control": "public, max-age=300", "x-content-type-options": "nosniff"}  # fmt: skip
             return Response(made, headers=headers, media_type="application/pdf")
         return Response(made, headers=_paper_headers(made), media_type="text/html; charset=utf-8")
+
+    async def _make(self, shop: Shop, name: str, language: str, key: _Key) -> bytes | Refusal:
+        async with self._making:
+            if (there := self._made.get(key)) is not None:
+                return there
+            if name == "terms.pdf":
+                made = await asyncio.to_thread(self._legal.terms, shop, language)
+            else:
+                made = await asyncio.to_thread(self._legal.page, shop, name, language)
+            if len(self._made) >= 512:
+                self._made.clear()
+            self._made[key] = made
+            return made
 
 
 def _paper_headers(page: bytes) -> dict[str, str]:

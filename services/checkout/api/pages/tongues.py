@@ -70,7 +70,7 @@ def _catalogue(language: str) -> GNUTranslations:
 @lru_cache(maxsize=8192)
 def _money(language: str, minor: int) -> str:
     """Euro cents, written in a language."""
-    sign, cents = ("−" if minor < 0 else ""), abs(minor)
+    sign, cents = ("\u2212" if minor < 0 else ""), abs(minor)
     if language == "fr":
         return f"{sign}{cents // 100:,}".replace(",", "\u202f") + f",{cents % 100:02d}\u00a0€"
     return f"{sign}€{cents // 100:,}.{cents % 100:02d}"

@@ -122,7 +122,7 @@ class Parts:
             response.headers["retry-after"] = "2"
             return response
         except Exception:  # noqa: BLE001 - whatever it is, the shopper gets a page and the log the rest
-            self._log.error("page_failed", error=traceback.format_exc(limit=-8))  # noqa: TRY400 - locals hold personal data
+            self._log.error("page_failed", error=traceback.format_exc(limit=-8))
             text = tongue.say(
                 "It is our fault, and it has been noted. Your order has not changed. Try again in a moment."
             )

@@ -1,0 +1,216 @@
+"""The first two steps: the cart with the conditions of the sale, and the contact. GET shows, POST acts."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from services.checkout.api.pages import faces, forms
+from services.checkout.api.pages.tongues import Tongue
+from services.checkout.api.pages.visits import Visit, see_other
+from services.checkout.api.pages.walking import Here, Walk, next_step
+from services.checkout.api.pages.wording import Problem, problem
+from services.checkout.domain.checkouts import GiveContact
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.presenting import View
+
+__all__ = ["Beginning"]
+
+_CART: Final = {"lines": "articles", "coupon": "coupon", "coupons": "coupon", "delivery": "delivery"}
+_CONTACT: Final = {
+    "contact.email": "email", "contact.phone": "phone", "contact.first_name": "first_name",
+    "contact.last_name": "last_name",
+}  # fmt: skip
+
+
+class Beginning(Walk):
+    """Cart and contact."""
+
+    # -- cart --------------------------------------------------------------------------------------------------------
+
+    async def show_cart(self, visit: Visit) -> Response:
+        """The cart and the conditions of the sale."""
+        here = await self.here(visit)
+        return here if isinstance(here, Response) else self._cart(visit, here)
+
+    async def change_cart(self, visit: Visit) -> Response:  # noqa: PLR0911 - a guard each
+        """Quantities, lines, codes."""
+        here = await self.here(visit)
+        if isinstance(here, Response):
+            return here
+        if not self.parts.honest(visit, here.entry.secret):
+            return self._cart(visit, here, stale=True)
+        view = here.view
+        asked = forms.cart_of(visit.form, view)
+        if asked.wrong:
+            return self._cart(visit, here, asked.wrong)
+        if not asked.lines:
+            return self._cart(visit, here, [Refusal("lines", "")])
+        after = await self.parts.desk.change_cart(view.shop.id, view.checkout.id, asked.lines, asked.coupons)
+        if isinstance(after, Refusal):
+            return self._cart(visit, here, [after])
+        added = set(asked.coupons) - set(view.record.coupons)
+        refused = [one for one in after.refusals if one.field.startswith("coupon")]
+        if added and refused:
+            before = [code for code in asked.coupons if code not in added]
+            restored = await self.parts.desk.change_cart(view.shop.id, view.checkout.id, asked.lines, before)
+            shown = restored if isinstance(restored, View) else view
+            return self._cart(visit, here._replace(view=shown), refused)
+        return see_other(f"{here.url}/cart")
+
+    def _cart(self, visit: Visit, here: Here, wrong: Sequence[Refusal] = (), *, stale: bool = False) -> Response:
+        view, tongue, shop = here.view, here.tongue, here.view.shop
+        posted = visit.request.method == "POST"
+        anchors = _CART | {f"quantity.{place}": f"quantity.{place}" for place in range(len(view.record.lines))}
+        refusals = [*wrong, *view.refusals]
+        errors = [self._cart_problem(one, here, anchors) for one in refusals if not one.field.startswith("payment")]
+        quotes = faces.quote_faces(view, tongue)
+        cheapest = next((one for one in quotes if view.cheapest and one.id == view.cheapest.mode.id), None)
+        lines = faces.lines(view, tongue, essential=False, typed=visit.form.under("quantity.") if wrong else None)
+        return self.page(
+            visit, here, "cart", tongue.say("Your cart"), errors, stale=stale,
+            lines=lines,
+            missing=_missing(view),
+            units=sum(line.quantity for line in lines),
+            coupons=view.record.coupons,
+            coupon_typed=visit.form.text("coupon") if posted else "",
+            cheapest=cheapest,
+            zone=_zone(view, tongue),
+            free_from=_free_from(view, tongue),
+            quotes=quotes,
+            restrictions=_restrictions(view, tongue),
+            announced=faces.means_faces(view.announced, tongue),
+            languages=", ".join({"fr": "français", "en": "English"}.get(one, one) for one in shop.languages),
+            archiving=shop.legal.archiving,
+            can_go=not view.refusals and bool(lines),
+            go_to=next_step(view) if view.checkout.contact is not None else "contact",
+            banner=view.texts.get("alcohol_banner"),
+        )  # fmt: skip
+
+    def _cart_problem(self, refusal: Refusal, here: Here, anchors: dict[str, str]) -> Problem:
+        tongue = here.tongue
+        if refusal.field.startswith("quantity."):
+            return Problem(refusal.field, tongue.say("A quantity is a number from 0 to 9999; 0 takes the article out."))
+        if refusal.field == "lines":
+            text = tongue.say("An order needs at least one article. To give it up, just go back to the shop.")
+            return Problem("articles", text)
+        return problem(tongue, refusal, anchors, faces.names_of(here.view))
+
+    # -- contact -----------------------------------------------------------------------------------------------------
+
+    async def show_contact(self, visit: Visit) -> Response:
+        """Who orders."""
+        here = await self.here(visit)
+        return here if isinstance(here, Response) else self._contact(visit, here)
+
+    async def give_contact(self, visit: Visit) -> Response:
+        """The contact is given: from here on only this browser sees the checkout."""
+        here = await self.here(visit)
+        if isinstance(here, Response):
+            return here
+        if not self.parts.honest(visit, here.entry.secret):
+            return self._contact(visit, here, stale=True)
+        view = here.view
+        act = forms.contact_of(visit.form, view)
+        if not isinstance(act, GiveContact):
+            return self._contact(visit, here, act)
+        after = await self.parts.desk.give_contact(view.shop.id, view.checkout.id, act)
+        if isinstance(after, Refusal):
+            return self._contact(visit, here, [after])
+        self.parts.rotate(visit, "checkout", view.shop.id, str(view.checkout.id), "contact")
+        return see_other(f"{here.url}/{next_step(after)}")
+
+    def _contact(self, visit: Visit, here: Here, wrong: Sequence[Refusal] = (), *, stale: bool = False) -> Response:
+        view, tongue = here.view, here.tongue
+        given = view.checkout.contact
+        known = given.contact if given is not None else None
+        saved = {
+            "email": known.email if known else "",
+            "first_name": (known.first_name or "") if known else "",
+            "last_name": (known.last_name or "") if known else "",
+            "phone": (known.phone or "") if known else "",
+        }
+        posted = visit.request.method == "POST"
+        form: dict[str, Any] = {name: visit.form.text(name) if posted else value for name, value in saved.items()}
+        form["objected"] = visit.form.ticked("objected") if posted else bool(given and given.objected)
+        granted = {(one.channel, one.purpose): one.granted for one in (given.consents if given is not None else ())}
+        consents = [
+            {
+                "name": f"consent.{place}",
+                "text": shown.text,
+                "ticked": visit.form.ticked(f"consent.{place}")
+                if posted
+                else granted.get((asked.channel, asked.purpose), False),
+            }
+            for place, asked in enumerate(view.shop.consents)
+            if (shown := view.texts.get(f"consent.{asked.channel}.{asked.purpose}")) is not None
+        ]
+        errors = [self._contact_problem(one, tongue) for one in wrong]
+        email_notice, phone_field = view.texts.get("email_notice"), view.texts.get("phone_field")
+        similar = view.texts.get("similar_goods")
+        delivers = view.checkout.needs_delivery
+        return self.page(
+            visit, here, "contact", tongue.say("Your details"), errors, stale=stale,
+            form=form,
+            consents=consents,
+            delivers=delivers,
+            phone_needed=view.shop.phone_needed,
+            email_notice=email_notice.text if email_notice else "",
+            phone_notice=phone_field.text if phone_field else "",
+            similar_goods=similar.text if similar else "",
+            next_label=tongue.say("Continue: delivery") if delivers else tongue.say("Continue: payment"),
+        )  # fmt: skip
+
+    def _contact_problem(self, refusal: Refusal, tongue: Tongue) -> Problem:
+        missing = {
+            "contact.first_name": tongue.say("Enter your first name."),
+            "contact.last_name": tongue.say("Enter your last name."),
+        }
+        if text := missing.get(refusal.field):
+            return Problem(_CONTACT[refusal.field], text)
+        return problem(tongue, refusal, _CONTACT, {})
+
+
+def _missing(view: View) -> list[dict[str, str]]:
+    """Articles of the cart that are no longer sold."""
+    shown = {one.line.sku for one in view.lines}
+    return [
+        {"id": str(place), "name": line.sku} for place, line in enumerate(view.record.lines) if line.sku not in shown
+    ]
+
+
+def _zone(view: View, tongue: Tongue) -> str:
+    to = view.record.destination(view.shop.zone, view.places)
+    return f"{to.postcode} {tongue.country(to.country)}".strip()
+
+
+def _free_from(view: View, tongue: Tongue) -> str:
+    """From when delivery costs nothing, where the shop has such a mode and the cart may have it."""
+    goods = sum(view.sums.gross_minor)
+    allowed = all(one.line.may_travel_free for one in view.lines)
+    limits = [
+        (mode.free_from_minor, quote)
+        for quote in view.quotes
+        if not quote.refused and (mode := quote.mode).free_from_minor is not None and mode.fee_minor
+    ]
+    if not allowed or not limits:
+        return ""
+    limit, quote = min(limits, key=lambda pair: pair[0] or 0)
+    label = faces.mode_label(view.shop, quote, tongue)
+    if limit is None or goods >= limit:
+        return ""
+    return tongue.say(
+        "Free from %(limit)s of articles (%(mode)s): %(more)s more.",
+        limit=tongue.money(limit), mode=label, more=tongue.money(limit - goods),
+    )  # fmt: skip
+
+
+def _restrictions(view: View, tongue: Tongue) -> str:
+    countries = ", ".join(tongue.country(code) for code in view.shop.countries)
+    said = [tongue.say("We deliver in: %(countries)s.", countries=countries)]
+    excluded = sorted({prefix for offered in view.shop.modes for prefix in offered.mode.not_to})
+    if excluded:
+        said.append(
+            tongue.say("Some modes do not serve postcodes that begin with %(list)s.", list=", ".join(excluded))
+        )
+    return " ".join(said)

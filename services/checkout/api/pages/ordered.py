@@ -1,0 +1,259 @@
+"""What is said of an order: its state, its sums, its parcels, what failed, and to whom what is shown."""
+
+from typing import Any, Final, NamedTuple
+
+from services.checkout.api.pages.facts import Fact, essential_facts, legal_url
+from services.checkout.api.pages.frames import Sums, Thing
+from services.checkout.api.pages.recap import where
+from services.checkout.api.pages.tongues import Tongue
+from services.checkout.api.pages.wording import N_, Failure, failure
+from services.checkout.domain.presenting import OrderView
+from services.checkout.domain.shops import speak
+
+__all__ = [
+    "STATES", "Seen", "alert_of", "document_label", "email_of", "failed_of", "file_name", "is_lost", "lead_of",
+    "lines_of", "masked_email", "number_of", "order_rights", "parcels_of", "person_of", "place_of", "refunds_of",
+    "state_label", "steps_of", "sums_of_order", "track_of",
+]  # fmt: skip
+
+_LEADS: Final = {
+    "paying": N_("Your order is recorded. The payment is under way."),
+    "placed": N_("Your order is recorded. It is prepared as soon as it is paid."),
+    "lapsed": N_("It was not paid in time and has lapsed. Nothing was kept; what came too late is given back."),
+    "cancelled": N_("It was cancelled. What you paid is given back to the means you paid with."),
+    "resolved": N_("The contract was ended. What you paid is given back to the means you paid with."),
+    "shipped": N_("It is on its way to you."),
+    "delivered": N_("It has arrived."),
+    "closed": N_("It has arrived."),
+    "awaited": N_("Your order is recorded. It leaves when your payment has arrived."),
+    "confirmed": N_("It is paid, and we prepare it."),
+}
+STATES: Final = ("placed", "confirmed", "preparing", "shipped", "delivered")
+
+
+class Seen(NamedTuple):
+    """An order as somebody may see it. `here`: where its pages are for him; `secret`: what its forms are bound to;
+    `link`: whether he came by a link, and can ask for a code.
+    """
+
+    view: OrderView
+    tongue: Tongue
+    here: str
+    secret: str
+    masked: bool
+    link: bool = False
+
+
+def masked_email(email: str) -> str:
+    """An address that its owner recognises and nobody else learns: `j•••@e•••.fr`."""
+    name, _, domain = email.partition("@")
+    first, _, last = domain.rpartition(".")
+    return f"{name[:1]}•••@{first[:1]}•••.{last}"
+
+
+def email_of(seen: Seen) -> str:
+    """Its e-mail address, as this visitor may see it."""
+    return masked_email(seen.view.email) if seen.masked else seen.view.email
+
+
+def number_of(view: OrderView) -> str:
+    """The number by which people speak of it."""
+    return str(view.order.id)[:8].upper()
+
+
+def steps_of(view: OrderView) -> list[str]:
+    """The steps that led to it."""
+    delivers = view.recap.delivery is not None
+    return ["cart", "contact", *(["delivery"] if delivers else []), "payment", "recap", "thanks"]
+
+
+def is_lost(seen: Seen) -> bool:
+    """Whether it has ended without being delivered."""
+    return seen.view.order.state in {"lapsed", "cancelled", "resolved"}
+
+
+def failed_of(seen: Seen) -> Failure | None:
+    """Why the last attempt failed, while something is still due."""
+    order = seen.view.order
+    if order.state != "placed" or order.due is None or order.live is not None or not order.attempts:
+        return None
+    last = order.attempts[-1]
+    return failure(seen.tongue, last.category) if last.state == "failed" else None
+
+
+def lead_of(seen: Seen) -> str:
+    """Where it stands, in a sentence."""
+    order, tongue = seen.view.order, seen.tongue
+    state: str = order.state
+    if state == "placed" and order.live is not None:
+        state = "paying"
+    elif state in {"confirmed", "preparing"} and any(tender.state == "awaited" for tender in order.tenders):
+        state = "awaited"
+    return tongue.say(_LEADS.get(state, _LEADS["confirmed"]))
+
+
+def state_label(state: str, tongue: Tongue) -> str:
+    """A state in words."""
+    return {
+        "placed": tongue.say("Ordered"),
+        "confirmed": tongue.say("Payment confirmed"),
+        "preparing": tongue.say("In preparation"),
+        "shipped": tongue.say("Sent"),
+        "delivered": tongue.say("Delivered"),
+    }[state]
+
+
+def place_of(view: OrderView) -> int:
+    """How far it is, counted along STATES."""
+    state = view.order.state
+    return STATES.index(state) if state in STATES else len(STATES) - 1 if state == "closed" else 0
+
+
+def track_of(seen: Seen) -> list[dict[str, str]]:
+    """Its way, state by state, with the times that are known."""
+    order, tongue, place = seen.view.order, seen.tongue, place_of(seen.view)
+    times = {
+        "placed": order.placed_at,
+        "confirmed": order.confirmed_at,
+        "shipped": order.parcels[-1].shipped_at if order.parcels else None,
+        "delivered": order.parcels[-1].received_at if order.parcels else None,
+    }
+    found = []
+    for at, state in enumerate(STATES):
+        when = times.get(state) if at <= place else None
+        label = "here done" if at == place else "done" if at < place else ""
+        found.append({"state": label, "label": state_label(state, tongue), "at": tongue.moment(when) if when else ""})
+    promised = seen.view.recap.delivery
+    if promised is not None and not found[-1]["at"]:
+        found[-1]["at"] = tongue.say("expected on %(day)s", day=tongue.day(promised.expected_on))
+    return found
+
+
+def parcels_of(view: OrderView, tongue: Tongue) -> list[dict[str, str]]:
+    """Its parcels."""
+    found = []
+    for parcel in view.order.parcels:
+        units = sum(parcel.units.values())
+        said = tongue.catalogue.ngettext("Parcel with %(num)s unit", "Parcel with %(num)s units", units)
+        text = said % {"num": units}
+        if parcel.carrier:
+            text = f"{text} · {parcel.carrier}"
+        if parcel.received_at is not None:
+            received = tongue.say("received on %(when)s", when=tongue.moment(parcel.received_at))
+            text = f"{text} · {received}"
+        elif parcel.deposited_at is not None:
+            waits = tongue.say("waits for you since %(when)s", when=tongue.moment(parcel.deposited_at))
+            text = f"{text} · {waits}"
+        url = parcel.tracking_url if parcel.tracking_url.startswith("https://") else ""
+        found.append({"text": text, "url": url})
+    return found
+
+
+def refunds_of(view: OrderView, tongue: Tongue) -> list[str]:
+    """What was given back, or is about to be."""
+    said = []
+    for refund in view.order.refunds:
+        amount = tongue.money(refund.amount_minor)
+        if refund.state == "succeeded":
+            said.append(tongue.say("%(sum)s were given back.", sum=amount))
+        elif refund.state == "failed":
+            said.append(tongue.say("%(sum)s could not be given back by the same means: we get in touch.", sum=amount))
+        else:
+            said.append(tongue.say("%(sum)s are on their way back to you.", sum=amount))
+    return said
+
+
+def lines_of(view: OrderView, tongue: Tongue) -> list[dict[str, Any]]:
+    """Its lines, as the recap bound them."""
+    return [
+        {"name": line.name, "net_minor": line.net_minor, "unit_minor": line.unit_minor, "quantity": line.quantity,
+         "facts": essential_facts(None, tongue)}
+        for line in view.recap.lines
+    ]  # fmt: skip
+
+
+def sums_of_order(view: OrderView, tongue: Tongue, *, lines: bool) -> Sums:
+    """Its sums, as the recap bound them."""
+    recap = view.recap
+    goods = sum(line.unit_minor * line.quantity for line in recap.lines)
+    label = ""
+    if recap.delivery is not None:
+        offered = next((one for one in view.shop.modes if one.mode.id == recap.delivery.mode), None)
+        label = speak(offered.label, tongue.language) if offered is not None else ""
+    things = tuple(
+        Thing(line.name, line.quantity, line.unit_minor * line.quantity, line.net_minor, "", line.name[:1].upper())
+        for line in recap.lines
+    )
+    return Sums(
+        goods_minor=goods,
+        discount_minor=goods - sum(line.net_minor for line in recap.lines),
+        delivers=recap.delivery is not None,
+        delivery_minor=recap.delivery_minor,
+        total_minor=recap.total_minor,
+        vat=tuple((rate.replace(".", "," if tongue.language == "fr" else "."), amount)
+                  for rate, amount in recap.vat_minor.items()),
+        mode=label,
+        expected_on=recap.delivery.expected_on if recap.delivery is not None else None,
+        lines=things if lines else (),
+    )  # fmt: skip
+
+
+def person_of(seen: Seen) -> dict[str, Any]:
+    """Who ordered, and where it goes; nothing but a masked address for whom has only a link."""
+    view = seen.view
+    if seen.masked:
+        return {"email": masked_email(view.email), "lines": []}
+    record = view.record
+    lines = [view.email, *where(view.shop, view.shop.places, record.place, record.address, seen.tongue)]
+    return {"email": view.email, "lines": lines}
+
+
+def order_rights(view: OrderView, tongue: Tongue) -> list[Fact]:
+    """Withdrawal, guarantees, reservations."""
+    shop, language = view.shop, tongue.language
+    found = [
+        Fact(tongue.say("Withdrawal"), tongue.say("Fourteen days from the day you receive the last article."), "",
+             legal_url(shop, "withdrawal", language), tongue.say("Conditions and model form")),
+        Fact(tongue.say("Guarantees"), tongue.say("Two years of legal guarantee from delivery."), "",
+             legal_url(shop, "guarantees", language), tongue.say("In full")),
+        Fact(tongue.say("On delivery"), tongue.say("You may note reservations about the state of the goods in writing "
+                                                   "when they are handed to you.")),
+    ]  # fmt: skip
+    if shop.legal.withdrawal_function_url.startswith("https://"):
+        label = shop.legal.withdrawal_function_label or "renoncer au contrat ici"
+        found[0] = found[0]._replace(url=shop.legal.withdrawal_function_url, link=label)
+    return found
+
+
+def alert_of(kind: str, seen: Seen) -> dict[str, str]:
+    """Something that needs attention."""
+    tongue = seen.tongue
+    if "bounce" in kind or "confirmation" in kind:
+        return {
+            "title": tongue.say("Your confirmation could not be delivered by e-mail"),
+            "text": tongue.say("Download and keep it here, and check the address with us."),
+        }
+    if "refund" in kind:
+        return {
+            "title": tongue.say("A refund did not reach you"),
+            "text": tongue.say("Get in touch with us to agree on another way."),
+        }
+    return {
+        "title": tongue.say("We are looking at something in your order"),
+        "text": tongue.say("Get in touch with us if you wish."),
+    }
+
+
+def document_label(name: str, tongue: Tongue) -> str:
+    """A document in words."""
+    known = {
+        "confirmation.pdf": tongue.say("Confirmation of the order (PDF)"),
+        "terms.pdf": tongue.say("Terms of sale (PDF)"),
+    }
+    return known.get(name, name)
+
+
+def file_name(name: str) -> str:
+    """A name that is safe in a header."""
+    plain = "".join(letter for letter in name if letter.isascii() and (letter.isalnum() or letter in "._-"))
+    return plain[:80] or "document"

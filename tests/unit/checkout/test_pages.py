@@ -1,0 +1,187 @@
+"""What the pages are made of: languages, look, sessions, forms, bounds."""
+
+import ast
+import re
+from datetime import date
+from gettext import GNUTranslations
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.checkout.api.pages import bounds, forms, themes, wording
+from services.checkout.api.pages.ordered import masked_email
+from services.checkout.api.pages.sessions import ENTRIES_MAX, Keys, Session
+from services.checkout.api.pages.tongues import LANGUAGES, Tongue, load_tongues
+from services.checkout.domain.attempts import Category
+
+ROOM = Path(forms.__file__).parent
+WORDS = {"say": None, "N_": None, "_": None, "ngettext": (1, 2)}
+
+
+def extracted() -> set[str]:
+    """Every message of templates and code; of plural ones the singular."""
+    methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
+    options = {"templates/**.html": {"trimmed": "true"}}
+    found = extract_from_dir(ROOM, methods, options, WORDS)
+    return {message[0] if isinstance(message, tuple) else message for _, _, message, _, _ in found}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_catalogue_has_every_message_and_none_too_many(language: str) -> None:
+    with (ROOM / "locale" / language / "LC_MESSAGES" / "pages.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    has = {message.id[0] if isinstance(message.id, tuple) else message.id for message in catalogue if message.id}
+    assert has == extracted()
+    assert not [message.id for message in catalogue if message.id and (message.fuzzy or not message.string)]
+    for message in catalogue:
+        if message.id:
+            assert not list(message.check(catalogue)), message.id
+
+
+def test_templates_call_no_filter_that_lets_markup_through() -> None:
+    for path in (ROOM / "templates").iterdir():
+        assert not re.search(r"\|\s*safe\b|autoescape false|\bstyle=\"|\bon[a-z]+=\"", path.read_text()), path.name
+
+
+def test_french_money_is_written_as_babel_writes_it() -> None:
+    tongues = load_tongues()
+    for minor in (0, 5, 100, 129_00, 1_234_56, 123_456_789):
+        expected = format_currency(minor / 100, "EUR", locale="fr_FR")
+        assert tongues["fr"].money(minor) == expected
+        assert tongues["en"].money(minor) == format_currency(minor / 100, "EUR", locale="en_GB")
+    assert tongues["en"].money(-5) == "\u2212€0.05"
+
+
+def test_days_have_their_weekday() -> None:
+    tongues = load_tongues()
+    assert tongues["fr"].day(date(2026, 12, 1)) == "mardi 1er décembre"
+    assert tongues["en"].day(date(2026, 11, 24)) == "Tuesday 24 November"
+
+
+@given(st.integers(0, 0xFFFFFF))
+def test_no_accent_makes_words_hard_to_read(colour: int) -> None:
+    style = themes.style_of({"--accent": f"#{colour:06x}"})
+    found = dict(re.findall(r"--([a-z-]+):(#[0-9a-f]+)", style))
+
+    def channels(text: str) -> tuple[int, int, int]:
+        digits = text[1:] if len(text) == 7 else "".join(one * 2 for one in text[1:])
+        return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)
+
+    assert themes.contrast(channels(found["accent"]), channels(found["on-accent"])) >= 4.5
+    for ground in ((255, 255, 255), (0xF3, 0xF6, 0xF4)):
+        assert themes.contrast(channels(found["link"]), ground) >= 4.5
+
+
+@given(st.dictionaries(st.sampled_from(["accent", "--page", "radius", "font", "other"]), st.text(max_size=40)))
+def test_a_theme_holds_nothing_but_values(theme: dict[str, str]) -> None:
+    style = themes.style_of(theme)
+    assert not re.search(r"[<>\\@]|url|/\*|\}.", style)
+
+
+SECRET = "k" * 40
+
+
+def keys(*secrets: str) -> Keys:
+    numbers = iter(range(1_000))
+    return Keys(secrets or (SECRET,), lambda: f"secret-{next(numbers)}")
+
+
+def test_a_cookie_is_read_back_and_ages() -> None:
+    made = keys()
+    session = Session().having(made.entry("checkout", "demo", "1", "open", 1_000))
+    value = made.write(session)
+    assert made.read(value, 1_000) == session
+    assert made.read(value, 1_000 + 15 * 86_400) == Session()
+    assert made.read(value, 999) == Session()
+    assert keys("o" * 40, SECRET).read(value, 1_000) == session
+    assert keys("o" * 40).read(value, 1_000) == Session()
+
+
+@given(st.text(max_size=60))
+def test_no_other_text_is_a_cookie(value: str) -> None:
+    assert keys().read(value, 1_000) == Session()
+
+
+def test_a_session_is_bounded_and_its_newest_come_first() -> None:
+    made, session = keys(), Session()
+    for number in range(ENTRIES_MAX + 3):
+        session = session.having(made.entry("checkout", "demo", str(number), "open", number))
+    assert len(session.entries) == ENTRIES_MAX
+    newest = session.newest("demo")
+    assert newest is not None
+    assert newest.id == str(ENTRIES_MAX + 2)
+    assert len(made.write(session)) < 3_800
+
+
+def test_what_may_be_seen_is_never_lowered_by_a_link() -> None:
+    made = keys()
+    full = made.entry("order", "demo", "1", "full", 1)
+    session, entry = made.keep(Session((full,)), full, made.entry("order", "demo", "1", "masked", 2))
+    assert entry == full
+    assert session.entries == (full,)
+
+
+def test_short_keys_are_refused() -> None:
+    with pytest.raises(ValueError, match="32"):
+        Keys(("short",), lambda: "x")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("a@gmial.com", "a@gmail.com"), ("a@gmail.con", "a@gmail.com"), ("a@gmai.com", "a@gmail.com"),
+        ("a@gmail.com", ""),
+        ("a@orange.fr", ""), ("a@ornage.fr", "a@orange.fr"), ("a@example.org", ""), ("a@gmail.comm", "a@gmail.com"),
+        ("no-at", ""),
+    ],
+)  # fmt: skip
+def test_a_domain_one_letter_off_is_asked_about(typed: str, meant: str) -> None:
+    assert forms.mistyped(typed) == meant
+
+
+def test_somebody_who_guesses_waits_and_others_do_not() -> None:
+    now = [0.0]
+    guesses = bounds.Guesses(2, 60, lambda: now[0], keys_max=3)
+    for _ in range(2):
+        assert guesses.wait_s("a") == 0
+        guesses.wrong("a")
+    assert guesses.wait_s("a") == 61
+    assert guesses.wait_s("b") == 0
+    now[0] = 60.0
+    assert guesses.wait_s("a") == 0
+    for name in "bcd":
+        guesses.wrong(name)
+    assert len(guesses._wrong) == 3
+
+
+@given(st.text())
+def test_a_field_is_one_line(text: str) -> None:
+    value = bounds.Form([("name", text)]).text("name")
+    assert len(value) <= 1_000
+    assert not re.search(r"[\x00-\x1f\x7f\u202e]", value)
+
+
+def test_an_address_is_masked_but_known_to_its_owner() -> None:
+    assert masked_email("camille.martin@example.org") == "c•••@e•••.org"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_failure_has_words_and_a_way_on(language: str) -> None:
+    tongue = load_tongues()[language]
+    said = {wording.failure(tongue, category) for category in Category.__args__}  # type: ignore[attr-defined]
+    assert len(said) == len(Category.__args__)  # type: ignore[attr-defined]
+    assert all(one.what and one.next and one.sure for one in said)
+
+
+def test_a_message_that_no_catalogue_has_is_said_in_english() -> None:
+    assert Tongue("fr", GNUTranslations()).say("as it is") == "as it is"
+
+
+def test_the_room_reads_no_clock_but_that_of_sessions() -> None:
+    used = {path.name for path in ROOM.glob("*.py") if "time." in ast.unparse(ast.parse(path.read_text()))}
+    assert used <= {"visits.py", "tongues.py"}
