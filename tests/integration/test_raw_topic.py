@@ -2,150 +2,18 @@
 
 import copy
 import json
-import os
-import random
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
-from uuid import UUID, uuid4
+from collections.abc import Iterator
+from uuid import UUID
 
-import pyarrow as pa
 import pytest
-from confluent_kafka import Producer
-from prometheus_client import CollectorRegistry
 
-from relance.events.shops import Shop
-from relance.kafka.consumer import BatchConsumer, consumer_config, read_all
-from relance.kafka.records import RecordConsumer
-from relance.kafka.shops import ShopRegister
-from relance.kernel.errors import Defect, InputError, NotNow
+from relance.kernel.errors import Defect
 from relance.kernel.partitioning import partition_of
-from services.tracking.domain.columnar import Encoder
-from services.tracking.domain.shops import ShopTable
-from services.tracking.metrics import Metrics
-from services.tracking.topology.publisher import Limits, Publisher, Topics, producer_config
-from services.tracking.topology.raw import RawLimits, RawTopic
-from services.tracking.topology.raw_process import RawProcess, RawSettings
+from services.tracking.topology.publisher import Topics
+from tests.integration.raw_kit import PATIENCE_S, Topic, World, event
 
 pytestmark = pytest.mark.timeout(300)  # the first run compiles
-PATIENCE_S = 60.0
-
-Topic = Callable[..., str]
-
-
-def event(number: int, **more: Any) -> dict[str, Any]:
-    return {
-        "specversion": "1.0", "id": f"e-{number}", "source": "/shops/demo", "type": "page.viewed",
-        "time": "2026-11-22T10:00:00.000Z", "visitorid": str(UUID(int=number + 1)), "data": {"page": f"/{number}"},
-    } | more  # fmt: skip
-
-
-def eventually(action: Callable[[], object]) -> None:
-    """Try until it is no longer refused."""
-    end_s = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            action()
-        except InputError:
-            assert time.monotonic() < end_s
-            time.sleep(0.1)
-        else:
-            return
-
-
-class World:
-    """Topics of one test, and a loop over its raw topic in a thread."""
-
-    def __init__(self, kafka: str, fresh_topic: Topic, partitions: int = 1) -> None:
-        self.kafka = kafka
-        self.partitions = partitions
-        self.raw = fresh_topic("raw", partitions=2)
-        self.topics = Topics(
-            batches=fresh_topic("batches", partitions=partitions),
-            facts=fresh_topic("facts"),
-            letters=fresh_topic("letters"),
-        )
-        self.group = f"raw-{uuid4().hex[:8]}"
-        self.metrics = Metrics(CollectorRegistry())
-        self.shops = ["demo"]
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.failure: BaseException | None = None
-
-    def write(
-        self, values: list[bytes | None], headers: list[tuple[str, bytes]] | None = None, partition: int = 0
-    ) -> None:
-        producer = Producer({"bootstrap.servers": self.kafka, "queue.buffering.max.messages": 1_000_000})
-        for value in values:
-            producer.produce(self.raw, value, partition=partition, headers=headers)
-        assert producer.flush(PATIENCE_S) == 0
-
-    def topic(self, **limits: Any) -> RawTopic:
-        producer = Producer(producer_config(self.kafka, 67_108_864))
-        publisher = Publisher(producer, Limits(), self.metrics, partitions=self.partitions, topics=self.topics)
-        consumer = RecordConsumer(consumer_config(self.kafka, self.group) | {"session.timeout.ms": 6_000})
-        bounds = RawLimits(topic=self.raw, dead_letters=self.topics.letters, **limits)
-        return RawTopic(consumer, publisher, Encoder(ShopTable(["demo"])), lambda: self.shops, bounds, self.metrics)
-
-    def start(self, **limits: Any) -> None:
-        self._stop = threading.Event()
-        topic = self.topic(**limits)
-
-        def run() -> None:
-            try:
-                topic.run(self._stop.is_set)
-            except BaseException as error:  # noqa: BLE001 - it is told to the test
-                self.failure = error
-
-        self._thread = threading.Thread(target=run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(PATIENCE_S)
-            assert not self._thread.is_alive()
-        assert self.failure is None
-
-    def committed(self) -> int:
-        consumer = BatchConsumer(consumer_config(self.kafka, self.group))
-        try:
-            return sum(consumer.committed([(self.raw, number) for number in range(2)]).values())
-        except NotNow:
-            return 0  # a broker that has just started has no coordinator for a moment
-        finally:
-            consumer.close()
-
-    def until_committed(self, count: int) -> None:
-        end_s = time.monotonic() + PATIENCE_S
-        while self.committed() < count:
-            assert time.monotonic() < end_s, f"{self.committed()} of {count} committed"
-            assert self.failure is None
-            time.sleep(0.2)
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [row for _, batch in self.batches() for row in batch.to_pylist()]
-
-    def pages(self) -> set[str]:
-        return {page for _, batch in self.batches() for page in batch.column("page").to_pylist()}
-
-    def batches(self) -> list[tuple[int, pa.RecordBatch]]:
-        return [
-            (message.partition(), batch)
-            for message in read_all(self.kafka, self.topics.batches)
-            for batch in pa.ipc.open_stream(message.value())
-        ]
-
-    def facts(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(m.key().decode(), json.loads(m.value())) for m in read_all(self.kafka, self.topics.facts)]
-
-    def letters(self) -> list[tuple[bytes, dict[str, str]]]:
-        return [
-            (m.value(), {name: text.decode() for name, text in m.headers()})
-            for m in read_all(self.kafka, self.topics.letters)
-        ]
 
 
 @pytest.fixture
@@ -258,35 +126,6 @@ def test_a_visitor_stays_in_the_partition_of_its_uuid(kafka: str, fresh_topic: T
         for visitor in batch.column("visitor").to_pylist():
             assert partition_of(visitor, 4) == partition
     assert len(world.rows()) == 2000
-
-
-@pytest.mark.chaos
-def test_kill_9_in_mid_stream_loses_nothing(world: World, fresh_topic: Topic, chaos_seed: int) -> None:
-    shops = fresh_topic("shops", **{"cleanup.policy": "compact"})
-    register = ShopRegister(world.kafka, topic=shops)
-    eventually(lambda: register.change("demo", lambda _: Shop(shop="demo", version=0)))  # a new topic takes a moment
-    settings = RawSettings(
-        kafka=world.kafka, group=world.group, topics=world.topics, partitions=1, shops=shops,
-        raw=RawLimits(topic=world.raw, dead_letters=world.topics.letters, chunk_events=100),
-        consumer={"session.timeout.ms": 6_000},
-    )  # fmt: skip
-    count = 250_000  # more than a fast machine can do before the kill
-    world.write([json.dumps(event(number)).encode() for number in range(count)])
-    killed = RawProcess(settings)
-    killed.start()
-    world.until_committed(random.Random(chaos_seed).randrange(1, 10_000))
-    assert killed.exit_code is None
-    os.kill(killed.pid or 0, signal.SIGKILL)
-    assert killed.stop(10.0)
-    committed = world.committed()
-    assert committed < count, "nothing was left to do"
-    assert {f"/{number}" for number in range(committed)} <= world.pages()
-    second = RawProcess(settings)
-    second.start()
-    world.until_committed(count)
-    assert second.stop(30.0)
-    assert second.exit_code == 0
-    assert world.pages() == {f"/{number}" for number in range(count)}
 
 
 def test_a_partition_full_of_refusals_raises_the_alarm_and_is_paused(world: World) -> None:

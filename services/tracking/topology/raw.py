@@ -9,7 +9,7 @@ interpreter lock, and a backlog here would slow down every answer there.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -32,6 +32,7 @@ __all__ = ["RawLimits", "RawTopic"]
 Partition = tuple[str, int]
 Encode = Callable[[Times], Encoded]
 _TOGETHER: Final = 2_000  # events, some 800 kB: what is encoded together should stay in the processor's cache
+_CHUNK_BYTES: Final = 4_096  # of a chunk, whatever is in it
 _IDLE_S: Final = 0.1
 _RETRY_S: Final = 1.0
 _COMMIT_S: Final = 0.5
@@ -47,7 +48,7 @@ class RawLimits(msgspec.Struct, frozen=True, kw_only=True):
     chunk_events: int = 18_000  # written together: with a backlog a record then holds thousands of rows
     event_bytes_max: int = 1_000_000  # of JSON; what is made of it must fit the topics of facts and batches too
     linger_ms: int = 20  # from a chunk's first record on
-    in_flight_bytes_max: int = 67_108_864
+    in_flight_bytes_max: int = 67_108_864  # read and not yet to be committed: what one that succeeds this reads again
     alarm_share: float = 0.1  # of dead letters, over the window
     alarm_least: int = 100  # records that a share is told of
     window_s: float = 60.0
@@ -57,14 +58,15 @@ class RawLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Chunk:
-    """Records read together: where to resume once all of them are acknowledged."""
+    """Records read together: where to resume once all of them are acknowledged, and all of those before them."""
 
-    __slots__ = ("encoded", "is_done", "letters", "resume")
+    __slots__ = ("encoded", "is_done", "letters", "resume", "size_bytes")
 
-    def __init__(self, resume: Mapping[Partition, int], encoded: Encoded, letters: Sequence[Letter]) -> None:
+    def __init__(self, resume: dict[Partition, int], encoded: Encoded, letters: Sequence[Letter]) -> None:
         self.resume = resume
         self.encoded = encoded
         self.letters = letters
+        self.size_bytes = _CHUNK_BYTES + encoded.size_bytes + sum(len(letter.value) for letter in letters)
         self.is_done = False
 
 
@@ -90,7 +92,8 @@ class RawTopic:
         self._limits = limits
         self._metrics = metrics
         self._log = logger("raw")
-        self._chunks: deque[_Chunk] = deque()
+        self._chunks: deque[_Chunk] = deque()  # in the order in which they were read
+        self._chunks_bytes = 0
         self._unwritten: list[_Chunk] = []
         self._retries: list[tuple[float, _Chunk]] = []
         self._assigned: set[Partition] = set()
@@ -169,6 +172,7 @@ class RawTopic:
         if self._unwritten:
             chunks, self._unwritten = self._unwritten, []
             self._chunks += chunks
+            self._chunks_bytes += sum(chunk.size_bytes for chunk in chunks)
             self._publisher.publish([self._member(chunk) for chunk in chunks])
 
     def _chunk(self, records: Records) -> _Chunk:
@@ -233,10 +237,11 @@ class RawTopic:
             self._publisher.publish([self._member(chunk) for _, chunk in due])
 
     def _is_full(self) -> bool:
-        """Whether too much waits for Kafka. If it stays so, nothing is fetched, and the group is still attended to."""
-        waiting = self._publisher.in_flight_bytes + sum(chunk.encoded.size_bytes for _, chunk in self._retries)
+        """Whether too much waits for Kafka, or, acknowledged or not, behind what does. If it stays so, nothing is
+        fetched, and the group is still attended to.
+        """
         now_s = time.monotonic()
-        if waiting < self._limits.in_flight_bytes_max:
+        if self._chunks_bytes < self._limits.in_flight_bytes_max:
             self._room_s = now_s
             if self._held:
                 self._held = False
@@ -255,7 +260,9 @@ class RawTopic:
 
     def _commit(self, *, at_once: bool) -> None:
         while self._chunks and self._chunks[0].is_done:
-            self._resume.update(self._chunks.popleft().resume)
+            done = self._chunks.popleft()
+            self._chunks_bytes -= done.size_bytes
+            self._resume.update(done.resume)
         now_s = time.monotonic()
         if not self._resume or (not at_once and now_s - self._committed_s < _COMMIT_S):
             return
@@ -286,6 +293,8 @@ class RawTopic:
         self._assigned.difference_update(partitions)
         for partition in partitions:
             self._resume.pop(partition, None)
+            for chunk in self._chunks:  # should the partition come back, others may have got further by then
+                chunk.resume.pop(partition, None)
             self._shares.pop(partition, None)
             if self._paused.pop(partition, None) is not None:
                 self._metrics.paused.set(len(self._paused))
