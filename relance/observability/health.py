@@ -15,11 +15,12 @@ Check = Callable[[], str | None]
 """Says None when all is well, otherwise the reason in a few words. Must not block and must not raise."""
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What a probe is told. `reasons` names each check that fails."""
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a probe is told. `reasons` names each check that fails, `troubles` what is wrong and fails no probe."""
 
     status: Literal["ok", "failing", "draining"]
     reasons: dict[str, str]
+    troubles: dict[str, str] = {}
 
     @property
     def http_status(self) -> int:
@@ -28,11 +29,20 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """The checks of one service. Called from the loop and from the exposition's threads: checks only read."""
+    """The checks of one service. Called from the loop and from the exposition's threads: checks only read.
 
-    def __init__(self, live: Mapping[str, Check] | None = None, ready: Mapping[str, Check] | None = None) -> None:
+    `troubles` are told with the answer to a readiness probe, and do not make it fail: work can still be given.
+    """
+
+    def __init__(
+        self,
+        live: Mapping[str, Check] | None = None,
+        ready: Mapping[str, Check] | None = None,
+        troubles: Mapping[str, Check] | None = None,
+    ) -> None:
         self._live = dict(live or {})
         self._ready = dict(ready or {})
+        self._troubles = dict(troubles or {})
         self._draining = False
 
     def add_ready(self, name: str, check: Check) -> None:
@@ -56,7 +66,7 @@ class Health:
         """The answer to a readiness probe."""
         if self._draining:
             return Report("draining", {})
-        return _report(self._ready)
+        return _report(self._ready, self._troubles)
 
 
 class Heartbeat:
@@ -77,6 +87,10 @@ class Heartbeat:
         return None if silent_s <= self._limit_s else f"no heartbeat for {silent_s:.1f} s"
 
 
-def _report(checks: Mapping[str, Check]) -> Report:
-    reasons = {name: reason for name, check in checks.items() if (reason := check()) is not None}
-    return Report("failing" if reasons else "ok", reasons)
+def _report(checks: Mapping[str, Check], troubles: Mapping[str, Check] | None = None) -> Report:
+    reasons = _failing(checks)
+    return Report("failing" if reasons else "ok", reasons, _failing(troubles or {}))
+
+
+def _failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    return {name: reason for name, check in checks.items() if (reason := check()) is not None}

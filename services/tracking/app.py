@@ -34,11 +34,12 @@ from services.tracking.api.server import HttpServer, listen
 from services.tracking.api.site import Site, build
 from services.tracking.domain.columnar import Encoder
 from services.tracking.domain.shops import ShopTable
-from services.tracking.metrics import EdgeMetrics, Metrics
+from services.tracking.metrics import EdgeMetrics, Metrics, ReaderMetrics
 from services.tracking.settings import Settings
 from services.tracking.topology.batcher import Batcher
 from services.tracking.topology.publisher import Limits, Publisher, producer_config
 from services.tracking.topology.raw import RawLimits
+from services.tracking.topology.raw_keeper import RawKeeper
 from services.tracking.topology.raw_process import RawProcess, RawSettings, load
 
 __all__ = ["main"]
@@ -46,6 +47,7 @@ __all__ = ["main"]
 _TRACKER: Final = Path(__file__).parent / "static" / "relance.js"
 _HEARTBEAT_LIMIT_S: Final = 10.0
 _PROBE_S: Final = 2.0
+_LOOK_S: Final = 0.5
 
 
 def main() -> None:
@@ -65,22 +67,20 @@ def main() -> None:
     sys.exit(code)
 
 
-def _start_raw(settings: Settings) -> RawProcess | None:
+def _start_raw(settings: Settings) -> RawKeeper | None:
     """The raw topic's process: a copy of this one, before it has threads, clients and sockets."""
     load()
     gc.freeze()  # what lives as long as the processes need not be looked through again, nor be copied for that
     if not settings.raw_topic:
         return None
-    raw = RawProcess(
-        RawSettings(
-            kafka=settings.kafka, log_level=settings.log_level, metrics_host=settings.metrics_host,
-            metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=_limits(settings),
-            raw=RawLimits(alarm_share=settings.raw_dead_letter_share_max, pauses=settings.raw_pauses),
-        ),
-        forked=True,
+    told = RawSettings(
+        kafka=settings.kafka, log_level=settings.log_level, metrics_host=settings.metrics_host,
+        metrics_port=settings.raw_metrics_port, links_max=settings.linked_max, out=_limits(settings),
+        raw=RawLimits(alarm_share=settings.raw_dead_letter_share_max, pauses=settings.raw_pauses),
     )  # fmt: skip
-    raw.start()
-    return raw
+    first = RawProcess(told, forked=True)
+    first.start()
+    return RawKeeper(first, lambda: RawProcess(told))
 
 
 def _limits(settings: Settings) -> Limits:
@@ -93,16 +93,21 @@ def _limits(settings: Settings) -> Limits:
 class _Service:
     """The parts of the process and the order of their lives."""
 
-    def __init__(self, settings: Settings, raw: RawProcess | None) -> None:
+    def __init__(self, settings: Settings, raw: RawKeeper | None) -> None:
         self._settings = settings
         self._raw = raw
         self._log = logs.logger("app")
         self._registry = make_registry()
         self._metrics = Metrics(self._registry)
         self._edge_metrics = EdgeMetrics(self._registry)
+        self._reader_metrics = ReaderMetrics(self._registry)
         self._heartbeat = Heartbeat(_HEARTBEAT_LIMIT_S, time.monotonic)
         self._kafka_reason: str | None = "not asked yet"
-        self._health = Health(live={"loop": self._heartbeat}, ready={"kafka": lambda: self._kafka_reason})
+        self._health = Health(
+            live={"loop": self._heartbeat},
+            ready={"kafka": lambda: self._kafka_reason},
+            troubles={"raw_topic": raw.trouble} if raw is not None else None,
+        )
         self._table = ShopTable()
         self._limits = _limits(settings)
         self._defect: Defect | None = None
@@ -125,7 +130,8 @@ class _Service:
             exposition = Exposition(settings.metrics_host, settings.metrics_port, self._registry, self._health)
             exposition.start()
             self._watch(http, intake)
-            probing = asyncio.create_task(self._probe(producer, self._raw, stop))
+            probing = asyncio.create_task(self._probe(producer))
+            keeping = asyncio.create_task(self._keep_raw())
             serving = asyncio.create_task(http.serve([listening]))
             serving.add_done_callback(lambda _done: stop.set())
             grpc_port = await grpc.start(settings.host, settings.grpc_port)
@@ -134,7 +140,8 @@ class _Service:
             self._log.info("listening", http=listening.getsockname()[1], grpc=grpc_port, metrics=exposition.port)
             await stop.wait()
             probing.cancel()
-            unfinished = await self._end(http, serving, grpc, batcher, self._raw)
+            keeping.cancel()
+            unfinished = await self._end(http, serving, grpc, batcher)
             exposition.close()
         return 1 if self._defect or unfinished else 0
 
@@ -181,12 +188,18 @@ class _Service:
         self._edge_metrics.connections.set_function(lambda: len(http.server_state.connections))
         self._edge_metrics.waiting.set_function(lambda: intake.in_flight)
 
-    async def _probe(self, producer: Producer, raw: RawProcess | None, stop: asyncio.Event) -> None:
-        """Beat for liveness, ask Kafka for readiness without holding up the loop, and look after the raw process."""
+    async def _keep_raw(self) -> None:
+        """Look after the process of the raw topic: this one answers on without it."""
+        while (raw := self._raw) is not None:
+            if await asyncio.to_thread(raw.look):
+                self._reader_metrics.restarts.inc()
+            self._reader_metrics.down.set(raw.trouble() is not None)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _probe(self, producer: Producer) -> None:
+        """Beat for liveness, and ask Kafka for readiness without holding up the loop."""
         while True:
             self._heartbeat.beat()
-            if raw is not None and raw.exit_code is not None:
-                self._broken(Defect(f"the process of the raw topic ended with {raw.exit_code}"), stop)
             try:
                 await asyncio.to_thread(producer.list_topics, BATCHES.name, _PROBE_S)
                 self._kafka_reason = None
@@ -194,11 +207,9 @@ class _Service:
                 self._kafka_reason = f"Kafka cannot be reached: {error.args[0]}"
             await asyncio.sleep(_PROBE_S)
 
-    async def _end(
-        self, http: HttpServer, serving: asyncio.Task[None], grpc: GrpcEdge, batcher: Batcher, raw: RawProcess | None
-    ) -> list[str]:
+    async def _end(self, http: HttpServer, serving: asyncio.Task[None], grpc: GrpcEdge, batcher: Batcher) -> list[str]:
         """Readiness off, no new work, what is in flight is finished, then the producer is emptied."""
-        settings = self._settings
+        settings, raw = self._settings, self._raw
         self._health.drain()
 
         async def answer_the_last() -> None:

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = ["EdgeMetrics", "Metrics"]
+__all__ = ["EdgeMetrics", "Metrics", "ReaderMetrics"]
 
 _DELAYS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -36,6 +36,18 @@ class Metrics:
             "relance_tracking_acknowledgement_seconds", "From a flush to Kafka's last acknowledgement of it",
             buckets=_DELAYS_S, registry=registry,
         )  # fmt: skip
+
+
+class ReaderMetrics:
+    """How the process of the raw topic does, as the service sees it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.down = Gauge(
+            "relance_tracking_raw_reader_down", "1: the process that reads the raw topic has ended", registry=registry
+        )
+        self.restarts = Counter(
+            "relance_tracking_raw_reader_restarts_total", "How often it was started again", registry=registry
+        )
 
 
 class EdgeMetrics:

@@ -1,5 +1,6 @@
 """The tracking service while its broker hangs, while senders are too fast, and when it is itself ended or killed."""
 
+import json
 import os
 import signal
 import threading
@@ -9,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
+from confluent_kafka import Producer
 
+from relance.events.topics import RAW
 from relance.kafka import local
 from relance.kafka.admin import ensure_topics
 from tests.integration.tracking_kit import BATCH, Log, Service, TestShop, start_service, wait_for
@@ -165,12 +169,28 @@ def test_no_process_outlives_the_service(broker: local.Broker, tmp_path: Path) -
         service.client.close()
 
 
-def test_the_service_ends_when_its_raw_process_does(broker: local.Broker, tmp_path: Path) -> None:
+def test_http_goes_on_while_the_raw_topic_stands_still_and_is_read_again(broker: local.Broker, tmp_path: Path) -> None:
     service = start_service(broker.bootstrap, tmp_path / "tracking.log", RAW_TOPIC="true", RAW_METRICS_PORT="0")
-    (reader,) = psutil.Process(service.running.pid).children()
-    reader.kill()
-    assert service.running.process.wait(30) == 1
-    assert "raw topic ended" in service.running.said()
+    shop = TestShop(service)
+    log = Log(broker.bootstrap)
+    service.reader().kill()
+    wait_for(lambda: service.metric("relance_tracking_raw_reader_down") == 1)
+    ready = httpx.get(f"{service.metrics_url}/health/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+    assert "its process ended with -9" in ready.json()["troubles"]["raw_topic"]
+    over_http, over_raw = shop.events(2)
+    assert service.publish(shop.secret, over_http).status_code == 202
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    producer.produce(RAW.name, json.dumps(over_raw).encode())
+    assert producer.flush(20) == 0
+    wait_for(lambda: service.metric("relance_tracking_raw_reader_restarts_total") == 1)
+    wait_for(lambda: all(log.holds([over_http, over_raw])), 90)  # once the group has given up the one that was killed
+    assert service.metric("relance_tracking_raw_reader_down") == 0
+    assert httpx.get(f"{service.metrics_url}/health/ready").json() == {"status": "ok", "reasons": {}}
+    log.close()
+    children = psutil.Process(service.running.pid).children(recursive=True)
+    assert service.running.end(60) == 0
+    assert psutil.wait_procs(children, 20)[1] == []
     service.client.close()
 
 
