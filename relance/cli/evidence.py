@@ -76,8 +76,8 @@ def _sum_up(result: "Examination", *, beside_log: bool) -> None:
         return
     sealed = verification.entries - verification.unsealed
     _say(
-        f"order {dossier.shop}/{dossier.order}: {verification.entries} entries, {sealed} of them sealed by "
-        f"{verification.checkpoints} checkpoints; head {dossier.head}"
+        f"order {dossier.shop}/{dossier.placed or dossier.order}: {verification.entries} entries, "
+        f"{sealed} of them sealed by {verification.checkpoints} checkpoints; head {dossier.head}"
     )
     for name in result.keys:
         _say(f"key {name}")
@@ -102,7 +102,8 @@ def _verify_stored(
     order: str, database: str, key: str | None, checkpoints: Path | None, heads: "Sequence[str]"
 ) -> None:
     log = stored.checkpoint_lines(checkpoints)
-    first = key or stored.published_key() or _first_key(log)
+    own = stored.published_key()
+    first = key or own or _first_key(log)
     checked = stored.checked(order, database, log, first)
     verification = checked.verification
     _tell(verification)
@@ -118,7 +119,8 @@ def _verify_stored(
         _say(f"head {checked.hashes[-1]}")
     _say(f"key {first or 'none: nothing was sealed yet'}")
     if key is None:
-        OUT.print("the key is this machine's: compare it with the one that was published, or give --key")
+        whose = "this machine's" if own else "the log's own"
+        OUT.print(f"the key is {whose}: compare it with the one that was published, or give --key")
     if wrong:
         OUT.print(f"{wrong} findings")
         raise typer.Exit(1)

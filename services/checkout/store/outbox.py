@@ -33,9 +33,10 @@ class Outbox:
         """The role of the one relay; None inside when another process has it."""
         return self._database.leading("relay")
 
-    async def unsent(self, limit: int) -> Sequence[Message]:
-        """The oldest messages that Kafka has not got."""
-        statement = select(OUTBOX).where(OUTBOX.c.failed_at_ms.is_(None)).order_by(OUTBOX.c.id).limit(limit)
+    async def unsent(self, limit: int, after: int = 0) -> Sequence[Message]:
+        """The oldest messages that Kafka has not got, from the place after `after` on."""
+        waits = (OUTBOX.c.failed_at_ms.is_(None), OUTBOX.c.id > after)
+        statement = select(OUTBOX).where(*waits).order_by(OUTBOX.c.id).limit(limit)
         async with self._database.reading() as connection:
             return [
                 Message(id=row.id, topic=row.topic, key=row.key, value=bytes(row.value), message_id=row.message_id)

@@ -20,6 +20,7 @@ __all__ = ["Sealing"]
 
 EVERY_S: Final = 60.0
 _RETRY_S: Final = 5.0
+_NOTED_AT_ONCE: Final = 500
 
 
 class Sealing:
@@ -75,8 +76,6 @@ class Sealing:
 
     async def _note(self, sealed: list[Head]) -> None:
         """That they are sealed saves work; who loses this note seals the same heads again, which is harmless."""
-        if not sealed:
-            return
         statement = (
             update(CHAINS)
             .where(CHAINS.c.shop == bindparam("of_shop"), CHAINS.c.chain == bindparam("of_chain"))
@@ -87,8 +86,9 @@ class Sealing:
             {"of_shop": head.shop, "of_chain": head.order, "up_to": head.length}
             for head in sorted(sealed, key=lambda head: (head.shop, head.order))
         ]
-        async with self._store.database.writing() as connection:
-            await connection.execute(statement, rows)
+        for at in range(0, len(rows), _NOTED_AT_ONCE):  # few at a time: orders that go on wait for these rows
+            async with self._store.database.writing() as connection:
+                await connection.execute(statement, rows[at : at + _NOTED_AT_ONCE])
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
