@@ -1,10 +1,9 @@
 """The services as processes: started, watched, started again after a defect, and ended in order."""
 
 import os
-import secrets
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -13,87 +12,80 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from relance.cli.servers import BANK, CHECKOUT, MAILBOX, SERVICES, SESSION, TRACKING, Server, wanted
+from relance.cli.surroundings import surroundings
 from relance.kernel.errors import InputError, NotNow
 
-__all__ = ["SERVICES", "Service", "Stack", "kept_secret"]
+__all__ = ["Stack"]
 
 _RESTARTS_MAX: Final = 5  # within
 _WINDOW_S: Final = 60.0
 _POLL_S: Final = 0.1
-_HASH_KEY: Final = "RELANCE_SESSION_HASH_KEY"
 _WRONG_SETTINGS: Final = 2  # the exit code that no further start would change
 
 
-class Service(msgspec.Struct, frozen=True):
-    """What runs, and the ports that its settings have where the environment says nothing else."""
-
-    name: str
-    ports: tuple[tuple[str, int], ...]  # setting and port; METRICS_PORT answers /health/ready
-
-    def port(self, setting: str, environ: Mapping[str, str]) -> int:
-        """The port in force."""
-        return int(environ.get(f"RELANCE_{self.name.upper()}_{setting}") or dict(self.ports)[setting])
-
-
-SERVICES: Final = (
-    Service("checkout", (("GRPC_PORT", 8083), ("METRICS_PORT", 9104))),
-    Service("session", (("GRPC_PORT", 8082), ("METRICS_PORT", 9102))),
-    Service("tracking", (("PORT", 8080), ("GRPC_PORT", 8081), ("METRICS_PORT", 9101))),
-)
-
-
 class Stack:
-    """All services on one Kafka. Their output goes to `<home>/log/<service>.log`.
+    """All services on one Kafka, with stand-ins for a bank and a mail server where the environment names none.
 
-    Started in the order of `SERVICES`, ended in the reverse: what takes events in stops first. Where the environment
-    gives no key for session's hashes, one is made and kept in `home`, so that a later start reads the same state.
+    Their output goes to `<home>/log/<name>.log`. What the environment leaves open, secrets among it, is kept in `home`.
     """
 
     def __init__(self, home: Path, kafka: str, environ: Mapping[str, str] | None = None) -> None:
         given = os.environ if environ is None else environ
-        key = given.get(_HASH_KEY) or kept_secret(home / "session-hash-key")
-        self._environ = {**given, "RELANCE_KAFKA": kafka, _HASH_KEY: key}
-        self._logs = home / "log"
+        self.servers = wanted(given)
+        self._environ = surroundings(home, kafka, given, self.servers)
+        self._home = home
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._restarts: deque[float] = deque()
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What the processes are started with."""
+        return self._environ
+
     def start(self) -> None:
-        """Start every service."""
-        self._logs.mkdir(parents=True, exist_ok=True)
-        for service in SERVICES:
-            self._start(service)
+        """Start every process."""
+        (self._home / "log").mkdir(parents=True, exist_ok=True)
+        for server in self.servers:
+            self._start(server)
 
     def pids(self) -> dict[str, int]:
         """Process by service."""
         return {name: process.pid for name, process in self._processes.items()}
 
-    def log(self, service: Service) -> Path:
-        """Where the service's output goes."""
-        return self._logs / f"{service.name}.log"
+    def log(self, server: Server) -> Path:
+        """Where the process's output goes."""
+        return self._home / "log" / f"{server.name}.log"
 
     def addresses(self) -> dict[str, str]:
         """What to call, by what it is for."""
-        checkout, session, tracking = SERVICES
         at = {
-            "events (HTTP)": f"http://127.0.0.1:{tracking.port('PORT', self._environ)}/v1/events",
-            "events (gRPC)": f"127.0.0.1:{tracking.port('GRPC_PORT', self._environ)}",
-            "sessions (gRPC)": f"127.0.0.1:{session.port('GRPC_PORT', self._environ)}",
-            "law (gRPC)": f"127.0.0.1:{checkout.port('GRPC_PORT', self._environ)}",
+            "events (HTTP)": f"http://127.0.0.1:{self.port(TRACKING, 'PORT')}/v1/events",
+            "events (gRPC)": f"127.0.0.1:{self.port(TRACKING, 'GRPC_PORT')}",
+            "sessions (gRPC)": f"127.0.0.1:{self.port(SESSION, 'GRPC_PORT')}",
+            "law, orders (gRPC)": f"127.0.0.1:{self.port(CHECKOUT, 'GRPC_PORT')}",
+            "checkout's pages": self._environ["RELANCE_CHECKOUT_BASE_URL"],
         }
-        for service in (tracking, session, checkout):
+        if BANK in self.servers:
+            at["bank (a stand-in)"] = f"http://127.0.0.1:{self.port(BANK, 'PORT')}"
+        if MAILBOX in self.servers:
+            at["mailbox"] = f"http://127.0.0.1:{self.port(MAILBOX, 'PORT')}"
+        for service in reversed(SERVICES):
             at[f"metrics of {service.name}"] = f"{self._inside(service)}/metrics"
         return at
+
+    def port(self, server: Server, setting: str) -> int:
+        """A port in force."""
+        return server.port(setting, self._environ)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Until every service is ready. Raises what `watch` raises, and NotNow when time runs out."""
         end_s = time.monotonic() + timeout_s
-        for service in SERVICES:
-            while not _is_ready(f"{self._inside(service)}/health/ready"):
+        for server in self.servers:
+            while not self._is_ready(server):
                 self.watch()
                 if time.monotonic() > end_s:
-                    raise NotNow(f"{service.name} is not ready after {timeout_s:.0f} s; see {self.log(service)}")
+                    raise NotNow(f"{server.name} is not ready after {timeout_s:.0f} s; see {self.log(server)}")
                 time.sleep(_POLL_S)
 
     def watch(self) -> list[str]:
@@ -102,7 +94,7 @@ class Stack:
         Raises InputError for wrong settings, NotNow when services end again and again.
         """
         again = []
-        for service in SERVICES:
+        for service in self.servers:
             code = self._processes[service.name].poll()
             if code is None:
                 continue
@@ -116,7 +108,7 @@ class Stack:
     def stop(self, timeout_s: float = 40.0) -> bool:
         """SIGTERM to each in turn, so that it drains; False when one had to be killed."""
         is_orderly = True
-        for service in reversed(SERVICES):
+        for service in reversed(self.servers):
             process = self._processes.pop(service.name, None)
             if process is None:
                 continue
@@ -129,46 +121,53 @@ class Stack:
                 is_orderly = False
         return is_orderly
 
-    def _start(self, service: Service) -> None:
-        with self.log(service).open("ab") as out:
+    def _start(self, server: Server) -> None:
+        command = [sys.executable, "-m", server.module or f"services.{server.name}"]
+        for setting, option in server.arguments:
+            command += [option, str(self.port(server, setting))]
+        if server is BANK:
+            command += ["--webhook", f"{self._environ['RELANCE_CHECKOUT_BASE_URL']}/v1/psp/simulator"]
+            command += ["--state", str(self._home / "bank.json")]
+        elif server is MAILBOX:
+            command += ["--folder", str(self._home / "mailbox")]
+        with self.log(server).open("ab") as out:
             # A session of its own: ctrl-C reaches the supervisor alone, which ends the services in order.
-            self._processes[service.name] = subprocess.Popen(
-                [sys.executable, "-m", f"services.{service.name}"],
-                env=self._environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
+            self._processes[server.name] = subprocess.Popen(
+                command, env=self._environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            )
 
-    def _count_restart(self, service: Service, code: int) -> None:
+    def _count_restart(self, server: Server, code: int) -> None:
         now_s = time.monotonic()
         self._restarts.append(now_s)
         while self._restarts[0] < now_s - _WINDOW_S:
             self._restarts.popleft()
         if len(self._restarts) > _RESTARTS_MAX:
-            raise NotNow(f"{service.name} ends again and again (exit code {code}): {self._last_words(service)}")
+            raise NotNow(f"{server.name} ends again and again (exit code {code}): {self._last_words(server)}")
 
-    def _inside(self, service: Service) -> str:
-        return f"http://127.0.0.1:{service.port('METRICS_PORT', self._environ)}"
+    def _inside(self, server: Server) -> str:
+        return f"http://127.0.0.1:{self.port(server, 'METRICS_PORT')}"
 
-    def _last_words(self, service: Service) -> str:
-        lines = self.log(service).read_text(errors="replace").strip().splitlines()
+    def _is_ready(self, server: Server) -> bool:
+        if server.tells_health:
+            return _answers(f"{self._inside(server)}/health/ready")
+        return _listens(self.port(server, server.ports[0][0]))
+
+    def _last_words(self, server: Server) -> str:
+        lines = self.log(server).read_text(errors="replace").strip().splitlines()
         return lines[-1][:500] if lines else "it said nothing"
 
 
-def kept_secret(path: Path) -> str:
-    """A random secret of 64 letters that is made once, and for its owner alone to read."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
-        with os.fdopen(number, "w") as out:
-            out.write(f"{secrets.token_hex(32)}\n")
-            out.flush()
-            os.fsync(number)
-        Path(fresh).replace(path)  # whole or not there
-    return path.read_text().strip()
-
-
-def _is_ready(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2.0) as answer:  # noqa: S310 - our own loopback address
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 _WATCH_S: Final = 0.5
 _POLL_S: Final = 0.1
-_DOWN_S: Final = 150.0  # three services may take 40 s each to drain
+_DOWN_S: Final = 200.0  # four services may take 40 s each to drain
 
 
 def register(program: typer.Typer) -> None:
@@ -37,7 +37,7 @@ def up(
 
     A service that ends by a defect is started again. A broker that was started here is stopped at the end.
     """
-    from relance.cli.stack import SERVICES, Stack
+    from relance.cli.stack import Stack
     from relance.kafka import connection, local
     from relance.kafka.admin import ensure_topics
 
@@ -58,7 +58,7 @@ def up(
             OUT.print(f"{'Kafka':<20} {kafka}")
             for what, address in stack.addresses().items():
                 OUT.print(f"{what:<20} {address}")
-            NOTES.print(f"logs: {', '.join(str(stack.log(service)) for service in SERVICES)}; ctrl-C ends")
+            NOTES.print(f"logs: {', '.join(str(stack.log(service)) for service in stack.servers)}; ctrl-C ends")
             while external or local.status(home) is not None:
                 for name in stack.watch():
                     NOTES.print(f"[yellow]{name} had ended and was started again[/]")

@@ -171,7 +171,9 @@ def test_send_without_a_service_is_a_failure_not_a_wrong_input(run: Relance, fre
 def running(relance: Relance, free_port: Callable[[], int], tmp_path: Path) -> Iterator[dict[str, str]]:
     """The variables of a system that `relance up` runs; `relance down` has ended it in order afterwards."""
     settings = ("TRACKING_PORT", "TRACKING_GRPC_PORT", "TRACKING_METRICS_PORT", "TRACKING_RAW_METRICS_PORT",
-                "SESSION_GRPC_PORT", "SESSION_METRICS_PORT", "CHECKOUT_GRPC_PORT", "CHECKOUT_METRICS_PORT")  # fmt: skip
+                "SESSION_GRPC_PORT", "SESSION_METRICS_PORT", "CHECKOUT_GRPC_PORT", "CHECKOUT_HTTP_PORT",
+                "CHECKOUT_METRICS_PORT", "NOTIFICATION_METRICS_PORT", "BANK_PORT", "MAILBOX_PORT",
+                "MAILBOX_SMTP_PORT")  # fmt: skip
     environ = {f"RELANCE_{name}": str(free_port()) for name in settings} | {"RELANCE_HOME": str(tmp_path / "home")}
     log = tmp_path / "up.out"
     with log.open("wb") as out:

@@ -25,7 +25,8 @@ _IN_VAIN_S: Final = 3.0  # without its broker a service has nowhere to put what 
 _PORTS: Final = (
     "RELANCE_TRACKING_PORT", "RELANCE_TRACKING_GRPC_PORT", "RELANCE_TRACKING_METRICS_PORT",
     "RELANCE_TRACKING_RAW_METRICS_PORT", "RELANCE_SESSION_GRPC_PORT", "RELANCE_SESSION_METRICS_PORT",
-    "RELANCE_CHECKOUT_GRPC_PORT", "RELANCE_CHECKOUT_METRICS_PORT",
+    "RELANCE_CHECKOUT_GRPC_PORT", "RELANCE_CHECKOUT_HTTP_PORT", "RELANCE_CHECKOUT_METRICS_PORT",
+    "RELANCE_NOTIFICATION_METRICS_PORT", "RELANCE_BANK_PORT", "RELANCE_MAILBOX_PORT", "RELANCE_MAILBOX_SMTP_PORT",
 )  # fmt: skip
 _SAMPLE: Final = re.compile(r"^relance_session_(open_sessions|lag_records)\{[^}]*\} (\S+)$", re.MULTILINE)
 
@@ -61,7 +62,7 @@ class System:
         self.kafka = local.start(self.home).bootstrap
         self._told("creating the topics")
         ensure_topics(self.kafka)
-        self._told("starting tracking and session (where their kernels are not compiled yet, this takes a minute)")
+        self._told("starting the services (where their kernels are not compiled yet, this takes a minute)")
         self._stack = Stack(self.home, self.kafka, self._environ)
         self._stack.start()
         self._stack.wait_ready(_READY_S)
