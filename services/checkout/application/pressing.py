@@ -113,7 +113,6 @@ class Pressing(Ordering, Tunnel):
         self, tx: Transaction, loaded: Loaded, view: View, placed: Placed, order: Moved[Order], acts: PressActs
     ) -> None:
         shop, checkout_id, order_id = loaded.shop.id, loaded.record.id, str(order.state.id)
-        uses = await tx.many(Uses, shop, [one.code for one in placed.uses])
         await tx.put(shop, checkout_id, placed.checkout.state, before=loaded.checkout.version, state="ordered")
         record = replace(view.record, order_id=order_id, version=loaded.record.version + 1)
         await tx.put(shop, checkout_id, record, before=loaded.record.version)
@@ -122,7 +121,7 @@ class Pressing(Ordering, Tunnel):
         for level in placed.levels:
             await tx.put(shop, level.sku, level, before=level.version - 1)
         for use in placed.uses:
-            await tx.put(shop, use.code, use, before=use.version - 1 if use.code in uses else None)
+            await tx.put(shop, use.code, use, before=use.version - 1 or None)  # the first use of a code is new
         for purse in placed.purses:
             await tx.put(shop, purse.ref, purse, before=purse.version - 1)
         index = await tx.get(CartIndex, shop, loaded.checkout.context.cart_id)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from relance.evidence.entries import Act, Document, RuleRef, Sealed
 from relance.kernel.instants import to_ms
 from relance.rules.law.book import Book
+from relance.rules.law.calendar import paris_date
 from services.checkout.domain.checkouts import GiveContact
 from services.checkout.domain.presenting import View
 from services.checkout.domain.records import PressActs, TextShown
@@ -16,7 +17,7 @@ __all__ = ["accepted", "contact_given", "delivery_chosen", "happened", "means_ch
 
 def refs(view: View, book: Book, *ids: str) -> tuple[RuleRef, ...]:
     """The rules in force of these ids, as evidence names them."""
-    found = book.on(view.at.date())
+    found = book.on(paris_date(view.at))
     return tuple(RuleRef(id=id_, version=found[id_].version, article=found[id_].article[:200]) for id_ in ids
                  if id_ in found)  # fmt: skip
 

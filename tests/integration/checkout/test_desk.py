@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -39,7 +40,7 @@ async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def pressed_by(desk: Desk, view: View, **acts: bool | str) -> Pressed | Refusal:
+async def pressed_by(desk: Desk, view: View, **acts: Any) -> Pressed | Refusal:
     press = Press(recap_hash=view.recap_hash, terms_accepted=True)
     return await desk.press(SHOP.id, view.checkout.id, press, PressActs(**{"button_text": view.button.text} | acts))
 

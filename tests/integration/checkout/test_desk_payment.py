@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from relance.events.messages import decode_request
+from relance.events.messages import MessageOutcome, Outcome, decode_request, outcome_id, request_id
 from relance.evidence.entries import decode
 from relance.kernel.instants import to_ms
 from relance.rules.law.book import RULES
@@ -189,6 +189,25 @@ async def test_a_webhook_is_a_hint_and_said_twice_changes_nothing(
                 order = (await till.order(pressed)).order
                 assert order.state == "confirmed"
                 assert order.version == (await till.order(pressed)).order.version
+
+
+async def test_a_confirmation_that_bounced_is_shown_with_its_order(till: Till, store: Store, clock: Clock) -> None:
+    pressed = await ordered(till.desk, await at_recap(till.desk, "bounced", means="transfer"))
+    await till.effects.drain()
+    assert await said(store) == ["order.confirmation"]
+    request = request_id(pressed.order_id, "order.confirmation", 0)
+    outcomes: tuple[Outcome, ...] = ("accepted", "bounced", "bounced")
+    for outcome in outcomes:
+        told = MessageOutcome(
+            id=outcome_id(request, outcome), request_id=request, shop=SHOP.id, order_id=pressed.order_id,
+            kind="order.confirmation", outcome=outcome, at=clock.at, status="5.1.1" if outcome == "bounced" else "",
+        )  # fmt: skip
+        await till.desk.message_sent(told)
+    order = await till.order(pressed)
+    assert [(alert.kind, alert.detail) for alert in order.alerts] == [("order.confirmation.bounced", "5.1.1")]
+    async with store.reading() as tx:
+        acts = [decode(data) for data in await tx.entries(SHOP.id, str(pressed.order_id))]
+    assert [act.facts["outcome"] for act in acts if act.what == "message"] == ["accepted", "bounced"]
 
 
 async def said(store: Store) -> list[str]:
