@@ -208,12 +208,12 @@ class _Chapter:
         self._tell("a message with a link to pay the same order is in her mailbox", True)
         page = browser.open(link)
         self._she("opens it on her telephone: the order without her personal data, and one button")
-        page = browser.submit(page)
+        page = browser.submit(page, means="card")
         if not page.url.startswith(self._stage.bank):
             raise NotNow(f"the link led to {page.url}, {page.title!r}, and not to the bank")
         page = browser.submit(page, number=_CARD, expiry="12/60", code="123")
         page = browser.submit(page, ("answer", "confirm"))
-        _expect(page, "/o/")
+        _expect(page, "/thanks")
         self._she("confirms with her telephone, and has paid")
 
     def _confirmed(self, browser: Browser, order_id: str) -> None:
