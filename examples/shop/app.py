@@ -4,6 +4,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -40,7 +41,6 @@ class _Shop:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.products: dict[str, Product] = load()
-        self.checkout = Checkout(settings)
         self.tracking = Tracking(settings)
         self._carts: OrderedDict[str, _Cart] = OrderedDict()
         folder = Path(__file__).parent / "templates"
@@ -57,6 +57,11 @@ class _Shop:
     def forget(self, visitor: str) -> None:
         """The cart was ordered."""
         self._carts.pop(visitor, None)
+
+    @cached_property
+    def checkout(self) -> Checkout:
+        """The checkout; its channel belongs to the event loop that asks first."""
+        return Checkout(self.settings)
 
     def snapshot(self, cart: _Cart) -> dict[str, Any]:
         """A cart as events tell it."""

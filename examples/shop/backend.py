@@ -36,7 +36,7 @@ def items(products: Mapping[str, Product], cart: Mapping[str, int]) -> list[dict
 
 
 class Checkout:
-    """The checkout, as this shop: a channel and the shop's token."""
+    """The checkout, as this shop: a channel and the shop's token. Made in the event loop that serves."""
 
     def __init__(self, settings: Settings) -> None:
         self._channel = grpc.aio.insecure_channel(settings.checkout)
