@@ -58,7 +58,7 @@ class _Pages:
                 return self._page(session, _words(session)["wrong_iban"], 422)
             paying.debit(self._bank.ledger, session, account, self._bank.terms.settle_s)
             return _to(_back(session))
-        card = card_of(form.get("number", ""))
+        card = card_of(form.get("number", "")) if "card" in session["payment_method_types"] else None
         if card is None or not _is_to_come(form.get("expiry", ""), self._bank.ledger.now()):
             return self._page(session, _words(session)["wrong_number" if card is None else "wrong_expiry"], 422)
         return await self._charged(session, paying.submit(self._bank.ledger, session, card), card)

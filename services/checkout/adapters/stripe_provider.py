@@ -69,7 +69,7 @@ class StripeProvider(PaymentProvider):
         self._methods = dict(methods or {})
         self._timeout_s = timeout_s
         self._now = now
-        self._log = logs.logger("stripe")
+        self._log = logs.logger("payments")
         logging.getLogger("stripe").setLevel(logging.WARNING)  # at debug it tells what is sent: addresses
 
     async def aclose(self) -> None:

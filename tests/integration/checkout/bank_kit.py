@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx
@@ -169,10 +169,11 @@ class Receiver:
     def __init__(self, refused: int = 0) -> None:
         self.bodies: list[tuple[bytes, dict[str, str]]] = []
         self.url = ""
+        self._came = asyncio.Event()
         self._refused = refused
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> "Receiver":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._take, "127.0.0.1", 0, family=socket.AF_INET)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1/psp/stripe"
         return self
@@ -185,7 +186,8 @@ class Receiver:
         """Wait for so many webhooks."""
         async with asyncio.timeout(timeout_s):
             while len(self.bodies) < count:
-                await asyncio.sleep(0.02)
+                self._came.clear()
+                await self._came.wait()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -195,6 +197,7 @@ class Receiver:
             is_refused, self._refused = self._refused > 0, self._refused - 1
             if not is_refused:
                 self.bodies.append((body, headers))
+                self._came.set()
             status = b"503 Not now" if is_refused else b"200 OK"
             writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             await writer.drain()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.checkout.adapters.stripe_connection import Connection
 from services.checkout.adapters.stripe_provider import StripeProvider
 from services.checkout.domain.attempts import News
 from services.checkout.ports import Opened
@@ -70,7 +71,7 @@ async def test_a_card_pays_what_the_tender_says(bank: RunningBank, provider: Str
     ],
 )
 async def test_a_decline_is_final_only_once_the_page_is_closed(
-    bank: RunningBank, provider: StripeProvider, number: str, code: str, category: str, retryable: bool
+    bank: RunningBank, provider: StripeProvider, number: str, code: str, category: str, *, retryable: bool
 ) -> None:
     attempt, page = await opened(provider, an_attempt())
     assert bank.pay(page, number).status_code == 402
@@ -302,8 +303,6 @@ async def test_a_bank_that_hangs_does_not_hold_the_caller(bank: RunningBank) -> 
 
 
 async def test_a_wrong_key_is_told_at_once(bank: RunningBank, caplog: pytest.LogCaptureFixture) -> None:
-    from services.checkout.adapters.stripe_connection import Connection
-
     provider = StripeProvider(Connection("not a key of stripe", bank.url, retries=0), ["whsec_x"])
     answer = await provider.open(ask_of(an_attempt()))
     await provider.aclose()
