@@ -81,7 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.secret and len(self.secret) < _SECRET_MIN:
             raise InputError(
-                "settings: RELANCE_NOTIFICATION_SECRET is too short: make one once (`openssl rand -hex 32`) and keep it, "
+                "settings: RELANCE_NOTIFICATION_SECRET is too short: make one (`openssl rand -hex 32`) and keep it, "
                 "since return paths signed with another are not known any more"
             )
         if self.smtp_user and self.smtp_tls not in {"implicit", "starttls"}:

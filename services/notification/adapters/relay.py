@@ -20,14 +20,11 @@ class Relay:
     def __init__(self, kafka: str, ledger: Ledger) -> None:
         self._ledger = ledger
         self._fatal: Defect | None = None
-        loop = asyncio.get_running_loop()
-        self._producer = Producer(
-            producer_config(kafka, delivery_timeout_s=20.0), lambda defect: loop.call_soon_threadsafe(self._end, defect)
-        )
+        self._producer = Producer(producer_config(kafka, delivery_timeout_s=20.0), self._end)
         self._log = logger("relay")
 
     def _end(self, defect: Defect) -> None:
-        self._fatal = defect
+        self._fatal = defect  # called in the producer's thread; `run` looks at it
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` and the outbox is empty, or Kafka takes nothing. Raises Defect when the producer is broken."""

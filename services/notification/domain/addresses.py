@@ -7,6 +7,8 @@ import re
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from typing_extensions import override
+
 from relance.kernel.errors import InputError
 
 __all__ = ["Address", "address_hash", "header_text", "message_id", "parse_address", "read_return_path", "return_path"]
@@ -23,6 +25,7 @@ class Address(NamedTuple):
     local: str
     domain: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.local}@{self.domain}"
 

@@ -5,6 +5,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -170,42 +171,30 @@ class Shelf(checkout_pb2_grpc.CheckoutServiceServicer):
         self.documents[digest] = content
         return digest
 
-    async def GetDocument(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetDocument(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.tokens |= {value for name, value in context.invocation_metadata() if name == "authorization"}
         if self.away:
             self.away -= 1
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         content = self.documents.get(request.sha256)
         if content is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such document")
-        return checkout_pb2.GetDocumentResponse(
-            content=b"other" if self.lies else content, media_type="application/pdf"
-        )
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such document")
+        given = b"other" if self.lies else content
+        return checkout_pb2.GetDocumentResponse(content=given, media_type="application/pdf")
 
 
 @contextmanager
 def shelf_server() -> Iterator[tuple[Shelf, str]]:
-    """A gRPC server with `CheckoutService.GetDocument` in a thread of its own, and its address."""
-    shelf, started, stop = Shelf(), threading.Event(), threading.Event()
-    told: list[str] = []
-
-    async def serve() -> None:
-        server = grpc.aio.server()
-        checkout_pb2_grpc.add_CheckoutServiceServicer_to_server(shelf, server)
-        told.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
-        await server.start()
-        started.set()
-        await asyncio.to_thread(stop.wait)
-        await server.stop(0.1)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    assert started.wait(10)
+    """A gRPC server with `CheckoutService.GetDocument` in threads of its own, and its address."""
+    shelf = Shelf()
+    server = grpc.server(ThreadPoolExecutor(4))
+    checkout_pb2_grpc.add_CheckoutServiceServicer_to_server(shelf, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
     try:
-        yield shelf, told[0]
+        yield shelf, f"127.0.0.1:{port}"
     finally:
-        stop.set()
-        thread.join(10)
+        server.stop(0.1).wait()
 
 
 def make_request(

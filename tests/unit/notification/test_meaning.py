@@ -81,7 +81,7 @@ def test_plain_addresses_are_taken_as_they_are(text: str) -> None:
 
 
 def test_an_international_domain_is_written_in_ascii() -> None:
-    assert str(parse_address("camille@château.example")) == "camille@xn--chteau-yta.example"
+    assert str(parse_address("camille@château.example")) == "camille@xn--chteau-xta.example"
 
 
 @pytest.mark.parametrize(
