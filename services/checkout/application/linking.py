@@ -76,13 +76,12 @@ class Linking(Tunnel):
 
     async def open(self, token: str, purpose: Purpose) -> Entered | Refusal:
         """What a token opens. One that lets a browser enter a checkout opens it once; all others until they expire."""
-
-        async def work(tx: Transaction) -> Entered | Refusal:
-            take = tx.take_token if purpose == "checkout.enter" else tx.look_token
-            found = await take(token, purpose, self.clock())
-            return _DEAD if found is None else Entered(found.shop, found.subject, found.purpose)
-
-        return await self.again(work)
+        at = self.clock()
+        if purpose == "checkout.enter":
+            found = await self.again(lambda tx: tx.take_token(token, purpose, at))
+        else:
+            found = await self.look(lambda tx: tx.look_token(token, purpose, at))
+        return _DEAD if found is None else Entered(found.shop, found.subject, found.purpose)
 
     async def revoke(self, shop: str, purpose: Purpose, subject: str) -> None:
         """No link of this purpose leads to the subject any more."""

@@ -28,6 +28,7 @@ __all__ = ["Ordering", "Watch", "order_due", "watched"]
 
 replace = msgspec.structs.replace
 
+_UNTOLD: Final = frozenset({"type", "reason", "tracking_url"})  # free words may name a person
 _NO_ORDER: Final = Refusal("order_id", "there is no such order")
 
 
@@ -368,5 +369,6 @@ def _evidence(moved: Moved[Order], act: OrderAct, at: datetime, *, by_shop: bool
         facts |= {"refund": act.refund_id, "status": act.status, "psp_at": act.psp_at.isoformat()}
         return telling.happened("refund", at, "payment", facts)
     said = msgspec.to_builtins(act)
-    facts |= {name: value for name, value in said.items() if isinstance(value, str | int | bool) and name != "type"}
+    told = said.keys() - _UNTOLD
+    facts |= {name: said[name] for name in sorted(told) if isinstance(said[name], str | int | bool)}
     return telling.happened(str(said.get("type", "act")), at, "shop" if by_shop else "checkout", facts)

@@ -4,6 +4,7 @@ A step that is submitted again with the same content says nothing twice; with an
 be seen anew. Nothing is asked that the order does not need: consents may all be refused (A17).
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
@@ -22,6 +23,9 @@ __all__ = [
 
 State = Literal["open", "contacted", "delivering", "paying", "recap", "ordered", "expired", "superseded"]
 ENDED: Final = frozenset({"ordered", "expired", "superseded"})
+
+# What can stand in an envelope of SMTP and in a header without any quoting: nothing else is written to.
+_EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]{1,64}@[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]{1,253}")
 
 replace = msgspec.structs.replace
 
@@ -192,7 +196,7 @@ def _change(checkout: Checkout, act: ChangeCart, at: datetime) -> Moved[Checkout
 
 
 def _contact(checkout: Checkout, act: GiveContact, at: datetime) -> Moved[Checkout] | Refusal:
-    if "@" not in act.contact.email.strip("@"):
+    if _EMAIL.fullmatch(act.contact.email) is None:
         return Refusal("contact.email", "an address has a name, an @ and a domain")
     if act == checkout.contact:
         return unchanged(checkout)
