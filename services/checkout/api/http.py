@@ -99,7 +99,7 @@ class HttpEdge:
     async def start(self, host: str, port: int) -> int:
         """Begin to answer; returns the port. Raises InputError when the address cannot be had."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio looks here for TCP_NODELAY
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
