@@ -69,7 +69,8 @@ class Hosted:
         self, *skus: str, locale: str = "fr", coupons: Sequence[str] = (), cart_id: str = "", person: str = ""
     ) -> View:  # fmt: skip
         """A checkout that the shop's backend creates."""
-        counted = {sku: skus.count(sku) for sku in skus or ("LL-AURORE",)}
+        wanted = skus or ("LL-AURORE",)
+        counted = {sku: wanted.count(sku) for sku in wanted}
         cart = NewCart(
             cart_id=cart_id or str(uuid4()), lines=tuple(CartLine(sku, count) for sku, count in counted.items()),
             locale=locale, coupons=tuple(coupons), person_id=person,

@@ -355,6 +355,6 @@ def test_a_shop_may_frame_the_pages_and_its_theme_is_readable(
         style = re.search(r"<style>(.*?)</style>", browser.page.text)
         assert style
         assert "evil" not in style[1]
-        assert "--on-accent:#111" in style[1]
+        assert "--on-accent:#000" in style[1]
         assert "--radius:4px" in style[1]
         assert "unsafe-inline" not in policy

@@ -6,6 +6,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces, forms
+from services.checkout.api.pages.facts import legal_url
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Visit, see_other
 from services.checkout.api.pages.walking import Here, Walk, next_step
@@ -82,7 +83,7 @@ class Beginning(Walk):
             announced=faces.means_faces(view.announced, tongue),
             languages=", ".join({"fr": "français", "en": "English"}.get(one, one) for one in shop.languages),
             archiving=shop.legal.archiving,
-            can_go=not view.refusals and bool(lines),
+            can_go=bool(lines) and not any(one.field.startswith(("lines", "coupon")) for one in view.refusals),
             go_to=next_step(view) if view.checkout.contact is not None else "contact",
             banner=view.texts.get("alcohol_banner"),
         )  # fmt: skip
@@ -158,6 +159,7 @@ class Beginning(Walk):
             email_notice=email_notice.text if email_notice else "",
             phone_notice=phone_field.text if phone_field else "",
             similar_goods=similar.text if similar else "",
+            privacy_url=legal_url(view.shop, "privacy", tongue.language),
             next_label=tongue.say("Continue: delivery") if delivers else tongue.say("Continue: payment"),
         )  # fmt: skip
 

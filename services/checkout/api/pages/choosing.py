@@ -63,7 +63,7 @@ class Choosing(Walk):
 
     def _delivery(self, visit: Visit, here: Here, wrong: Sequence[Refusal] = (), *, stale: bool = False) -> Response:
         view, tongue, shop = here.view, here.tongue, here.view.shop
-        form = _delivery_form(visit, view)
+        form, posted = _delivery_form(visit, view), visit.request.method == "POST"
         near = visit.request.query_params.get("near", "")[:10]
         typed = near or visit.form.text("near") or _postcode(view)
         places = {kind: _place_faces(view, kind, typed, tongue) for kind in ("relay", "collect")}
@@ -71,6 +71,8 @@ class Choosing(Walk):
             relays = [one.mode.id for one in shop.modes if one.mode.kind == "relay"]
             form["mode"] = relays[0] if relays else ""
         quotes = faces.quote_faces(view, tongue)
+        if not posted and view.checkout.delivery is not None:
+            wrong = [one for one in view.refusals if one.field.startswith(("delivery", "address"))]
         errors = [problem(tongue, one, _DELIVERY, {}) for one in wrong]
         blocks = {one.block for one in quotes if not one.refused}
         return self.page(
@@ -143,6 +145,8 @@ class Choosing(Walk):
             for ref in used
         ]
         held = sum(tender.amount_minor for tender in by_ref.values())
+        if not posted and chosen is not None:
+            wrong = [one for one in view.refusals if one.field.startswith("payment")]
         errors = [problem(tongue, one, _PAYMENT, {}) for one in wrong]
         offered = [one for one in view.means if one.means.kind not in STORED]
         return self.page(

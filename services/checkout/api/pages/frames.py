@@ -8,7 +8,7 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from starlette.responses import Response
@@ -246,8 +246,13 @@ def help_of(shop: Shop, language: str, reference: str) -> Help | None:
     if not (phone or email or given.chat_url or given.callback_url):
         return None
     dial = re.sub(r"[^0-9+]", "", phone)
-    hooks = [url if _origin(url) else "" for url in (given.chat_url, given.callback_url)]
+    hooks = [_hook(url, reference) for url in (given.chat_url, given.callback_url)]
     return Help(phone, dial, speak(given.hours, language), email, hooks[0], hooks[1], reference)
+
+
+def _hook(url: str, reference: str) -> str:
+    """The shop's own hook, told where the shopper is stuck; empty when it is no address."""
+    return f"{url}{'&' if '?' in url else '?'}reference={quote(reference)}" if _origin(url) else ""
 
 
 def legal_links(shop: Shop, tongue: Tongue) -> tuple[LegalLink, ...]:

@@ -98,8 +98,6 @@ class Recap(Walk):
         step = steps.get(refusal.field.split(".", maxsplit=1)[0], "")
         if refusal.field.startswith("delivery") and here.view.checkout.needs_delivery:
             step = "delivery"
-        if step and not refusal.rule.startswith(("A0", "G")) and next_step(here.view) != "recap":
-            return see_other(f"{here.url}/{step}")
         if step and here.view.refusals:
             return see_other(f"{here.url}/{step}")
         return self.parts.refused(visit, refusal, 409, here.view.shop, here.tongue)
@@ -119,7 +117,6 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
     contact = view.checkout.contact
     known = contact.contact if contact is not None else None
     language = tongue.language
-    boxes = [view.texts[name].text for name in _boxes(view) if name in view.texts]
     exceptions = any(one.article is not None and one.article.exception is not None for one in view.lines)
     goods = any(one.line.kind == "goods" for one in view.lines)
     early = view.texts.get("early_start")
@@ -141,7 +138,7 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
             for one in view.tenders
         ],
         "rights": rights(view.shop, view.texts, tongue, exceptions=exceptions, goods=goods),
-        "boxes": boxes,
+        "boxes": _boxes(view, tongue),
         "recap_hash": view.recap_hash,
         "terms_url": legal_url(view.shop, "terms.pdf", language),
         "terms_version": view.shop.legal.terms_version,
@@ -159,9 +156,18 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
     }
 
 
-def _boxes(view: View) -> list[str]:
-    kinds = {one.line.kind for one in view.lines}
-    return [*(["guarantee_goods"] if "goods" in kinds else []), *(["guarantee_digital"] if "digital" in kinds else [])]
+def _boxes(view: View, tongue: Tongue) -> list[dict[str, str]]:
+    """The prescribed boxes on the legal guarantee, of what is in the order."""
+    named = {
+        "goods": ("guarantee_goods", tongue.say("Legal guarantee of goods, in the words of the law")),
+        "digital": ("guarantee_digital", tongue.say("Legal guarantee of digital content, in the words of the law")),
+    }
+    kinds = {str(one.line.kind) for one in view.lines}
+    return [
+        {"label": label, "text": view.texts[name].text}
+        for kind, (name, label) in named.items()
+        if kind in kinds and name in view.texts
+    ]
 
 
 def _asks_age(view: View) -> bool:

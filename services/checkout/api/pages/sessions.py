@@ -89,7 +89,8 @@ class Keys:
         if not value or len(value) > _BYTES_MAX:
             return Session()
         body, _, signature = value.rpartition(".")
-        if not any(hmac.compare_digest(self._sign(key, "cookie", body), signature) for key in self._keys):
+        given = signature.encode(errors="replace")
+        if not any(hmac.compare_digest(self._sign(key, "cookie", body).encode(), given) for key in self._keys):
             return Session()
         try:
             packed = urlsafe_b64decode(body + "=" * (-len(body) % 4))

@@ -16,7 +16,9 @@ __all__ = ["contrast", "inline_hash", "style_of"]
 _COLOUR: Final = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _SIZE: Final = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})?)(?:px|rem)")
 _FONT: Final = re.compile(r"[A-Za-z0-9 ,'\"-]{1,200}")
-_READABLE: Final = 4.6  # WCAG 1.4.3 asks for 4.5
+_READABLE: Final = 4.6  # WCAG 1.4.3 asks for 4.5; of black and white, one always has 4.58 or more
+_WHITE: Final = (255, 255, 255)
+_BLACK: Final = (0, 0, 0)
 
 
 def style_of(theme: Mapping[str, str]) -> str:
@@ -33,7 +35,7 @@ def _style(theme: tuple[tuple[str, str], ...]) -> str:
     if _COLOUR.fullmatch(given.get("accent", "")):
         accent = _channels(given["accent"])
         found["accent"] = _hex(accent)
-        found["on-accent"] = "#fff" if contrast(accent, (255, 255, 255)) >= _READABLE else "#111"
+        found["on-accent"] = "#fff" if contrast(accent, _WHITE) >= contrast(accent, _BLACK) else "#000"
         found["link"] = _hex(_darkened(accent))
     if _COLOUR.fullmatch(given.get("page", "")) and contrast(_channels(given["page"]), (0x56, 0x5C, 0x68)) >= _READABLE:
         found["page"] = given["page"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
-from gettext import GNUTranslations
+from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ _BABEL: Final = {"fr": "fr_FR", "en": "en_GB"}
 class Tongue:
     """One language. Its catalogue is read when it is made; everything else is looked up."""
 
-    def __init__(self, language: str, catalogue: GNUTranslations) -> None:
+    def __init__(self, language: str, catalogue: NullTranslations) -> None:
         self.language = language
         self.catalogue = catalogue
 

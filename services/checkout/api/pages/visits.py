@@ -78,6 +78,7 @@ class Message(NamedTuple):
     texts: tuple[str, ...]
     links: tuple[LegalLink, ...] = ()
     law: str = ""
+    detail: str = ""
 
 
 class Parts:
@@ -178,9 +179,8 @@ class Parts:
             spoken.say(
                 "Nothing is ordered and nothing is paid. The shop has to put this right; tell it what stands below."
             ),
-            refusal.reason,
         )
-        message = Message(spoken.say("This order cannot be concluded now"), texts, (), law)
+        message = Message(spoken.say("This order cannot be concluded now"), texts, (), law, refusal.reason)
         return self.message(visit, message, status, shop, spoken.language)
 
     # -- sessions ----------------------------------------------------------------------------------------------------
