@@ -37,6 +37,7 @@ __all__ = ["StripeProvider"]
 replace = msgspec.structs.replace
 
 _KEYS_KEPT: Final = timedelta(hours=23)  # Stripe keeps them for 24 hours at least
+_LONGEST: Final = timedelta(hours=24)  # that a page is open
 _BEFORE: Final = timedelta(minutes=1)  # clocks differ
 _AFTER: Final = timedelta(minutes=15)  # within which a call is repeated whose answer was lost
 _LISTED_MAX: Final = 5_000
@@ -83,9 +84,11 @@ class StripeProvider(PaymentProvider):
             async with asyncio.timeout(self._timeout_s):
                 if self._now() >= ask.expires_at:
                     return await self._afterwards(ask)
-                return self._opened(ask, await self._create(ask))
-        except stripe.IdempotencyError:
-            return self._unknown(ask.attempt_id, "idempotency")
+                try:
+                    page = await self._create(ask)
+                except stripe.IdempotencyError:
+                    return await self._opened_before(ask)
+                return self._opened(ask, page)
         except (stripe.InvalidRequestError, stripe.AuthenticationError, stripe.PermissionError) as error:
             return self._refused(ask, error)
         except _UNSURE as error:
@@ -129,6 +132,13 @@ class StripeProvider(PaymentProvider):
             attempt_id=ask.attempt_id, status="sent", psp_id=page.id, psp_at=datetime.fromtimestamp(page.created, UTC)
         )
         return Opened(page.id, page.url, news)
+
+    async def _opened_before(self, ask: Ask) -> Opened | News:
+        """A former release has opened this page in other words; the amount is what must be the same."""
+        page = await self._listed(ask.attempt_id, ask.expires_at - _LONGEST, ask.expires_at)
+        if page is None or page.status != "open" or page.amount_total != ask.amount_minor:
+            return self._unknown(ask.attempt_id, "idempotency")
+        return self._opened(ask, page)
 
     async def _afterwards(self, ask: Ask) -> News:
         """A page of this attempt has ended by itself, if there was one: money has come from it, or none can."""
@@ -188,19 +198,24 @@ class StripeProvider(PaymentProvider):
         if attempt.psp_id:
             return await self._retrieve(attempt.psp_id)
         since, until = attempt.created_at - _BEFORE, attempt.created_at + _AFTER
+        return await self._listed(attempt.id, since, until) or await self._page_of_money(attempt.id)
+
+    async def _listed(self, attempt_id: str, since: datetime, until: datetime) -> Page | None:
+        """The page among those that were opened between two times, the newest first and not without bound."""
         params: Any = {
-            "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())}, "limit": 100,
+            "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())},
+            "limit": 100,
             "expand": ["data." + one for one in _WHOLE],
-        }  # fmt: skip
+        }
         seen = 0
         listed = await self._connection.client.v1.checkout.sessions.list_async(params)
         async for session in listed.auto_paging_iter():
-            if session.client_reference_id == attempt.id:
+            if session.client_reference_id == attempt_id:
                 return _page(session)
             seen += 1
             if seen >= _LISTED_MAX:
                 break
-        return await self._page_of_money(attempt.id)
+        return None
 
     async def _page_of_money(self, attempt_id: str) -> Page | None:
         client = self._connection.client

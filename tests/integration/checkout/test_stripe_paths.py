@@ -237,11 +237,14 @@ async def test_two_opens_at_once_are_one_page(provider: StripeProvider) -> None:
     assert all(isinstance(answer, Opened) for answer in answers)
 
 
-async def test_other_parameters_under_the_key_open_nothing(bank: RunningBank, provider: StripeProvider) -> None:
+async def test_other_parameters_under_the_key_open_no_other_page(bank: RunningBank, provider: StripeProvider) -> None:
     attempt, _ = await opened(provider, an_attempt())
     other = await provider.open(ask_of(attempt)._replace(amount_minor=1))
     assert isinstance(other, News)
     assert (other.status, other.psp_code) == ("unknown", "idempotency")
+    reworded = await provider.open(ask_of(attempt)._replace(description="Order 1001"))
+    assert isinstance(reworded, Opened)
+    assert reworded.psp_id == attempt.psp_id, "the words of a former release, the same amount"
     sessions = bank.http.get("/_bank/sessions").json()["data"]
     assert [one["amount_total"] for one in sessions if one["client_reference_id"] == attempt.id] == [4_990]
 
