@@ -1,6 +1,7 @@
 """All wiring of the notification service: one process, one event loop, ended in order by SIGTERM."""
 
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -65,6 +66,7 @@ def main() -> None:
 def _settings() -> Settings:
     settings = read(Settings, "RELANCE_NOTIFICATION", os.environ)
     logs.configure("notification", settings.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # that the tables are up to date is no news
     return settings
 
 

@@ -83,7 +83,7 @@ class Office(NamedTuple):
     async def outcomes(self) -> list[MessageOutcome]:
         return [decode_outcome(row.value) for row in await self.said() if row.topic == OUTCOMES.name]
 
-    def count(self, name: str, **labels: str) -> float:
+    def counted(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"relance_notification_{name}", labels) or 0.0
 
 

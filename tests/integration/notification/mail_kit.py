@@ -14,7 +14,7 @@ from email.policy import SMTP as POLICY
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import grpc
@@ -24,9 +24,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from typing_extensions import override
 
 from relance.events.messages import Body, Document, Kind, MessageRequest, request_id
-from relance.rpc.checkout.v1 import checkout_pb2, checkout_pb2_grpc
+from relance.rpc.checkout.v1 import checkout_pb2
 from services.notification.adapters.dkim_keys import make_key
 from services.notification.domain.senders import DkimKey
 
@@ -47,16 +48,18 @@ class Taken(NamedTuple):
 
     @property
     def message(self) -> EmailMessage:
-        return cast("EmailMessage", message_from_bytes(self.content, policy=POLICY))
+        return message_from_bytes(self.content, policy=POLICY)
 
 
 class _Server(SMTP):
     """Takes DSN's parameters (RFC 3461), which aiosmtpd does not know."""
 
-    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+    @override
+    async def smtp_MAIL(self, arg: str | None) -> None:
         await super().smtp_MAIL(_without_dsn(arg))
 
-    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+    @override
+    async def smtp_RCPT(self, arg: str | None) -> None:
         await super().smtp_RCPT(_without_dsn(arg))
 
 
@@ -132,13 +135,15 @@ class MailServer(Controller):
             _Handler(self), hostname="127.0.0.1", port=0, ssl_context=context if tls == "implicit" else None
         )
 
+    @override
     def factory(self) -> SMTP:
         return _Server(self.handler, tls_context=self._starttls, **self.SMTP_kwargs)
 
+    @override
     def _trigger_server(self) -> None:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
     def took(self, message: Taken) -> None:
         with self._guard:
@@ -157,7 +162,7 @@ def mail_server(tls: str = "none", certificate: Path | None = None) -> Iterator[
         server.stop()
 
 
-class Shelf(checkout_pb2_grpc.CheckoutServiceServicer):
+class Shelf:
     """Checkout's documents, by hash; `lies` gives another document than was asked for."""
 
     def __init__(self) -> None:
@@ -171,16 +176,16 @@ class Shelf(checkout_pb2_grpc.CheckoutServiceServicer):
         self.documents[digest] = content
         return digest
 
-    def GetDocument(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def give(self, request: checkout_pb2.GetDocumentRequest, context: Any) -> checkout_pb2.GetDocumentResponse:
+        """`CheckoutService.GetDocument`."""
         self.tokens |= {value for name, value in context.invocation_metadata() if name == "authorization"}
         if self.away:
             self.away -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
-        content = self.documents.get(request.sha256)
-        if content is None:
+        if request.sha256 not in self.documents:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such document")
-        given = b"other" if self.lies else content
-        return checkout_pb2.GetDocumentResponse(content=given, media_type="application/pdf")
+        given = b"other" if self.lies else self.documents[request.sha256]
+        return checkout_pb2.GetDocumentResponse(content=given)
 
 
 @contextmanager
@@ -188,7 +193,13 @@ def shelf_server() -> Iterator[tuple[Shelf, str]]:
     """A gRPC server with `CheckoutService.GetDocument` in threads of its own, and its address."""
     shelf = Shelf()
     server = grpc.server(ThreadPoolExecutor(4))
-    checkout_pb2_grpc.add_CheckoutServiceServicer_to_server(shelf, server)
+    service = checkout_pb2.DESCRIPTOR.services_by_name["CheckoutService"].full_name
+    method = grpc.unary_unary_rpc_method_handler(
+        shelf.give,
+        request_deserializer=checkout_pb2.GetDocumentRequest.FromString,
+        response_serializer=checkout_pb2.GetDocumentResponse.SerializeToString,
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"GetDocument": method}),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import dkim  # type: ignore[import-untyped]
 import pytest
@@ -159,7 +160,7 @@ async def test_what_is_refused_for_good_is_not_tried_again_and_only_a_missing_ad
     sent = {each.request for each in server.messages}
     assert sent == ({second.id, code.id} if again else {code.id})  # a code is another class of message
     if not again:
-        assert office.count("alerts_total", reason="suppressed") == 1
+        assert office.counted("alerts_total", reason="suppressed") == 1
         assert await office.state(second) == "bounced"
 
 
@@ -175,7 +176,7 @@ async def test_another_document_than_was_asked_for_is_never_sent(
     letter = next(row for row in await office.said() if row.topic == NOTIFICATION_DEAD_LETTERS.name)
     assert letter.key == str(request.id)
     assert "another document" in letter.headers["reason"]
-    assert office.count("alerts_total", reason="hash_mismatch") == 1
+    assert office.counted("alerts_total", reason="hash_mismatch") == 1
     assert [each.outcome for each in await office.outcomes()] == ["dead"]
 
 
@@ -214,7 +215,7 @@ async def test_a_body_that_tracks_is_not_sent(office: Office, server: MailServer
     "facts", [{"link": "https://elsewhere.example/x"}, {"link": "javascript:alert(1)"}, {"subject": "a\r\nBcc: b@c.de"}]
 )
 async def test_a_fact_that_leads_elsewhere_or_forges_a_header_is_not_sent(
-    facts: dict[str, str], office: Office, server: MailServer
+    facts: dict[str, Any], office: Office, server: MailServer
 ) -> None:
     request = make_request(**facts)
     await office.hear(request)
@@ -262,7 +263,7 @@ async def test_without_a_report_what_the_law_wants_is_sent_again_as_the_same_mes
     unsigned = {each.content.partition(b"\nFrom:")[2] for each in server.messages}
     assert len(unsigned) == 1
     assert [each.outcome for each in await office.outcomes()] == [outcome]
-    assert office.count("uncertain_total", resolved="again" if copies == 2 else "given_up") == 1
+    assert office.counted("uncertain_total", resolved="again" if copies == 2 else "given_up") == 1
 
 
 async def test_a_confirmation_that_bounces_later_alerts_and_says_so(office: Office, server: MailServer) -> None:
@@ -276,7 +277,7 @@ async def test_a_confirmation_that_bounces_later_alerts_and_says_so(office: Offi
     assert [each.outcome for each in said] == ["accepted", "bounced"]
     assert said[1].status == "5.1.1"
     assert "@" not in said[1].detail
-    assert office.count("alerts_total", reason="bounced_confirmation") == 1
+    assert office.counted("alerts_total", reason="bounced_confirmation") == 1
     await office.hear(later)
     await office.step()
     assert len(server.messages) == 1

@@ -20,7 +20,7 @@ from relance.events.messages import Document, MessageOutcome, MessageRequest, de
 from relance.events.topics import MESSAGES, NOTIFICATION_DEAD_LETTERS, OUTCOMES
 from relance.kafka import local
 from relance.kafka.admin import ensure_topics
-from relance.kafka.consumer import read_all
+from relance.kafka.consumer import BatchConsumer, consumer_config, read_all
 from tests.integration.conftest import Running, answers
 from tests.integration.notification.mail_kit import PDF, MailServer, Shelf, Taken, dsn, house, make_request
 
@@ -61,8 +61,16 @@ class Post:
             "RELANCE_NOTIFICATION_AWAY_S": "0.2",
             "RELANCE_NOTIFICATION_POLL_S": "0.1",
         }
+        self._begin_at_the_end()
         self._count = 0
         self.running: Running | None = None
+
+    def _begin_at_the_end(self) -> None:
+        """What other tests have asked for is not ours."""
+        consumer = BatchConsumer(consumer_config(self.broker, self.environ["RELANCE_NOTIFICATION_GROUP"]))
+        ends = consumer.ends(consumer.partitions(MESSAGES.name))
+        consumer.commit({place: end for place, (_, end) in ends.items()})
+        consumer.close()
 
     def start(self) -> Running:
         self._count += 1
