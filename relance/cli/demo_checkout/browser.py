@@ -1,6 +1,7 @@
 """A shopper's browser without JavaScript: it reads pages, fills in their forms and keeps their cookies."""
 
 from html.parser import HTMLParser
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -48,7 +49,9 @@ class Browser:
 
     def __init__(self, device: str) -> None:
         headers = {"user-agent": device, "accept": "text/html", "accept-language": "fr"}
-        self._client = httpx.Client(headers=headers, follow_redirects=True, timeout=_TIMEOUT_S)
+        # As browsers do, cookies that are for secure connections alone go to the loopback, too.
+        jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "http")))
+        self._client = httpx.Client(headers=headers, cookies=jar, follow_redirects=True, timeout=_TIMEOUT_S)
 
     def cookie(self, name: str) -> str:
         """A cookie's value, empty when there is none."""
@@ -58,7 +61,7 @@ class Browser:
         """Go to an address."""
         return _page(self._client.get(url))
 
-    def submit(self, page: Page, button: tuple[str, str] | None = None, **typed: str) -> Page:
+    def submit(self, page: Page, button: tuple[str, str] | None = None, /, **typed: str) -> Page:
         """Fill in the page's first form that has all these fields, and send it.
 
         Raises NotNow when the page has no such form.

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +23,8 @@ from relance.kernel.instants import parse_ms
 from relance.rules.law.book import NotInForce, default_book
 
 __all__ = ["Told", "play"]
+
+T = TypeVar("T")
 
 _SHOP: Final = "demo"
 _PHONE: Final = "Mozilla/5.0 (Linux; Android 16) Mobile"
@@ -106,7 +108,7 @@ class _Ears:
 
         return self._until(found, f"signal {kind} {window}".rstrip())
 
-    def _until(self, found: Callable[[], Any], what: str) -> Any:
+    def _until(self, found: Callable[[], T | None], what: str) -> T:
         end_s = time.monotonic() + _PATIENCE_S
         with self._heard:
             while (result := found()) is None:
@@ -229,7 +231,9 @@ class _Chapter:
         """The first link that holds `part` in a letter to her."""
         pattern = re.compile(rf"{re.escape(self._stage.pages)}{re.escape(part)}[A-Za-z0-9_-]+")
         letter = self._await_letter(lambda one: bool(pattern.search(one["text"])))
-        return pattern.findall(letter["text"])[0]
+        found = pattern.search(letter["text"])
+        assert found is not None
+        return found[0]
 
     def _await_letter(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end_s = time.monotonic() + _PATIENCE_S

@@ -88,6 +88,7 @@ class CheckoutServicer(Selling, Following, checkout_pb2_grpc.CheckoutServiceServ
         async def work(caller: Caller) -> pb.UpdateCheckoutResponse | Refusal:
             id_ = read_id(request.checkout_id, "checkout_id")
             await self._view(caller, id_)
+            await self._attesting.vouch(caller.shop, id_)
             refused = await self._update(caller.shop, id_, request)
             if refused is not None:
                 return refused

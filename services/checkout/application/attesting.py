@@ -17,7 +17,7 @@ from services.checkout.domain.checkouts import Checkout, Press
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import Pressed, View
 from services.checkout.domain.recap import canonical
-from services.checkout.domain.records import PressActs
+from services.checkout.domain.records import PressActs, Record
 from services.checkout.store import Transaction
 
 __all__ = ["Attesting", "Disclosing"]
@@ -36,6 +36,17 @@ class Attesting:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+
+    async def vouch(self, shop: str, checkout_id: UUID) -> None:
+        """What is said of this checkout next is on the shop's word: evidence tells it from what our own pages saw."""
+
+        async def work(tx: Transaction) -> None:
+            record = await tx.get(Record, shop, str(checkout_id), lock=True)
+            if record is not None and not record.attested_by_shop:
+                after = msgspec.structs.replace(record, attested_by_shop=True, version=record.version + 1)
+                await tx.put(shop, record.id, after, before=record.version)
+
+        await self._desk.again(work)
 
     async def disclose(self, shop: str, checkout_id: UUID) -> Disclosing | Refusal:
         """All that the page of the order button must show now; kept as evidence, valid for fifteen minutes."""

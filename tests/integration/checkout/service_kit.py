@@ -16,6 +16,7 @@ import grpc
 import httpx
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # type: ignore[import-untyped]
 from grpc_status import rpc_status
+from typing_extensions import override
 
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from relance.rpc.checkout.v1.checkout_pb2_grpc import CheckoutServiceStub
@@ -50,6 +51,7 @@ class Refusal:
                 assert info.domain == "relance.law"
                 self.rule, self.article = info.metadata["rule"], info.metadata["article"]
 
+    @override
     def __repr__(self) -> str:
         return f"{self.code.name} {self.field!r} {self.rule} {self.article}: {self.text}"
 
@@ -116,7 +118,7 @@ class Service:
 @contextlib.contextmanager
 def running_service(folder: Path, **settings: str) -> Iterator[Service]:
     """The service on a database of its own, without Kafka; ended in order at the end."""
-    http_port, bank_port = _free_ports(2)
+    http_port, bank_port = free_ports(2)
     webhook = f"http://127.0.0.1:{http_port}/v1/psp/simulator"
     home = folder / "home"
     with running_bank("--webhook", webhook, port=bank_port) as bank:
@@ -135,7 +137,7 @@ def running_service(folder: Path, **settings: str) -> Iterator[Service]:
             running.kill()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, all different."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]

@@ -1,9 +1,11 @@
 """`CheckoutService`, asked as a shop's backend would ask the running process."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -160,8 +162,7 @@ def test_the_command_line_says_what_is_wrong(service: Service, demo: Backend, tm
     shop["trader"]["phone"] = ""
     wrong.write_text(yaml.safe_dump(shop, allow_unicode=True))
     said = service.relance("checkout", "shop", "put", str(wrong), token=demo.token, code=2)
-    assert "trader.phone" in said
-    assert "L221-5" in said or "L111-1" in said
+    assert "shop.trader.phone: the trader's phone is not displayed (A27, R221-2 1°)" in said
     said = service.relance("checkout", "orders", "show", "x", token=demo.token, code=2)
     assert "order_id: is no id" in said
     wrong.write_text("id: [")
@@ -324,8 +325,19 @@ def test_a_click_makes_one_order_however_often_it_is_told(demo: Backend) -> None
 
 def test_evidence_says_that_the_shop_attests(service: Service, demo: Backend) -> None:
     order_id = ordered(demo, LAMP).order_id
-    book = demo.GetOrder(pb.GetOrderRequest(order_id=order_id)).order
-    assert book.recap_sha256
+    with closing(sqlite3.connect(service.home.parent / "checkout.db")) as database:
+        statement = (
+            "SELECT e.data FROM evidence_entries e JOIN evidence_chains c ON e.shop = c.shop AND e.chain = c.chain"
+            " WHERE c.order_id = ? ORDER BY e.seq"
+        )
+        entries = [json.loads(data) for (data,) in database.execute(statement, (order_id,))]
+    attested = [entry for entry in entries if entry["by"] == "shop"]
+    assert {"contact", "delivery", "payment", "recap", "attestation", "terms", "button"} <= {
+        entry["what"] for entry in attested
+    }
+    said = next(entry["facts"] for entry in attested if entry["what"] == "attestation")
+    assert said["button"] == "Commander avec obligation de paiement"
+    assert set(said["acts"]) >= {"recap_shown", "terms_accepted", "order_pressed"}
     assert b"Firefox" not in b"".join(path.read_bytes() for path in service.home.parent.glob("checkout.db*"))
 
 

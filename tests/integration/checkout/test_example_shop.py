@@ -1,0 +1,100 @@
+"""The example shop, as a visitor's browser without JavaScript goes through it, up to the order at the bank."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from examples.shop import headless
+from examples.shop.settings import Settings
+from relance.cli.demo_checkout.browser import Browser
+from relance.rpc.checkout.v1 import checkout_pb2 as pb
+from tests.integration.checkout.service_kit import EXAMPLE, Backend, Service, free_ports, put_example, running_service
+from tests.integration.conftest import Running
+
+ADDRESS = {"name": "Camille Durand", "line1": "12 rue des Carmes", "postcode": "44000", "city": "Nantes"}
+
+
+class Shop:
+    def __init__(self, url: str, service: Service, backend: Backend, running: Running) -> None:
+        self.url, self.service, self.backend, self.running = url, service, backend, running
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with running_service(folder) as service:
+        backend = service.backend("demo")
+        put_example(service, backend.token)
+        facts = yaml.safe_load((EXAMPLE / "shop.yaml").read_text()) | {"base_url": url, "return_urls": [url]}
+        here = Path(folder) / "shop.yaml"
+        here.write_text(yaml.safe_dump(facts, allow_unicode=True))
+        service.relance("checkout", "shop", "put", str(here), token=backend.token)
+        own = {
+            "SHOP_PORT": str(port),
+            "RELANCE_CHECKOUT_ADDRESS": service.grpc,
+            "RELANCE_CHECKOUT_TOKEN": backend.token,
+        }
+        running = Running("shop", [sys.executable, "-m", "examples.shop"], os.environ | own, folder / "shop.log")
+        try:
+            running.until_answers(url, 30)
+            yield Shop(url, service, backend, running)
+        finally:
+            running.kill()
+
+
+def test_a_visitor_fills_a_cart_orders_and_pays(shop: Shop) -> None:
+    browser = Browser("Firefox")
+    try:
+        home = browser.open(shop.url)
+        assert "Lampe Aurore" in home.html
+        browser.submit(browser.open(home.link("LL-CAFETIERE")), sku="LL-CAFETIERE")
+        cart = browser.open(f"{shop.url}/cart")
+        assert "Cafetière Vapeur" in cart.html
+        form = next(place for place, one in enumerate(cart.forms) if one.action == "/checkout")
+        page = browser.submit(cart._replace(forms=cart.forms[form:]))
+        assert page.url.startswith(f"{shop.service.http}/c/")
+        page = browser.submit(
+            browser.open(page.link("/contact")), email="ada@client.example", first_name="Ada", last_name="M"
+        )
+        page = browser.submit(page, mode="home", **ADDRESS)
+        page = browser.submit(page, ("act", "go"), means="card")
+        page = browser.submit(page, terms="yes")
+        assert page.url.startswith(shop.service.bank.url)
+        page = browser.submit(page, number="4242424242424242", expiry="12/60", code="123")
+        assert page.url.endswith("/thanks")
+        assert shop.url in page.html  # the way back
+    finally:
+        browser.close()
+    orders = shop.backend.ListOrders(pb.ListOrdersRequest()).orders
+    assert [order.state for order in orders] == ["confirmed"]
+
+
+def test_what_is_not_there_and_what_comes_from_elsewhere_is_refused(shop: Shop) -> None:
+    assert httpx.get(f"{shop.url}/articles/NOPE").status_code == 404
+    with httpx.Client(base_url=shop.url) as client:
+        client.get("/")
+        added = {"sku": "LL-AURORE", "quantity": "1"}
+        assert client.post("/cart", data=added, headers={"origin": "https://evil.example"}).status_code == 400
+        assert client.post("/cart", data=added | {"sku": "NOPE"}).status_code == 400
+        sorry = client.post("/checkout")
+        assert sorry.status_code == 409
+        assert "empty" in sorry.text
+        page = client.get("/cart")
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert "vide" in page.text
+
+
+def test_a_shop_with_pages_of_its_own_orders_too(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings("demo", 0, shop.service.grpc, shop.backend.token, "", "")
+    order_id = headless.order(settings, {"LIVRE-LUMIERE": 1, "FILM-ECLAIRER": 1}, "ada@client.example")
+    said = capsys.readouterr().out
+    assert "withdrawal_form (B11" in said
+    order = shop.backend.GetOrder(pb.GetOrderRequest(order_id=order_id)).order
+    assert order.tenders[0].means == "transfer"
