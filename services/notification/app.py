@@ -178,7 +178,9 @@ class _Service:
         documents = CheckoutDocuments(settings.checkout, token, settings.checkout_timeout_s)
         preparing = Preparing(self._senders, documents, self._keys, self._secret, self._metrics)
         pace = Pace(settings.domain_at_once, settings.domain_per_minute)
-        parts = Parts(ledger, preparing, mailer, pace, self._metrics)
+        reporting = Reporting(ledger, self._secret, self._metrics, _now_ms)
+        maildir = Maildir(Path(settings.bounces), reporting.take, settings.poll_s) if settings.bounces else None
+        parts = Parts(ledger, preparing, mailer, pace, self._metrics, lambda: maildir is None or maildir.is_read)
         sending = Sending(parts, self._limits(), _now_ms, random.SystemRandom().random)
         hearing = Hearing(ledger, self._secret, self._metrics, _now_ms, sending.wake)
         inbox = Inbox(settings.kafka, settings.group, hearing.take)
@@ -187,9 +189,8 @@ class _Service:
         running: list[Coroutine[Any, Any, None]] = [
             inbox.run(self._stop), sending.run(self._stop), self._beat(), self._count(ledger),
         ]  # fmt: skip
-        if settings.bounces:
-            reporting = Reporting(ledger, self._secret, self._metrics, _now_ms)
-            running.append(Maildir(Path(settings.bounces), reporting.take, settings.poll_s).run(self._stop))
+        if maildir is not None:
+            running.append(maildir.run(self._stop))
         tasks = [asyncio.create_task(part) for part in running]
         said = asyncio.create_task(relay.run(self._quiet))
         self._unready = None

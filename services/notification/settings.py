@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     away_s: Seconds = 2.0
     longest_s: Seconds = 1_800.0
     claim_s: Seconds = 120.0  # for preparing a message and saying it up to its end
-    uncertain_s: Seconds = 60.0  # for a report, after an answer that never came
+    uncertain_s: Seconds = 60.0  # for a report, after an answer that never came, and after a start
     poll_s: Seconds = 0.5
 
     # reports of delivery

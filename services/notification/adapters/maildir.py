@@ -22,6 +22,7 @@ class Maildir:
         self._take = take
         self._poll_s = poll_s
         self._log = logger("maildir")
+        self.is_read = False  # whether all that has come was taken in, at the last look
         try:
             for name in ("tmp", "new", "cur"):
                 (path / name).mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,9 @@ class Maildir:
                 taken += 1
             except (NotNow, OSError) as error:  # tried again: a report taken in twice changes nothing
                 self._log.warning("report_waits", reason=str(error))
+                self.is_read = False
                 return taken
+        self.is_read = taken < _AT_ONCE
         return taken
 
 

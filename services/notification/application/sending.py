@@ -44,6 +44,7 @@ class Parts(NamedTuple):
     mailer: Mailer
     pace: Pace
     metrics: Metrics
+    reports_read: Callable[[], bool]  # whether all reports that have come are taken in
 
 
 class Sending:
@@ -55,6 +56,8 @@ class Sending:
         self._mailer = parts.mailer
         self._pace = parts.pace
         self._metrics = parts.metrics
+        self._reports_read = parts.reports_read
+        self._resolves_from_ms = now_ms() + round(limits.uncertain_s * 1_000)
         self._limits = limits
         self._now_ms = now_ms
         self._chance = chance
@@ -109,7 +112,11 @@ class Sending:
         return begun
 
     async def resolve(self) -> None:
-        """Decide about messages whose fate nobody knows, after the time for reports has passed."""
+        """Decide about messages whose fate nobody knows, after the time for reports has passed, for this process too:
+        what came while none ran is read first.
+        """
+        if self._now_ms() < self._resolves_from_ms or not self._reports_read():
+            return
         for delivery, again in await self._ledger.uncertain(self._now_ms(), _UNCERTAIN_AT_ONCE, _RESENT):
             self._metrics.uncertain.labels("again" if again else "given_up").inc()
             self._log.warning("uncertain", request=str(delivery.request.id), again=again)

@@ -129,7 +129,7 @@ async def open_office(
         documents = CheckoutDocuments(shelves[1], "token", 5.0)
         preparing = Preparing(senders, documents, DkimKeys(home[0] / "dkim", senders.values()), secret, metrics)
         limits = Limits(at_once, 30.0, settings.smtp_answer_s, settings.uncertain_s, 0.05, Schedule())
-        parts = Parts(ledger, preparing, mailer, pace or Pace(4, 0), metrics)
+        parts = Parts(ledger, preparing, mailer, pace or Pace(4, 0), metrics, lambda: True)
         sending = Sending(parts, limits, clock, random.Random(7).random)
         hearing = Hearing(ledger, secret, metrics, clock, sending.wake)
         office = Office(ledger, sending, hearing, Reporting(ledger, secret, metrics, clock), clock, registry, [])

@@ -180,6 +180,7 @@ def test_what_is_under_way_at_the_end_is_finished(post: Post, server: MailServer
     assert running.end() == 0
     server.pause_s = 0.0
     again = post.start()
+    again.until(lambda: '"sending"' in again.said(), "listening", 60)
     ids: set[object] = {each.id for each in requests}
     until(lambda: len(post.outcomes(ids)) == 4, "four outcomes")
     assert again.end() == 0
@@ -208,6 +209,7 @@ def test_killed_at_any_moment_it_sends_each_message_once(
         time.sleep(draw.random() * 0.4)
         running.kill()
     running = post.start()
+    running.until(lambda: '"sending"' in running.said(), "listening", 60)
     ids: set[object] = {each.id for each in requests}
     until(lambda: len({each.request_id for each in post.outcomes(ids)}) == len(ids), "all outcomes", 90)
     assert running.end() == 0
