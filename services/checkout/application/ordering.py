@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,7 @@ from services.checkout.domain.tenders import BY_PROVIDER, STORED, available
 from services.checkout.ports import Ask, Opened
 from services.checkout.store import ANY, Transaction
 
-__all__ = ["Ordering", "Watch", "order_due", "watched"]
+__all__ = ["Ordering", "Trial", "Watch", "order_due", "watched"]
 
 replace = msgspec.structs.replace
 
@@ -37,6 +37,16 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     looks: int = 0
+
+
+class Trial(NamedTuple):
+    """An attempt with all that its provider is told."""
+
+    order: Order
+    attempt: Attempt
+    kept: Kept
+    checkout: Checkout
+    record: Record
 
 
 def order_due(order: Order) -> datetime | None:
@@ -135,29 +145,31 @@ class Ordering(Room):
         found = await self.look(lambda tx: self._attempt(tx, shop, str(order_id), ""))
         if found is None:
             return None
-        order, attempt, kept, _, _ = found
-        if attempt.id in kept.pay_urls:
-            return kept.pay_urls[attempt.id]
-        return await self.open_attempt(shop, str(order.id), attempt.id) if attempt.live else None
+        if found.attempt.id in found.kept.pay_urls:
+            return found.kept.pay_urls[found.attempt.id]
+        return await self.open_attempt(shop, str(order_id), found.attempt.id, found)
 
-    async def open_attempt(self, shop: str, order_id: str, attempt_id: str) -> str | None:
-        """Open the provider's page of an attempt, once at a time: who comes second waits for the first."""
+    async def open_attempt(
+        self, shop: str, order_id: str, attempt_id: str, known: Trial | None = None
+    ) -> str | None:  # fmt: skip
+        """Open the provider's page of an attempt, once at a time: who comes second waits for the first. `known`: what
+        was read of it just now.
+        """
         running = self._opening.get(attempt_id)
         if running is None:
-            running = asyncio.ensure_future(self._open(shop, order_id, attempt_id))
+            running = asyncio.ensure_future(self._open(shop, order_id, attempt_id, known))
             self._opening[attempt_id] = running
             running.add_done_callback(lambda _: self._opening.pop(attempt_id, None))
         return await asyncio.shield(running)
 
-    async def _open(self, shop: str, order_id: str, attempt_id: str) -> str | None:
-        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
+    async def _open(self, shop: str, order_id: str, attempt_id: str, known: Trial | None) -> str | None:
+        found = known or await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
         if found is None:
             return None
-        order, attempt, kept, checkout, record = found
-        provider = self.providers.get(attempt.psp)
-        if attempt.state not in {"created", "unknown"} or provider is None:
-            return kept.pay_urls.get(attempt_id)
-        answer = await provider.open(self._ask_of(order, attempt, checkout, record))
+        provider = self.providers.get(found.attempt.psp)
+        if found.attempt.state not in {"created", "unknown"} or provider is None:
+            return found.kept.pay_urls.get(attempt_id)
+        answer = await provider.open(self._ask_of(found))
         url = answer.url if isinstance(answer, Opened) else None
         news = answer.news if isinstance(answer, Opened) else answer
 
@@ -174,24 +186,24 @@ class Ordering(Room):
     async def is_unopened(self, shop: str, order_id: str, attempt_id: str) -> bool:
         """Whether an attempt is still to be opened at its provider."""
         found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
-        return found is not None and found[1].state in {"created", "unknown"} and found[0].state == "placed"
+        return found is not None and found.attempt.state in {"created", "unknown"} and found.order.state == "placed"
 
     async def ask(self, shop: str, order_id: str, attempt_id: str) -> News | None:
         """Ask the provider for an attempt's state, and act on it."""
         found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
-        provider = None if found is None else self.providers.get(found[1].psp)
+        provider = None if found is None else self.providers.get(found.attempt.psp)
         if found is None or provider is None:
             return None
-        news = await provider.look(found[1])
+        news = await provider.look(found.attempt)
         await self.hear(shop, order_id, news)
         return news
 
     async def close_attempt(self, shop: str, order_id: str, attempt_id: str) -> News | None:
         """Have the provider let go of an attempt, and act on what it proves."""
         found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
-        if found is None or not found[1].open_at_psp:
+        if found is None or not found.attempt.open_at_psp:
             return None
-        attempt = found[1]
+        attempt = found.attempt
         provider = self.providers.get(attempt.psp)
         if provider is not None:
             news = await provider.close(attempt)
@@ -283,9 +295,7 @@ class Ordering(Room):
             at=self.clock(),
         )
 
-    async def _attempt(
-        self, tx: Transaction, shop: str, order_id: str, attempt_id: str
-    ) -> tuple[Order, Attempt, Kept, Checkout, Record] | None:
+    async def _attempt(self, tx: Transaction, shop: str, order_id: str, attempt_id: str) -> Trial | None:
         """An attempt with all that its provider is told; the live one when none is named."""
         order = await tx.get(Order, shop, order_id)
         kept = await tx.get(Kept, shop, order_id)
@@ -296,14 +306,14 @@ class Ordering(Room):
         record = await tx.get(Record, shop, kept.checkout_id)
         if named is None or checkout is None or record is None:
             return None
-        return order, named, kept, checkout, record
+        return Trial(order, named, kept, checkout, record)
 
     async def _clear_the_way(self, shop: str, order_id: str, means: str) -> str | Refusal | None:
         """Nothing, once no attempt is under way; the page of the one that goes on."""
         found = await self.look(lambda tx: self._attempt(tx, shop, order_id, ""))
         if found is None:
             return None
-        _, attempt, kept, _, _ = found
+        attempt, kept = found.attempt, found.kept
         if not means or means == attempt.means:
             url = kept.pay_urls.get(attempt.id) or await self.open_attempt(shop, order_id, attempt.id)
             return url or Refusal("attempt", "the bank does not answer: try again in a moment, nothing is lost")
@@ -334,7 +344,8 @@ class Ordering(Room):
         begun = await self.advance(tx, shop, order_id, StartAttempt(means=chosen.id, psp=found.psp))
         return begun if isinstance(begun, Refusal) else None
 
-    def _ask_of(self, order: Order, attempt: Attempt, checkout: Checkout, record: Record) -> Ask:
+    def _ask_of(self, trial: Trial) -> Ask:
+        order, attempt, checkout, record = trial.order, trial.attempt, trial.checkout, trial.record
         shop = order.context.shop
         minutes = max(31, order.terms.patience.page_minutes + 5)
         here = f"{self.terms.base_url}/o/{order.id}"

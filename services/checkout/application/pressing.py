@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from services.checkout.application import telling
-from services.checkout.application.ordering import Ordering
+from services.checkout.application.ordering import Ordering, Trial
 from services.checkout.application.tunnel import Loaded, Tunnel, ended
 from services.checkout.domain import checkouts, lifecycle
 from services.checkout.domain.checkouts import ENDED, Press
@@ -38,7 +38,7 @@ class Pressing(Ordering, Tunnel):
         if refused := self._too_many(acts.network_address):
             return refused
 
-        async def work(tx: Transaction) -> tuple[UUID, bool] | Refusal:
+        async def work(tx: Transaction) -> tuple[UUID, Trial | None] | Again | Refusal:
             loaded = await self.load(tx, shop, checkout_id, lock=True)
             if isinstance(loaded, Refusal):
                 return loaded
@@ -47,17 +47,20 @@ class Pressing(Ordering, Tunnel):
         placed = await self.again(work)
         if isinstance(placed, Refusal):
             return placed
-        order_id, again = placed
+        if isinstance(placed, Again):
+            return Pressed(placed.order_id, await self.page_at_psp(shop, placed.order_id), again=True)
+        order_id, trial = placed
         self.nudge()
         self._count_attempt(acts.network_address)
-        return Pressed(order_id, await self.page_at_psp(shop, order_id), again)
+        page = None if trial is None else await self.open_attempt(shop, str(order_id), trial.attempt.id, trial)
+        return Pressed(order_id, page, again=False)
 
     async def _press(
         self, tx: Transaction, loaded: Loaded, press: Press, acts: PressActs
-    ) -> tuple[UUID, bool] | Refusal:  # fmt: skip
+    ) -> tuple[UUID, Trial | None] | Again | Refusal:  # fmt: skip
         checkout = loaded.checkout
         if checkout.state == "ordered" and checkout.recap_hash == press.recap_hash:
-            return checkouts.order_id(checkout.id, press.recap_hash), True
+            return Again(checkouts.order_id(checkout.id, press.recap_hash))
         purses = checkout.means.purses if checkout.means is not None else ()
         basis = await self.basis(tx, loaded.shop, loaded.record, purses, lock=True)
         record = _with_acts(loaded, acts)
@@ -67,14 +70,14 @@ class Pressing(Ordering, Tunnel):
         if refused := self._no_provider(seen.view):
             return refused
         placed = await self._order(tx, loaded, seen, basis, press)
-        if isinstance(placed, Refusal):
+        if isinstance(placed, Refusal | Again):
             return placed
-        if isinstance(placed, Again):
-            return placed.order_id, True
         order = self._begin_to_pay(loaded, placed.order)
         record = replace(record, law_lines=seen.document.lines)
-        await self._store(tx, loaded, replace(seen.view, record=record), placed, order, acts)
-        return order.state.id, False
+        kept = await self._store(tx, loaded, replace(seen.view, record=record), placed, order, acts)
+        live = order.state.live
+        trial = None if live is None else Trial(order.state, live, kept, placed.checkout.state, record)
+        return order.state.id, trial
 
     async def _order(
         self, tx: Transaction, loaded: Loaded, seen: Seen, basis: Basis, press: Press
@@ -111,13 +114,14 @@ class Pressing(Ordering, Tunnel):
 
     async def _store(
         self, tx: Transaction, loaded: Loaded, view: View, placed: Placed, order: Moved[Order], acts: PressActs
-    ) -> None:
+    ) -> Kept:
         shop, checkout_id, order_id = loaded.shop.id, loaded.record.id, str(order.state.id)
         await tx.put(shop, checkout_id, placed.checkout.state, before=loaded.checkout.version, state="ordered")
         record = replace(view.record, order_id=order_id, version=loaded.record.version + 1)
         await tx.put(shop, checkout_id, record, before=loaded.record.version)
         await self.put_order(tx, order.state, None)
-        await tx.put(shop, order_id, Kept(id=order_id, checkout_id=checkout_id, version=1), before=None)
+        kept = Kept(id=order_id, checkout_id=checkout_id, version=1)
+        await tx.put(shop, order_id, kept, before=None)
         for level in placed.levels:
             await tx.put(shop, level.sku, level, before=level.version - 1)
         for use in placed.uses:
@@ -133,6 +137,7 @@ class Pressing(Ordering, Tunnel):
         terms = shown_legal(loaded.shop, *self.law(loaded.at)).terms_sha256
         await tx.record(shop, checkout_id, telling.accepted(view, acts, terms, self.book))
         await tx.adopt(shop, checkout_id, order_id, loaded.at)
+        return kept
 
     def _too_many(self, network_address: str) -> Refusal | None:
         """Whether too many orders came from one network address: cards are being tested."""
