@@ -68,6 +68,9 @@ def test_a_minute_of_a_shop_is_shown_summed_up_and_leaves_nothing(demo: Callable
     assert visitors > 300
     assert signals > 200
     assert "rejected" not in said
+    assert re.search(r"Relance +payment\.failed is in Kafka \d+ ms after she turned back", said)
+    assert re.search(r"Relance +the confirmation is on a durable medium, .*\(A10, L221-13\)", said)
+    assert re.search(r"Order [0-9a-f-]{36}: concluded, paid and confirmed; 2 letters in her mailbox", said)
     assert left(tmp_path / "scratch") == []
     assert list((tmp_path / "scratch").iterdir()) == []
 

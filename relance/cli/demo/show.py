@@ -14,6 +14,7 @@ from typing import Any, Final
 from rich.live import Live
 
 from relance.cli.console import NOTES, OUT
+from relance.cli.demo.chapter import Chapter
 from relance.cli.demo.numbers import Numbers
 from relance.cli.demo.screen import Glance, Line, glance, plain_line, screen, story_line, summary
 from relance.cli.demo.senders import LOGS, Sender, log_events, shop_events
@@ -36,6 +37,7 @@ _SHOP: Final = "demo"
 _LEAD_MS: Final = 300
 _LOOK_S: Final = 0.25
 _PLAIN_S: Final = 5.0
+_CHAPTER_AT: Final = 2 / 3  # of the time: her first visit is told by then
 
 
 def run(seconds: float, rate: float, seed: int | None, *, keep: bool, plain: bool) -> int:
@@ -86,10 +88,13 @@ class _Show:
         self._hearing = Hearing(system.kafka, shops, self._heard)
         self._gauges = Gauges(system.session_metrics, self._gauged)
         self._senders: list[Sender] = []
+        self._chapter: Chapter | None = None
 
     def play(self, rate: float, *, plain: bool) -> None:
         """Open, show, close, sum up. Raises NotNow when a part fails or no signal was seen."""
         keys = self._open()
+        stage = self._system.open_front(keys[_SHOP])
+        self._chapter = Chapter(stage, self._system.kafka, self._ordering)
         self._hearing.start()
         self._gauges.start()
         self._start_ms = now_ms() + _LEAD_MS
@@ -153,15 +158,29 @@ class _Show:
 
     def _looks(self) -> Iterator[Glance]:
         """A glance every moment until time is up. Raises when a part has failed."""
-        while (at_s := (now_ms() - self._start_ms) / 1_000) < self._seconds:
+        while (at_s := (now_ms() - self._start_ms) / 1_000) < self._seconds or not self._chapter_has_ended():
             self._system.watch()
+            self._order(at_s)
             self._hearing.check()
             for sender in self._senders:
                 if sender.failure is not None:
                     raise sender.failure
             self._tell_scenes(at_s)
-            yield glance(self._numbers, max(at_s, 0.0), self._seconds, now_ms())
+            yield glance(self._numbers, min(max(at_s, 0.0), self._seconds), self._seconds, now_ms())
             time.sleep(_LOOK_S)
+
+    def _order(self, at_s: float) -> None:
+        """The chapter of the order, when its time has come. Raises what ended it too early."""
+        if self._chapter is not None and at_s >= self._seconds * _CHAPTER_AT:
+            self._chapter.begin()
+            self._chapter.check()
+
+    def _chapter_has_ended(self) -> bool:
+        return self._chapter is None or self._chapter.has_ended
+
+    def _ordering(self, words: str, from_relance: bool) -> None:
+        at_s = (now_ms() - self._start_ms) / 1_000
+        self._tell_scenes(at_s, Line(at_s, from_relance=from_relance, words=words))
 
     def _tell_scenes(self, at_s: float, *further: Line) -> None:
         """What she has done by now, then what else is to be told: in the order of time, whichever thread tells."""
@@ -191,11 +210,22 @@ class _Show:
         OUT.print(summary(glance(numbers, at_s, self._seconds, now_ms()), numbers.delays.all_ms, self._definitions))
         if numbers.rejected:
             OUT.print(f"[red]{numbers.rejected:,} events were rejected[/]")
+        self._sum_up_order()
         behind_ms = max((sender.pace.behind_ms for sender in self._senders), default=0)
         if behind_ms > 1_000:
             OUT.print(f"This machine is busy: sending fell up to {behind_ms / 1_000:.1f} s behind.")
         for name in self._system.restarted:
             OUT.print(f"[yellow]{name} had ended and was started again[/]")
+
+    def _sum_up_order(self) -> None:
+        told = self._chapter.told if self._chapter is not None else None
+        if told is None:
+            return
+        OUT.print(
+            f"Order {told.order_id}: concluded, paid and confirmed; {told.mails} letters in her mailbox. Her failed "
+            f"payment could be read {max(told.seen_ms, 0)} ms after she turned back."
+        )
+        OUT.print(f"With --keep: relance law explain {told.order_id}; relance evidence show {told.order_id}")
 
 
 def _tell(words: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from relance.cli.demo_checkout.stage import Stage
 from relance.cli.stack import Stack
 from relance.kafka import local
 from relance.kafka.admin import ensure_topics
@@ -41,10 +42,10 @@ class System:
         self.restarted: list[str] = []
         self._told = told
         self._stack: Stack | None = None
+        self._stage: Stage | None = None
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("RELANCE_")}
         self._environ |= {name: str(port) for name, port in zip(_PORTS, _free_ports(len(_PORTS)), strict=True)}
         self._environ["TMPDIR"] = str(self.home)  # what the services' libraries leave behind goes too
-        self._environ["RELANCE_TRACKING_RAW_TOPIC"] = "false"  # these shoppers come over HTTP
 
     @property
     def tracking(self) -> str:
@@ -67,16 +68,28 @@ class System:
         self._stack.start()
         self._stack.wait_ready(_READY_S)
 
+    def open_front(self, key: str) -> Stage:
+        """The example shop's own pages, selling through the checkout. `key`: the shop's secret key of tracking."""
+        if self._stack is None:
+            raise NotNow("the services do not run")
+        self._stage = Stage(self.home, self._stack.environ)
+        self._stage.open(self.tracking, key)
+        return self._stage
+
     def watch(self) -> None:
         """Start again what ended. Raises what `Stack.watch` raises, and NotNow when the broker is gone."""
         if local.status(self.home) is None:
             raise NotNow("the broker has ended")
         if self._stack is not None:
             self.restarted += self._stack.watch()
+        if self._stage is not None:
+            self._stage.watch()
 
     def stop(self, *, with_logs: bool) -> None:
         """End all processes and remove the directory, unless its logs are wanted."""
         try:
+            if self._stage is not None:
+                self._stage.stop()
             if self._stack is not None:
                 self._stack.stop(_DRAIN_S if local.status(self.home) else _IN_VAIN_S)
         finally:
@@ -86,9 +99,12 @@ class System:
 
     def kept(self) -> list[str]:
         """What to type when everything stays: how to look around, and how to end it."""
-        processes = " ".join(str(pid) for pid in (self._stack.pids() if self._stack else {}).values())
+        pids = [*(self._stage.pids() if self._stage else ()), *(self._stack.pids().values() if self._stack else ())]
+        processes = " ".join(str(pid) for pid in pids)
+        pages = self._stage.addresses() if self._stage else {}
         return [
-            f"export RELANCE_KAFKA={self.kafka} RELANCE_URL={self.tracking}",
+            *(f"{what}: {address}" for what, address in pages.items()),
+            f"export RELANCE_HOME={self.home} RELANCE_KAFKA={self.kafka} RELANCE_URL={self.tracking}",
             f"kill {processes}; relance kafka stop --data-dir {self.home}; rm -r {self.home}",
         ]
 

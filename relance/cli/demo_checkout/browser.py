@@ -1,7 +1,6 @@
 """A shopper's browser without JavaScript: it reads pages, fills in their forms and keeps their cookies."""
 
 from html.parser import HTMLParser
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -49,9 +48,13 @@ class Browser:
 
     def __init__(self, device: str) -> None:
         headers = {"user-agent": device, "accept": "text/html", "accept-language": "fr"}
-        # As browsers do, cookies that are for secure connections alone go to the loopback, too.
-        jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "http")))
-        self._client = httpx.Client(headers=headers, cookies=jar, follow_redirects=True, timeout=_TIMEOUT_S)
+        self._client = httpx.Client(headers=headers, follow_redirects=True, timeout=_TIMEOUT_S)
+        self._client.event_hooks = {"response": [self._trust_the_loopback]}
+
+    def _trust_the_loopback(self, _answer: httpx.Response) -> None:
+        """Cookies for secure connections alone go to this machine, too, as in browsers."""
+        for cookie in self._client.cookies.jar:
+            cookie.secure = False
 
     def cookie(self, name: str) -> str:
         """A cookie's value, empty when there is none."""
