@@ -132,14 +132,16 @@ def notice(shop: Shop, law: Law, choices: Choices) -> Notice | Refusal:
     """
     model, rules = pinned(shop, law, "B01", "notice"), pinned(shop, law, "B01", "instructions")
     function = pinned(shop, law, "B10", "function")
-    for text in (model, rules, function):
-        if isinstance(text, Refusal):
-            return text
+    if isinstance(function, Refusal):
+        return function
+    for text in (model, rules):
+        if not isinstance(text, Prescribed):
+            return text or Refusal("law_on", "there is no notice on this day", "B01", "R221-3 annex")
     assert isinstance(model, Prescribed)
     assert isinstance(rules, Prescribed)
     if choices.goods and not choices.cost_borne_by:
         return Refusal("legal.return_cost_borne_by", "who bears the cost of return is not said", "A01", "L221-5 I 8°")
-    if isinstance(function, Prescribed) and not choices.function_url:
+    if function is not None and not choices.function_url:
         field = "legal.withdrawal_function_url"
         return Refusal(field, "the place of the online function is not said", "B10", "L221-5 I 7°")
     passages = _passages(rules.text)

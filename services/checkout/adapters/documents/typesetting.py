@@ -1,11 +1,15 @@
 """Tagged PDF (PDF/UA-1) out of HTML, the same bytes for the same page: fonts and style sheet are prepared once."""
 
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import pydyf
 from weasyprint import CSS, HTML
+from weasyprint.document import Document
+from weasyprint.formatting_structure import boxes
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher
 
@@ -46,6 +50,7 @@ class Press:
         """The PDF of a whole page with a title and a language. Its identifier is the hash of the page."""
         page = HTML(string=html, url_fetcher=self._nothing)
         found: bytes = page.write_pdf(
+            finisher=_name_tongues,
             stylesheets=[self._sheet],
             font_config=self._fonts,
             pdf_variant="pdf/ua-1",
@@ -65,3 +70,28 @@ def _faces() -> str:
 @cache
 def _text(name: str) -> str:
     return (HERE / "templates" / name).read_text(encoding="utf-8")
+
+
+def _name_tongues(document: Document, pdf: pydyf.PDF) -> None:
+    """Give sections and paragraphs with a `lang` of their own that language in the structure of the PDF, where the
+    library leaves it out: a screen reader must not read the law's French as English.
+
+    Boxes and elements of structure come in the same order; if ever they do not, nothing is named wrongly.
+    """
+    found = [one for page in document.pages for one in _spoken(page._page_box)]  # noqa: SLF001 - pages show no boxes
+    elements = [each for each in pdf.objects if isinstance(each, pydyf.Dictionary) and each.get("S") in {"/P", "/Sect"}]
+    if [tag for tag, _ in found] != [each["S"] for each in elements]:
+        return
+    for (_, language), element in zip(found, elements, strict=True):
+        if language:
+            element["Lang"] = pydyf.String(language)
+
+
+def _spoken(box: Any) -> Iterator[tuple[str, str]]:
+    tag = {"p": "/P", "section": "/Sect"}.get(box.element_tag or "")
+    if tag is not None:
+        yield tag, box.element.get("lang") or ""
+    for child in getattr(box, "children", ()):
+        for one in child.children if isinstance(child, boxes.LineBox) else [child]:
+            if not isinstance(one, boxes.TextBox):  # its words are of the box around it
+                yield from _spoken(one)

@@ -1,17 +1,16 @@
 """The confirmation: every item of L221-5 in the PDF and in both parts of the mail; what is missing refuses."""
 
-import io
 import re
 from hashlib import sha256
 
-import pypdf
 import pytest
 
-from relance.rules.law.goods import Line, Subscription
+from relance.rules.law.goods import Digital, Equipment, Line, Subscription
 from services.checkout.adapters.documents import Documents, Rendered
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts, Sheet
 from tests.unit.checkout.documents import lumen
+from tests.unit.checkout.documents.paper import catalogue, fonts, squeezed, structure, words_of
 
 replace = lumen.replace
 ALL = (lumen.LAMP, lumen.SHADE, lumen.GUIDE, lumen.FITTING)
@@ -26,15 +25,6 @@ def rendered(documents: Documents, facts: ConfirmationFacts) -> Rendered:
     found = documents.confirmation(facts)
     assert isinstance(found, Rendered), found
     return found
-
-
-def squeezed(text: str) -> str:
-    """Words alone: lines break anywhere in a PDF, and the law's texts have the other apostrophe nowhere."""
-    return re.sub(r"[\s\u00a0\u202f]+", "", text)
-
-
-def words_of(pdf: bytes) -> str:
-    return squeezed("".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages))
 
 
 def sheet(facts: ConfirmationFacts) -> Sheet:
@@ -102,30 +92,20 @@ def test_the_form_is_filled_with_the_trader_and_the_order(documents: Documents) 
 
 
 def test_the_pdf_is_tagged_titled_and_has_all_its_fonts(documents: Documents) -> None:
-    reader = pypdf.PdfReader(io.BytesIO(rendered(documents, lumen.facts(*ALL)).pdf))
-    root = reader.trailer["/Root"].get_object()
-    assert root["/MarkInfo"]["/Marked"] is not None
+    pdf = rendered(documents, lumen.facts(*ALL)).pdf
+    root = catalogue(pdf)
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
     assert root["/Lang"] == "fr"
-    assert root["/ViewerPreferences"]["/DisplayDocTitle"] is not None
-    assert b"pdfuaid" in root["/Metadata"].get_object().get_data()
-    assert "Confirmation de votre commande" in str(reader.metadata.title if reader.metadata else "")
-    tags = set(_tags(root["/StructTreeRoot"].get_object()))
+    metadata = root["/Metadata"].get_data()
+    assert b"pdfuaid" in metadata
+    assert b"Confirmation de votre commande" in metadata
+    elements = structure(pdf)
+    tags = {str(element["/S"]) for element in elements}
     assert {"/H1", "/H2", "/H3", "/P", "/Table", "/TR", "/TH", "/TD", "/L", "/LI", "/Link"} <= tags
-    for page in reader.pages:
-        for font in page["/Resources"].get("/Font", {}).values():
-            descendant = font.get_object()["/DescendantFonts"][0].get_object()
-            descriptor = descendant["/FontDescriptor"].get_object()
-            assert any(name in descriptor for name in ("/FontFile", "/FontFile2", "/FontFile3"))
-
-
-def _tags(node: pypdf.generic.DictionaryObject) -> list[str]:
-    found = [str(node["/S"])] if "/S" in node else []
-    children = node.get("/K", [])
-    for child in children if isinstance(children, list) else [children]:
-        held = child.get_object()
-        if isinstance(held, pypdf.generic.DictionaryObject):
-            found += _tags(held)
-    return found
+    cells = [element for element in elements if element["/S"] == "/TD"]
+    assert all(cell["/A"]["/Headers"] for cell in cells)
+    assert all(any(name in font for name in ("/FontFile", "/FontFile2", "/FontFile3")) for font in fonts(pdf))
 
 
 def test_the_same_facts_give_the_same_bytes_also_in_another_press(documents: Documents) -> None:
@@ -143,8 +123,7 @@ def test_both_languages_speak_and_the_law_keeps_its_own(documents: Documents) ->
         assert squeezed(said) in text
     assert squeezed("Vous avez le droit de vous rétracter du présent contrat") in text
     assert 'lang="fr"' in found.html.decode()
-    reader = pypdf.PdfReader(io.BytesIO(found.pdf))
-    assert reader.trailer["/Root"].get_object()["/Lang"] == "en"
+    assert catalogue(found.pdf)["/Lang"] == "en"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +196,7 @@ def test_a_missing_fact_of_the_shop_refuses_with_its_rule(
         (replace(lumen.LAMP, legal_guarantee=""), "lines.0.legal_guarantee", "A10"),
         (replace(lumen.SHADE, exception_shown=False), "lines.0.exception_shown", "A10"),
         (
-            replace(lumen.LAMP, equipment=replace(lumen.LAMP.equipment, spare_parts="")),
+            replace(lumen.LAMP, equipment=Equipment(spare_parts="")),
             "lines.0.equipment.spare_parts",
             "A24",
         ),
@@ -238,7 +217,10 @@ def test_a_missing_fact_of_a_line_refuses_with_its_rule(line: Line, field: str, 
 
 
 def test_a_prescribed_text_that_only_counsel_has_refuses_until_he_gives_it() -> None:
-    stream = replace(lumen.GUIDE, digital=replace(lumen.GUIDE.digital, continuous=True))
+    stream = replace(
+        lumen.GUIDE,
+        digital=Digital(functionality="Film", compatibility="Tout", interoperability="Tout", continuous=True),
+    )
     missing = ("legal.counsel_texts.A20.continuous", "A20", "D211-4 annex")
     assert missing in refusals(lumen.facts(stream))
     text = "Texte de l'encadré, un an."
@@ -257,6 +239,15 @@ def test_a_name_cannot_bring_markup_into_the_documents(documents: Documents) -> 
     assert b"<img" not in found.html
     assert b"<script" not in found.html
     assert "{{7*7}}" in words_of(found.pdf)
+
+
+def test_a_screen_reader_is_told_where_the_law_speaks_french(documents: Documents) -> None:
+    pdf = rendered(documents, lumen.facts(*ALL, language="en")).pdf
+    spoken = [(str(one["/S"]), str(one["/Lang"])) for one in structure(pdf) if "/Lang" in one]
+    assert spoken.count(("/Sect", "fr")) >= 4  # notice, form, two boxes, each on one page or more
+    assert spoken.count(("/P", "fr")) == 3  # two exceptions, the sentence on calls
+    assert spoken.count(("/P", "en")) == 2  # our labels in the notice: which goods a sentence is about
+    assert len(spoken) == spoken.count(("/Sect", "fr")) + 5
 
 
 def test_the_mail_loads_nothing_and_follows_nobody(documents: Documents) -> None:

@@ -1,12 +1,10 @@
 """Legal pages: what they hold in both languages, what keeps them from being published, what they may never say."""
 
-import io
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
-import pypdf
 import pytest
 from typing_extensions import override
 
@@ -18,6 +16,7 @@ from services.checkout.domain.legal_pages import LEGAL_PAGES
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop
 from tests.unit.checkout.documents import lumen
+from tests.unit.checkout.documents.paper import catalogue, words_of
 
 replace = lumen.replace
 VOID = {"meta", "br", "img", "link", "input"}
@@ -164,9 +163,8 @@ def test_the_terms_as_pdf_are_tagged_and_say_the_same(documents: Documents) -> N
     assert isinstance(first, bytes)
     assert documents.terms(lumen.SHOP, "fr", lumen.DAY) == first
     assert len(first) < 500_000
-    reader = pypdf.PdfReader(io.BytesIO(first))
-    assert "/StructTreeRoot" in reader.trailer["/Root"].get_object()
-    text = re.sub(r"\s", "", "".join(found.extract_text() for found in reader.pages))
+    assert "/StructTreeRoot" in catalogue(first)
+    text = words_of(first)
     assert "Conditionsgénéralesdevente" in text
     assert "Version2026-11" in text
     assert "Ledélaiderétractationexpirequatorzejoursaprèslejour" in text
