@@ -44,15 +44,26 @@ class RawKeeper:
             if self._again_s is None:
                 if now_s - self._started_s >= _STEADY_S:
                     self._back_off_s = _BACK_OFF_S
-                self._again_s = now_s + self._back_off_s
                 self._log.error("raw_topic_stands_still", exit_code=code, again_in_s=self._back_off_s)
-                self._back_off_s = min(2 * self._back_off_s, _BACK_OFF_MAX_S)
+                self._again_s = self._put_off(now_s)
             if now_s < self._again_s:
                 return False
-            self._process = self._make()
-            self._process.start()
+            following = self._make()
+            try:
+                following.start()
+            except OSError as error:  # no memory or no process to be had: as if it had ended at once
+                self._log.warning("raw_topic_not_started", reason=str(error), again_in_s=self._back_off_s)
+                self._again_s = self._put_off(now_s)
+                return False
+            self._process = following
             self._started_s, self._again_s = now_s, None
             return True
+
+    def _put_off(self, now_s: float) -> float:
+        """When it is tried next."""
+        again_s = now_s + self._back_off_s
+        self._back_off_s = min(2 * self._back_off_s, _BACK_OFF_MAX_S)
+        return again_s
 
     def trouble(self) -> str | None:
         """Why the raw topic is not read here; None while its process runs."""

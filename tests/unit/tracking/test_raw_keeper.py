@@ -14,8 +14,11 @@ class Process:
     def __init__(self) -> None:
         self.exit_code: int | None = None
         self.started = False
+        self.refusal: OSError | None = None
 
     def start(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         self.started = True
 
     def stop(self, _timeout_s: float) -> bool:
@@ -28,11 +31,15 @@ class Kept:
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
+        self.refused = 0  # so many processes more cannot be started
         self.processes = [Process()]
         self.keeper = RawKeeper(cast("RawProcess", self.processes[0]), self._make, lambda: self.now_s)
 
     def _make(self) -> RawProcess:
         self.processes.append(Process())
+        if self.refused:
+            self.refused -= 1
+            self.processes[-1].refusal = OSError("no memory")
         return cast("RawProcess", self.processes[-1])
 
     def end(self) -> float:
@@ -73,3 +80,10 @@ def test_after_the_stop_nothing_is_started(kept: Kept) -> None:
     assert not kept.keeper.look()
     assert kept.keeper.trouble() is None
     assert len(kept.processes) == 1
+
+
+def test_one_that_cannot_be_started_counts_as_one_that_ended(kept: Kept) -> None:
+    kept.refused = 2
+    assert kept.end() == 1 + 2 + 4
+    assert kept.keeper.trouble() is None
+    assert [process.started for process in kept.processes] == [False, False, False, True]
