@@ -16,7 +16,7 @@ _KNOWN: Final = frozenset(
     {
         "mode", "client_reference_id", "metadata", "payment_method_types", "line_items", "payment_intent_data",
         "adaptive_pricing", "success_url", "cancel_url", "expires_at", "locale", "customer_email", "expand",
-        "payment_method_options", "submit_type",
+        "payment_method_options", "submit_type", "wallet_options",
     }
 )  # fmt: skip
 _REFUSED: Final = "payment_intent_authentication_failure"

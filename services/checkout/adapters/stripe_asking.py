@@ -39,6 +39,7 @@ def session_params(ask: Ask, methods: Sequence[str]) -> dict[str, Any]:
         ],
         "payment_intent_data": {"capture_method": "automatic", "description": description, "metadata": named},
         "adaptive_pricing": {"enabled": False},
+        "wallet_options": {"link": {"display": "never"}},  # a means that the shop did not announce, with its own data
         "success_url": ask.return_url,
         "cancel_url": ask.cancel_url,
         "expires_at": int(ask.expires_at.timestamp()),

@@ -14,6 +14,8 @@ import pytest
 from services.checkout.ports import Opened
 from tests.integration.checkout.bank_kit import ROOT, a_refund, an_attempt, ask_of, provider_of
 
+pytestmark = pytest.mark.timeout(600)  # it is compiled by the first test that needs it
+
 MODULE = "github.com/stripe/stripe-mock@v0.203.0"
 HOME = ROOT / ".relance" / "tools" / "go"
 
@@ -24,8 +26,8 @@ def built() -> Path:
     program = HOME / "stripe-mock"
     if not program.exists():
         HOME.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "GOBIN": str(HOME), "GOFLAGS": "-p=1"}
-        subprocess.run(["go", "install", MODULE], env=environment, cwd=HOME, check=True, timeout=100)
+        environment = {**os.environ, "GOBIN": str(HOME)}
+        subprocess.run(["go", "install", MODULE], env=environment, cwd=HOME, check=True, timeout=500)
     return program
 
 
