@@ -37,7 +37,7 @@ __all__ = ["Browser", "Hosted", "hosted", "one_shop", "order_as_far_as"]
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shop"
 CONTACT = {"email": "camille@example.org", "first_name": "Camille", "last_name": "Martin", "phone": "+33 6 12 34 56 78"}
-HOME = {"mode": "home", "name": "Camille Martin", "line1": "3 quai Jean-Bart", "line2": "", "postcode": "44000",
+HOME = {"mode": "home", "name": "Camille Martin", "line1": "12 rue des Lilas", "line2": "", "postcode": "44000",
         "city": "Nantes", "country": "FR"}  # fmt: skip
 T = TypeVar("T")
 
@@ -56,6 +56,7 @@ class Hosted:
         self.url = url
         self.desk = desk
         self._loop = loop
+        self.browsers: list[Browser] = []
 
     def run(self, work: Awaitable[T]) -> T:
         """What the desk does, in its own loop."""
@@ -99,6 +100,7 @@ class Browser:
 
     def __init__(self, hosted: Hosted) -> None:
         self.hosted = hosted
+        hosted.browsers.append(self)
         self.http = httpx.Client(base_url=hosted.url, follow_redirects=False, timeout=20.0)
         self.cookie = ""
         self.url = ""
@@ -221,6 +223,8 @@ def hosted(tmp_path: Path, bank: RunningBank, shop: Shop | None = None, **settin
     try:
         yield made[0]
     finally:
+        for browser in made[0].browsers:
+            browser.http.close()
         loop.call_soon_threadsafe(stop.set)
         thread.join(20)
 

@@ -134,7 +134,8 @@ class Beginning(Walk):
         posted = visit.request.method == "POST"
         form: dict[str, Any] = {name: visit.form.text(name) if posted else value for name, value in saved.items()}
         form["objected"] = visit.form.ticked("objected") if posted else bool(given and given.objected)
-        granted = {(one.channel, one.purpose): one.granted for one in (given.consents if given is not None else ())}
+        answered = given.consents if given is not None else ()
+        granted = {(str(one.channel), one.purpose): one.granted for one in answered}
         consents = [
             {
                 "name": f"consent.{place}",
@@ -191,16 +192,14 @@ def _free_from(view: View, tongue: Tongue) -> str:
     goods = sum(view.sums.gross_minor)
     allowed = all(one.line.may_travel_free for one in view.lines)
     limits = [
-        (mode.free_from_minor, quote)
-        for quote in view.quotes
-        if not quote.refused and (mode := quote.mode).free_from_minor is not None and mode.fee_minor
+        (quote.mode.free_from_minor, place)
+        for place, quote in enumerate(view.quotes)
+        if not quote.refused and quote.mode.free_from_minor is not None and quote.mode.fee_minor
     ]
-    if not allowed or not limits:
+    limit, place = min(limits, default=(0, 0))
+    if not allowed or goods >= limit:
         return ""
-    limit, quote = min(limits, key=lambda pair: pair[0] or 0)
-    label = faces.mode_label(view.shop, quote, tongue)
-    if limit is None or goods >= limit:
-        return ""
+    label = faces.mode_label(view.shop, view.quotes[place], tongue)
     return tongue.say(
         "Free from %(limit)s of articles (%(mode)s): %(more)s more.",
         limit=tongue.money(limit), mode=label, more=tongue.money(limit - goods),

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
+from typing_extensions import override
 
 from relance.rules.law.goods import Digital, Equipment, Guarantee, Safety, Subscription
 from services.checkout.api.pages.tongues import Tongue
@@ -34,9 +35,11 @@ class _Known:
         self.article, self.tongue = article, tongue
         self._is = (article.sku, article.product_id, article.version, id(article.facts), tongue.language)
 
+    @override
     def __hash__(self) -> int:
         return hash(self._is)
 
+    @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Known) and self._is == other._is and self.article == other.article
 

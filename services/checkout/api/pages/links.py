@@ -270,7 +270,7 @@ def _purpose(visit: Visit) -> Any:
 def _cart_changes(view: View, tongue: Tongue) -> list[faces.Change]:
     """What is dearer, cheaper, or cannot be ordered any more since the cart was put together, by name."""
     names = faces.names_of(view)
-    before = {item.sku: item.price_minor for item in view.checkout.items if item.sku}
+    before = {item.sku: item.price_minor for item in view.checkout.items if item.price_minor is not None}
     found = [
         faces.Change(one.line.name, tongue.money(before[one.line.sku]), tongue.money(one.line.unit_minor))
         for one in view.lines

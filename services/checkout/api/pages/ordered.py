@@ -219,7 +219,7 @@ def order_rights(view: OrderView, tongue: Tongue) -> list[Fact]:
         Fact(tongue.say("On delivery"), tongue.say("You may note reservations about the state of the goods in writing "
                                                    "when they are handed to you.")),
     ]  # fmt: skip
-    if shop.legal.withdrawal_function_url.startswith("https://"):
+    if shop.legal.withdrawal_function_url.startswith(("https://", "http://")):
         label = shop.legal.withdrawal_function_label or "renoncer au contrat ici"
         found[0] = found[0]._replace(url=shop.legal.withdrawal_function_url, link=label)
     return found
