@@ -3,7 +3,7 @@
 import os
 import time
 from email import policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -85,7 +85,7 @@ def _letter(id_: str, message: EmailMessage) -> Letter:
     )
 
 
-def _words(part: EmailMessage | None) -> str:
+def _words(part: MIMEPart | None) -> str:
     if part is None:
         return ""
     content = part.get_content()

@@ -1,13 +1,14 @@
 """What sending needs of the outside."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from services.notification.domain.failures import Failure
 from services.notification.domain.senders import Sender
 
-__all__ = ["Accepted", "Answer", "Documents", "Envelope", "Mailer", "MayEnd", "Signer", "Unknown", "Withdrawn"]
+__all__ = ["Accepted", "Answer", "Documents", "Envelope", "Mailer", "MayEnd", "Outbox",
+           "Queued", "Signer", "Unknown", "Withdrawn"]  # fmt: skip
 
 MayEnd = Callable[[], Awaitable[bool]]
 """Asked after the content and before its end: commits that the end goes out now. False: the claim is another's."""
@@ -64,4 +65,26 @@ class Signer(Protocol):
 
     def sign(self, sender: Sender, content: bytes) -> bytes:
         """`content` with a signature for the sender's domain before it."""
+        ...
+
+
+class Queued(NamedTuple):
+    """A record that is to be said."""
+
+    id: int
+    topic: str
+    key: str
+    value: bytes
+    headers: dict[str, str]
+
+
+class Outbox(Protocol):
+    """What is to be said, in its order."""
+
+    async def queued(self, limit: int) -> list[Queued]:
+        """The oldest records, at most `limit`."""
+        ...
+
+    async def said(self, ids: Sequence[int]) -> None:
+        """Kafka has these."""
         ...

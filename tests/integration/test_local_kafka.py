@@ -47,7 +47,7 @@ def test_broker_keeps_its_data_and_its_address_over_kill_and_restart(own_broker:
 
 def _has_ended(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE  # until process 1 takes note of it
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)  # until process 1 takes note of it
     except psutil.NoSuchProcess:
         return True
 

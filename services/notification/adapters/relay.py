@@ -6,7 +6,7 @@ from typing import Final
 from relance.kafka.producer import Placed, Producer, producer_config
 from relance.kernel.errors import Defect, NotNow
 from relance.observability.logs import logger
-from services.notification.store.ledger import Ledger, Queued
+from services.notification.ports import Outbox, Queued
 
 __all__ = ["Relay"]
 
@@ -15,10 +15,10 @@ _PAUSE_S: Final = 0.2
 
 
 class Relay:
-    """Says what the ledger has queued. `run` until told to stop, then `close`."""
+    """Says what the outbox has queued. `run` until told to stop, then `close`."""
 
-    def __init__(self, kafka: str, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, kafka: str, outbox: Outbox) -> None:
+        self._outbox = outbox
         self._fatal: Defect | None = None
         self._producer = Producer(producer_config(kafka, delivery_timeout_s=20.0), self._end)
         self._log = logger("relay")
@@ -48,13 +48,13 @@ class Relay:
         """Say what is queued; the number of records that Kafka has now. What it did not take stays, and all after it
         with the same key. Raises NotNow.
         """
-        rows = await self._ledger.queued(_AT_ONCE)
+        rows = await self._outbox.queued(_AT_ONCE)
         if not rows:
             return 0
         results = await asyncio.gather(*(self._send(row) for row in rows), return_exceptions=True)
         done = [row.id for row, result in zip(rows, results, strict=True) if isinstance(result, Placed)]
         if done:
-            await self._ledger.said(done)
+            await self._outbox.said(done)
         for result in results:
             if isinstance(result, BaseException):
                 raise result

@@ -15,10 +15,11 @@ from relance.events.messages import MessageRequest, decode_request, encode
 from relance.events.topics import NOTIFICATION_DEAD_LETTERS, OUTCOMES
 from services.notification.domain.deliveries import FINAL, Delivery, Settled, Source, message_class, outcome_of
 from services.notification.domain.failures import Failure
+from services.notification.ports import Queued
 from services.notification.store.opening import translated
 from services.notification.store.schema import ATTEMPTS, MESSAGES, OUTBOX, SUPPRESSIONS
 
-__all__ = ["DeadLetter", "Heard", "Ledger", "Queued", "State"]
+__all__ = ["DeadLetter", "Heard", "Ledger", "State"]
 
 _M: Final = MESSAGES.c
 _S: Final = SUPPRESSIONS.c
@@ -40,16 +41,6 @@ class DeadLetter(NamedTuple):
     value: bytes
     reason: str
     source: Source
-
-
-class Queued(NamedTuple):
-    """A row of the outbox."""
-
-    id: int
-    topic: str
-    key: str
-    value: bytes
-    headers: dict[str, str]
 
 
 class State(NamedTuple):

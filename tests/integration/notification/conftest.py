@@ -24,8 +24,9 @@ from services.notification.domain.failures import Schedule
 from services.notification.domain.pacing import Pace
 from services.notification.domain.senders import read_senders
 from services.notification.metrics import Metrics
+from services.notification.ports import Queued
 from services.notification.settings import Settings
-from services.notification.store.ledger import Ledger, Queued
+from services.notification.store.ledger import Ledger
 from services.notification.store.opening import open_engine
 from tests.integration.checkout.postgres import database_url, fresh_postgres, postgres
 from tests.integration.notification.mail_kit import (
