@@ -93,7 +93,8 @@ class _Flight:
     """The messages under way: at most one of each place. Used by one task; reports come in another thread."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._producer = confluent_kafka.Producer(config | {"error_cb": self._hear})
+        # Not a line for each connection that a broker which is away refuses: `problem` says it once.
+        self._producer = confluent_kafka.Producer(config | {"error_cb": self._hear, "log_level": 2})
         self._fatal: Any = None
         self._reports: deque[_Landed] = deque()
         self._retry_s: dict[Place, tuple[int, float]] = {}  # turns so far, and when the next begins

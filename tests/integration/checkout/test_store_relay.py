@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from relance.kafka import local
 from relance.kafka.consumer import read_all
@@ -22,13 +23,6 @@ pytestmark = pytest.mark.kafka
 MASTER = MasterKey(b"m" * 32)
 WORKER = Path(__file__).parent / "relay_worker.py"
 PATIENCE_S = 30.0
-
-
-@pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MASTER)
-    yield opened
-    await opened.close()
 
 
 class Relaying:
@@ -52,6 +46,30 @@ class Relaying:
         await asyncio.wait_for(self._task, PATIENCE_S)
 
 
+Start = Callable[[Store, str], Relaying]
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    opened = await open_store(database_url, MASTER)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def relay_of(store: Store) -> AsyncIterator[Start]:
+    """Starts relays, which have ended when the test has."""
+    started: list[Relaying] = []
+
+    def start(box: Store, bootstrap: str) -> Relaying:
+        started.append(Relaying(box, bootstrap))
+        return started[-1]
+
+    yield start
+    for each in started:
+        await each.end()
+
+
 async def _queue(store: Store, topic: str, numbers: range, key: str = "k") -> None:
     for number in numbers:
         async with store.transaction() as tx:
@@ -70,10 +88,10 @@ def _first(numbers: list[int]) -> list[int]:
 
 
 async def test_messages_arrive_once_and_in_order_for_each_key(
-    store: Store, kafka: str, fresh_topic: Callable[..., str]
+    store: Store, relay_of: Start, kafka: str, fresh_topic: Callable[..., str]
 ) -> None:
     topic = fresh_topic(partitions=4)
-    relaying = Relaying(store, kafka)
+    relaying = relay_of(store, kafka)
     await _queue(store, topic, range(60))
     async with store.transaction() as tx:
         for number in range(60, 120):
@@ -85,9 +103,11 @@ async def test_messages_arrive_once_and_in_order_for_each_key(
     assert (relaying.relay.relayed, relaying.relay.refused, relaying.relay.problem) == (120, 0, None)
 
 
-async def test_a_message_leaves_within_a_second(store: Store, kafka: str, fresh_topic: Callable[..., str]) -> None:
+async def test_a_message_leaves_within_a_second(
+    store: Store, relay_of: Start, kafka: str, fresh_topic: Callable[..., str]
+) -> None:
     topic = fresh_topic()
-    relaying = Relaying(store, kafka)
+    relaying = relay_of(store, kafka)
     await _queue(store, topic, range(1))
     await relaying.until_empty()
     for number in range(1, 6):
@@ -100,11 +120,11 @@ async def test_a_message_leaves_within_a_second(store: Store, kafka: str, fresh_
 
 
 async def test_what_another_process_queued_leaves_as_well(
-    store: Store, database_url: str, kafka: str, fresh_topic: Callable[..., str]
+    store: Store, relay_of: Start, database_url: str, kafka: str, fresh_topic: Callable[..., str]
 ) -> None:
     topic = fresh_topic()
     other = await open_store(database_url, MASTER)
-    relaying = [Relaying(each, kafka) for each in (store, other)]
+    relaying = [relay_of(each, kafka) for each in (store, other)]
     await _queue(other, topic, range(20))
     await relaying[0].until_empty()
     for each in relaying:
@@ -116,14 +136,14 @@ async def test_what_another_process_queued_leaves_as_well(
 
 
 async def test_a_message_that_kafka_will_never_take_is_marked_and_passed(
-    store: Store, kafka: str, fresh_topic: Callable[..., str]
+    store: Store, relay_of: Start, kafka: str, fresh_topic: Callable[..., str]
 ) -> None:
     topic = fresh_topic(**{"max.message.bytes": "20000"})
     async with store.transaction() as tx:
         await tx.send(topic, "k", b"1", "m-1")
         await tx.send(topic, "k", random.Random(1).randbytes(60_000), "m-2")
         await tx.send(topic, "k", b"3", "m-3")
-    relaying = Relaying(store, kafka)
+    relaying = relay_of(store, kafka)
     await relaying.until_empty()
     await relaying.end()
     assert (await asyncio.to_thread(_heard, kafka, topic)) == {"k": [1, 3]}
@@ -131,13 +151,13 @@ async def test_a_message_that_kafka_will_never_take_is_marked_and_passed(
 
 
 async def test_a_topic_that_is_not_there_yet_holds_its_messages_back_alone(
-    store: Store, kafka: str, fresh_topic: Callable[..., str], fresh_name: str
+    store: Store, relay_of: Start, kafka: str, fresh_topic: Callable[..., str], fresh_name: str
 ) -> None:
     topic = fresh_topic()
     async with store.transaction() as tx:
         await tx.send(f"{fresh_name}-absent", "k", b"1", "m-1")
         await tx.send(topic, "k", b"2", "m-2")
-    relaying = Relaying(store, kafka)
+    relaying = relay_of(store, kafka)
     end_s = time.monotonic() + PATIENCE_S
     while relaying.relay.problem is None or relaying.relay.relayed < 1:
         assert time.monotonic() < end_s
@@ -156,31 +176,29 @@ def _frozen(broker: local.Broker) -> Iterator[None]:
         os.kill(broker.pid, signal.SIGCONT)
 
 
-async def test_a_broker_that_is_away_is_waited_for(store: Store, own_broker: Path) -> None:
+async def test_a_broker_that_is_away_is_waited_for(store: Store, relay_of: Start, own_broker: Path) -> None:
     broker = await asyncio.to_thread(local.start, own_broker)
-    relaying = Relaying(store, broker.bootstrap)
-    await _queue(store, "made-by-the-first", range(3))
-    await _make(broker.bootstrap, "made-by-the-first")
+    relaying = relay_of(store, broker.bootstrap)
+    await _make(broker.bootstrap, "said-later")
+    await _queue(store, "said-later", range(3))
     await relaying.until_empty()
     with _frozen(broker):
         begun_s = time.monotonic()
-        await _queue(store, "made-by-the-first", range(3, 30))
+        await _queue(store, "said-later", range(3, 30))
         assert time.monotonic() - begun_s < 5.0  # nobody waits for Kafka
         await asyncio.sleep(2)
         assert (await store.outbox.waiting())[0] == 27
     await relaying.until_empty()
     await relaying.end()
-    heard = await asyncio.to_thread(_heard, broker.bootstrap, "made-by-the-first")
+    heard = await asyncio.to_thread(_heard, broker.bootstrap, "said-later")
     assert {key: _first(numbers) for key, numbers in heard.items()} == {
         f"k-{key}": list(range(key, 30, 3)) for key in range(3)
     }
 
 
 async def _make(bootstrap: str, topic: str) -> None:
-    from confluent_kafka.admin import AdminClient, NewTopic  # noqa: PLC0415
-
-    made = AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic(topic, 2, 1)])
-    await asyncio.to_thread(made[topic].result, PATIENCE_S)
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # held on to: its end would end what is under way
+    await asyncio.to_thread(admin.create_topics([NewTopic(topic, 2, 1)])[topic].result, PATIENCE_S)
 
 
 async def test_killed_between_commit_and_relay_nothing_is_lost_and_nothing_overtakes(
