@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from relance.kernel.errors import Defect
 from relance.kernel.partitioning import partition_of
@@ -14,6 +15,7 @@ from services.tracking.topology.publisher import Topics
 from tests.integration.raw_kit import PATIENCE_S, Topic, World, event
 
 pytestmark = pytest.mark.timeout(300)  # the first run compiles
+OLDEST = "message.timestamp.before.max.ms"
 
 
 @pytest.fixture
@@ -126,6 +128,39 @@ def test_a_visitor_stays_in_the_partition_of_its_uuid(kafka: str, fresh_topic: T
         for visitor in batch.column("visitor").to_pylist():
             assert partition_of(visitor, 4) == partition
     assert len(world.rows()) == 2000
+
+
+def test_what_waits_behind_an_unacknowledged_chunk_is_bounded(kafka: str, fresh_topic: Topic) -> None:
+    world = World(kafka, fresh_topic)
+    refusing = {"message.timestamp.type": "CreateTime", OLDEST: "0"}  # each comes too late, which is not for good
+    facts = fresh_topic("held", **refusing)
+    world.topics = Topics(batches=world.topics.batches, facts=facts, letters=world.topics.letters)
+    count = 30_000
+    fact = json.dumps(event(0, type="cart.viewed", data={"cart_id": "c"})).encode()
+    world.write([fact, *(json.dumps(event(number)).encode() for number in range(1, count))])
+    world.start(chunk_events=500, in_flight_bytes_max=300_000)
+    seen = -1
+    end_s = time.monotonic() + PATIENCE_S
+    while (read := len(world.pages())) > seen or not read:  # its first chunk is written again and again
+        assert time.monotonic() < end_s
+        seen = read
+        time.sleep(1.0)
+    assert 0 < seen < count / 2, "it reads on, and remembers all that it read"
+    assert world.committed() == 0
+    take_all(kafka, facts)
+    world.until_committed(count)
+    world.stop()
+    assert len(world.pages()) == count  # the first has none
+    assert len(world.facts()) == 1
+
+
+def take_all(kafka: str, topic: str) -> None:
+    """Messages may be of any age from now on."""
+    entry = ConfigEntry(OLDEST, str(2**63 - 1), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": kafka})  # which must outlive what it was asked
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(20)
 
 
 def test_a_partition_full_of_refusals_raises_the_alarm_and_is_paused(world: World) -> None:
