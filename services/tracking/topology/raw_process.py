@@ -153,6 +153,7 @@ def serve(settings: RawSettings, stopping: threading.Event) -> None:
 def _topic(settings: RawSettings, shops: ShopTable, metrics: Metrics) -> RawTopic:
     config = consumer_config(settings.kafka, settings.group) | {
         "isolation.level": "read_committed",  # shops may write in transactions
+        "session.timeout.ms": 10_000,  # how long the partitions of one that was killed wait; librdkafka's is 45 s
         "partition.assignment.strategy": "range,roundrobin",  # librdkafka's cooperative one has stalled for others
         "fetch.queue.backoff.ms": 5,  # a full queue is empty again after some 50 ms; librdkafka would wait a second
         "fetch.message.max.bytes": 1_048_576,  # a fetch and what is queued should stay in the processor's cache
