@@ -246,14 +246,16 @@ def uninterrupted(kafka: str) -> dict[UUID, Signal]:
     return by_id
 
 
-def simulation(spine: Spine, relance: Callable[..., CompletedProcess[str]], file: Path) -> dict[UUID, Signal]:
+def simulation(
+    spine: Spine, relance: Callable[..., CompletedProcess[str]], file: Path, of: Definitions = WINDOWS
+) -> dict[UUID, Signal]:
     """What the simulator says of the exported log, by id."""
     told = relance("log", "export", str(file), timeout_s=120, RELANCE_KAFKA=spine.kafka)
     assert told.returncode == 0, told.stderr
     stands = re.search(r"clock stands at (\S+)", told.stderr)
     assert stands is not None
     with file.open("rb") as lines:
-        found = list(signals_of(WINDOWS, lines, parse_ms(stands[1])))
+        found = list(signals_of(of, lines, parse_ms(stands[1])))
     by_id = {signal.signal_id: signal for signal in found}
     assert len(by_id) == len(found)
     return by_id
