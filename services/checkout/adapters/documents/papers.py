@@ -1,12 +1,13 @@
 """The documents of an order and of a shop: confirmation, terms, legal pages."""
 
+import gc
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,13 +17,15 @@ from relance.kernel.errors import Defect
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
 from services.checkout.adapters.documents.plain import plain_text
-from services.checkout.adapters.documents.typesetting import SPECIMEN, Press
-from services.checkout.adapters.documents.words import french, words
+from services.checkout.adapters.documents.words import LANGUAGES, french, words
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts
 from services.checkout.domain.legal_pages import LEGAL_PAGES, LegalPage, check_words, compose_page
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop, speak
+
+if TYPE_CHECKING:
+    from services.checkout.adapters.documents.typesetting import Press
 
 __all__ = ["Documents", "Rendered"]
 
@@ -62,12 +65,21 @@ class Documents:
         self._exceptions = _exceptions()
 
     @cached_property
-    def _press(self) -> Press:
+    def _press(self) -> "Press":
+        from services.checkout.adapters.documents.typesetting import Press  # noqa: PLC0415 - no HTML page waits for it
+
         return Press()
 
     def warm(self) -> None:
-        """Load what every PDF needs, and print one specimen, so that the first document takes no longer than others."""
-        self._press.pdf(SPECIMEN)
+        """Load what every PDF needs, and print one specimen, so that the first document takes no longer than others.
+
+        For a process that does nothing else: what was loaded is no longer looked through by the garbage collector.
+        """
+        self._press.specimen()
+        for language in LANGUAGES:
+            words(language)
+        gc.collect()
+        gc.freeze()
 
     def confirmation(self, facts: ConfirmationFacts) -> Rendered | tuple[Refusal, ...]:
         """The confirmation on a durable medium, or all that it lacks, each with its rule."""

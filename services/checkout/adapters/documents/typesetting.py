@@ -13,7 +13,7 @@ from weasyprint.formatting_structure import boxes
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher
 
-__all__ = ["SPECIMEN", "Press"]
+__all__ = ["Press"]
 
 HERE: Final = Path(__file__).parent
 FACES: Final = (
@@ -45,6 +45,10 @@ class Press:
         files = URLFetcher(allowed_protocols=("file",))  # the fonts below, and nothing that a page could name
         self._sheet = CSS(string=_faces() + _text("print.css"), font_config=self._fonts, url_fetcher=files)
         self._nothing = URLFetcher(allowed_protocols=("data",))
+
+    def specimen(self) -> bytes:
+        """A page with all that documents are made of: once it is printed, everything is loaded."""
+        return self.pdf(SPECIMEN)
 
     def pdf(self, html: str) -> bytes:
         """The PDF of a whole page with a title and a language. Its identifier is the hash of the page."""
