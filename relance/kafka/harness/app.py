@@ -9,7 +9,7 @@ from faust.types import TP
 from relance.kafka.harness.settings import HarnessSettings
 from relance.kafka.harness.vault import VaultTable
 
-__all__ = ["generation", "input_partitions", "let_fetches_return", "make_app", "make_table", "seek_when_settled"]
+__all__ = ["generation", "input_partitions", "make_app", "make_table", "prepare_consumer"]
 
 _FETCH_WAIT_MS = 200
 
@@ -65,27 +65,26 @@ def generation(app: faust.App) -> int:
     return -1 if consumer is None else int(consumer._coordinator.generation)
 
 
-def let_fetches_return(app: faust.App) -> None:
-    """Have the broker answer a fetch that finds nothing after a fifth of a second, not Faust's one and a half.
+def prepare_consumer(app: faust.App, settled: Callable[[], bool]) -> None:
+    """Set what Faust has no settings for, in a consumer that has started. What is prepared stays as it is.
 
-    Until it has answered, nothing else is fetched from it: each rebalance would wait for that long before it reads on.
+    - The broker answers a fetch that finds nothing after a fifth of a second, not Faust's one and a half. Until it has
+      answered, nothing else is fetched from it: each rebalance would wait for that long before it reads on.
+    - Faust seeks to the committed offsets only where it must: after a rebalance, when all is `settled`. Its reader also
+      seeks on its own when it is stopped in the middle of a fetch. It then asks for offsets of an assignment that is
+      being replaced, and nobody ever answers: nothing would be read again.
     """
-    app.consumer._thread._consumer._fetcher._fetch_max_wait_ms = _FETCH_WAIT_MS
-
-
-def seek_when_settled(app: faust.App, settled: Callable[[], bool]) -> None:
-    """Let Faust seek to the committed offsets only where it must: after a rebalance.
-
-    Its reader also seeks on its own when it is stopped in the middle of a fetch. It then asks for offsets of an
-    assignment that is being replaced, and nobody ever answers: nothing would be read again.
-    """
-    seek = app.consumer.perform_seek
+    consumer = app.consumer
+    if "perform_seek" in vars(consumer):
+        return
+    consumer._thread._consumer._fetcher._fetch_max_wait_ms = _FETCH_WAIT_MS
+    seek = consumer.perform_seek
 
     async def perform_seek() -> None:
         if settled():
             await seek()
 
-    app.consumer.perform_seek = perform_seek
+    consumer.perform_seek = perform_seek
 
 
 def input_partitions(app: faust.App, topic: str) -> dict[int, TP]:

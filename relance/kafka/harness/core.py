@@ -32,10 +32,9 @@ from relance.kafka.admin import extents
 from relance.kafka.harness.app import (
     generation,
     input_partitions,
-    let_fetches_return,
     make_app,
     make_table,
-    seek_when_settled,
+    prepare_consumer,
 )
 from relance.kafka.harness.clock import Pulse, now_ms
 from relance.kafka.harness.ledger import choose
@@ -72,7 +71,6 @@ class Harness:
         self.outbox = Outbox(settings, self.fail)
         self.settled_ms: float | None = None  # when the assignment became complete, None while it is not
         self.unsettled_ms = now_ms()
-        self._is_prepared = False  # the consumer, which is there once it has started
         self.reading_ms: float | None = None  # since when Faust reads the changelogs of what was assigned
         self._ways = Ways(self.outbox, self._write, self._commit)
         self._log = logger("harness")
@@ -187,10 +185,8 @@ class Harness:
 
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         self.settled_ms, self.unsettled_ms, self.reading_ms = None, now_ms(), None
-        if not self._is_prepared:
-            self._is_prepared = True
-            seek_when_settled(self._app, lambda: self.settled_ms is not None)
-        let_fetches_return(self._app)  # this comes before the first assignment too, when the consumer has just started
+        # This comes before the first assignment too, when the consumer has just started.
+        prepare_consumer(self._app, lambda: self.settled_ms is not None)
         if generation(self._app) < 0:
             if self.owned:  # before the first assignment there are none
                 self._log.warning("membership_lost", partitions=sorted(self.owned))
