@@ -182,7 +182,7 @@ async def _serving(
     async with provider_of(bank.url) as provider:
         desk = Desk(store, book, {"simulator": provider}, Terms(base_url=url))
         await _stocked(desk, shop)
-        given = PageSettings(secrets=("s" * 40,), payment_origins=(bank.url,), **settings)
+        given = PageSettings(**{"secrets": ("s" * 40,), "payment_origins": (bank.url,)} | settings)
         pages = make_pages(desk, given, LegalShelf(book))
         edge = HttpEdge(pages, trusted_proxies="", connections_max=100, drain_s=1.0)
         await edge.start("127.0.0.1", port)

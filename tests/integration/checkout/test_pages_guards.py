@@ -203,6 +203,19 @@ def test_nobody_is_sent_where_the_shop_does_not_want(pages: Hosted, url: str) ->
     assert made.field == "return_url"
 
 
+def test_only_the_provider_that_the_settings_name_gets_the_shopper(
+    bank: RunningBank, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with hosted(tmp_path_factory.mktemp("elsewhere"), bank, payment_origins=("https://pay.example",)) as pages:
+        browser = Browser(pages)
+        here = order_as_far_as(browser, "recap")
+        policy = browser.page.headers["content-security-policy"]
+        assert "form-action 'self' https://pay.example;" in policy
+        answer = browser.send(f"{here}/order", {"recap": browser.hidden("recap"), "terms": "yes"})
+        assert answer.headers["location"].startswith("/o/")
+        assert "Payer votre commande" in browser.go(answer.headers["location"]).text
+
+
 def test_no_field_leads_anywhere_else(browser: Browser) -> None:
     here = order_as_far_as(browser, "contact")
     browser.go(f"{here}/contact?next=https://evil.example&return_url=//evil.example")

@@ -114,7 +114,7 @@ class Purchase:
                 return self.parts.slow_down(visit, 3600)
             return self.page(visit, seen, [problem(seen.tongue, begun, _PAY, {})])
         if isinstance(begun, str):
-            return see_other(begun)
+            return self.parts.to_provider(begun, f"/o/{order.id}")
         return see_other(f"/o/{order.id}/thanks")
 
     async def send_link(self, visit: Visit) -> Response:

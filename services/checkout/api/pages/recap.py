@@ -58,7 +58,10 @@ class Recap(Walk):
         if isinstance(pressed, Refusal):
             return await self._not_pressed(visit, here, pressed)
         self.parts.rotate(visit, "order", view.shop.id, str(pressed.order_id), "full")
-        return see_other(pressed.redirect_url or f"/o/{pressed.order_id}/thanks")
+        order = f"/o/{pressed.order_id}"
+        if pressed.redirect_url is None:
+            return see_other(f"{order}/thanks")
+        return self.parts.to_provider(pressed.redirect_url, order)
 
     async def _not_pressed(self, visit: Visit, here: Here, refusal: Refusal) -> Response:
         if refusal.field == "recap.hash":

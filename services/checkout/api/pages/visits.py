@@ -197,6 +197,14 @@ class Parts:
         visit.session = visit.session.having(entry)
         return entry
 
+    def to_provider(self, url: str, order: str) -> Response:
+        """To the provider's page, which is where the settings say such pages are; elsewhere nobody is sent."""
+        parts = urlsplit(url)
+        if f"{parts.scheme}://{parts.netloc}" in self.settings.payment_origins:
+            return see_other(url)
+        self._log.error("provider_page_elsewhere", origin=f"{parts.scheme}://{parts.hostname}")
+        return see_other(order)
+
     def honest(self, visit: Visit, secret: str) -> bool:
         """Whether the form was made here for this browser."""
         return not visit.from_elsewhere and self.keys.form_token_holds(secret, visit.form.text("csrf"))
