@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 
 from relance.custody.checkpoint_file import CheckpointFile
 from relance.evidence.checkpoints import decode, encode, seal
@@ -66,7 +66,7 @@ async def _kinds(store: Store, log: Path, number: int | None = None) -> set[str]
     return {finding.kind for finding in (await _verify(store, log, number)).findings}
 
 
-def _of(table: Table, number: int) -> object:
+def _of(table: Table, number: int) -> ColumnElement[bool]:
     return (table.c.shop == SHOP) & (table.c.chain == checkout(number))
 
 
