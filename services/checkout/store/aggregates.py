@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from relance.kernel.errors import Defect
 from relance.kernel.instants import to_ms
@@ -20,6 +20,13 @@ ANY: Final = -1  # as `before`: whatever is there is replaced
 T = TypeVar("T", bound=msgspec.Struct)
 _A = AGGREGATES.c
 
+# Built once: pages read several values each, and to build a statement costs as much as to run it.
+_OF: Final = select(_A.id, _A.body).where(_A.kind == bindparam("kind"), _A.shop == bindparam("shop"))
+_BY_ID: Final = _OF.where(_A.id == bindparam("id"))
+_BY_IDS: Final = _OF.where(_A.id.in_(bindparam("ids", expanding=True))).order_by(_A.id)
+_ONE: Final = {False: _BY_ID, True: _BY_ID.with_for_update()}  # SQLite has one writer, and leaves the words out
+_SOME: Final = {False: _BY_IDS, True: _BY_IDS.with_for_update()}
+
 
 class Aggregates(Part):
     """The room of aggregates in a transaction. What was put is written before anything is read, or at the end."""
@@ -31,7 +38,7 @@ class Aggregates(Part):
     async def get(self, type_: type[T], shop: str, id_: str, *, lock: bool = False) -> T | None:
         """The value, None when there is none. `lock`: no other transaction changes it before this one ends."""
         await self._write_rows_of(type_)
-        found = await self._execute(_locked(self._of(type_, shop).where(_A.id == id_), lock=lock))
+        found = await self._execute(_ONE[lock], {"kind": kind_of(type_), "shop": shop, "id": id_})
         row = found.first()
         return None if row is None else read_body(type_, row.body)
 
@@ -42,8 +49,9 @@ class Aggregates(Part):
         if not ids:
             return {}
         await self._write_rows_of(type_)
-        statement = self._of(type_, shop).where(_A.id.in_(sorted(set(ids)))).order_by(_A.id)
-        rows = await self._execute(_locked(statement, lock=lock))
+        rows = await self._execute(
+            _SOME[lock], {"kind": kind_of(type_), "shop": shop, "ids": sorted(set(ids))}
+        )  # fmt: skip
         return {row.id: read_body(type_, row.body) for row in rows}
 
     async def all(
@@ -51,7 +59,12 @@ class Aggregates(Part):
     ) -> dict[str, T]:
         """A shop's values by id, in the order of ids from the one after `after`."""
         await self._write_rows_of(type_)
-        statement = self._of(type_, shop).where(_A.id > after).order_by(_A.id).limit(limit)
+        statement = (
+            select(_A.id, _A.body)
+            .where(_A.kind == kind_of(type_), _A.shop == shop, _A.id > after)
+            .order_by(_A.id)
+            .limit(limit)
+        )
         if state is not None:
             statement = statement.where(_A.state == state)
         return {row.id: read_body(type_, row.body) for row in await self._execute(statement)}
@@ -118,9 +131,6 @@ class Aggregates(Part):
         )
         return [(row.shop, read_body(type_, row.body)) for row in await self._execute(statement)]
 
-    def _of(self, type_: type[msgspec.Struct], shop: str) -> Select[Any]:
-        return select(_A.id, _A.body).where(_A.kind == kind_of(type_), _A.shop == shop)
-
     async def _write_rows_of(self, type_: type[msgspec.Struct]) -> None:
         kind = kind_of(type_)
         if any(row.kind == kind for rows in self._rows.values() for row in rows):
@@ -139,10 +149,6 @@ class Aggregates(Part):
             row = {"kind": kind, "shop": shop, "id": id_}
             rows = [row | {"name": name, "value": value} for name, value in sorted(set(keys))]
             await self._execute(insert(KEYS), rows)
-
-
-def _locked(statement: Select[Any], *, lock: bool) -> Select[Any]:
-    return statement.with_for_update() if lock else statement  # SQLite has one writer, and no such words
 
 
 def _version(value: msgspec.Struct, before: int | None) -> int:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from relance.evidence.entries import Act, Head, append, start
 from relance.kernel.errors import Defect
@@ -25,6 +25,12 @@ __all__ = ["COUNTER", "SERIES", "Chains", "series_of"]
 
 COUNTER: Final = "orders"
 SERIES: Final = 16
+
+_OF: Final = select(CHAINS).where(
+    CHAINS.c.shop == bindparam("of_shop"),
+    or_(CHAINS.c.chain == bindparam("of_order"), CHAINS.c.order_id == bindparam("of_order")),
+)
+_CHAIN: Final = {False: _OF, True: _OF.with_for_update()}
 
 
 def series_of(chain: str) -> int:
@@ -126,10 +132,7 @@ class Chains(Part):
 
     async def _chain(self, shop: str, order: str, *, lock: bool) -> Any:
         """The row of the chain that is the order's own, or was adopted by it."""
-        statement = select(CHAINS).where(
-            CHAINS.c.shop == shop, or_(CHAINS.c.chain == order, CHAINS.c.order_id == order)
-        )
-        return (await self._execute(statement.with_for_update() if lock else statement)).first()
+        return (await self._execute(_CHAIN[lock], {"of_shop": shop, "of_order": order})).first()
 
 
 def _head(row: Any) -> Head:
