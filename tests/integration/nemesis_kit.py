@@ -2,17 +2,35 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
 
 from relance.events.topics import BATCHES
 from relance.kafka.consumer import read_partition
+from tests.integration.clock_kit import Clock
 from tests.integration.spine_kit import SessionWorker, Spine, until
 from tests.integration.traffic_kit import PER_S, Traffic
 
 ROUND_S = 5.0
 SESSION_S = 6.0
+
+
+@contextmanager
+def two_workers(place: Path, round_s: float, tracking_clock: Clock | None = None) -> Iterator[Spine]:
+    """A spine with two workers that share the partitions."""
+    made = Spine(place / "broker", place, ROUND_S=str(round_s), SESSION_TIMEOUT_S=str(round(SESSION_S)))
+    made.tracking_clock = tracking_clock
+    try:
+        for _ in range(2):
+            made.worker()
+        made.start_tracking()
+        made.mend()
+        yield made
+    finally:
+        made.close()
 
 
 class Nemesis:

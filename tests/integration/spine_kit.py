@@ -122,6 +122,7 @@ class Spine:
         self.kafka = local.start(home).bootstrap
         ensure_topics(self.kafka, PARTITIONS)
         self.tracking: Service
+        self.tracking_clock: Clock | None = None  # what tracking takes for the time; None: the true one
         self.workers: list[SessionWorker] = []
         self._count = 0
 
@@ -134,7 +135,7 @@ class Spine:
     def start_tracking(self, **settings: str) -> Service:
         """Tracking, ready."""
         raw = {"RAW_TOPIC": "true", "RAW_METRICS_PORT": "0"}
-        self.tracking = start_service(self.kafka, self._log("tracking"), **(raw | settings))
+        self.tracking = start_service(self.kafka, self._log("tracking"), self.tracking_clock, **(raw | settings))
         return self.tracking
 
     def mend(self, workers: int = 2) -> None:

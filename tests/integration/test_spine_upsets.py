@@ -1,5 +1,6 @@
 """The spine under load while clocks are wrong, windows change, processes stand still and dead letters find no place."""
 
+import json
 import random
 import signal
 import time
@@ -23,7 +24,7 @@ from relance.kafka.producer import Placed, Producer, producer_config
 from relance.kafka.shops import ShopRegister
 from relance.rules.windows import ControlRecord
 from tests.integration.clock_kit import Clock
-from tests.integration.nemesis_kit import SESSION_S, Nemesis
+from tests.integration.nemesis_kit import Nemesis, two_workers
 from tests.integration.spine_kit import PARTITIONS, OpenShop, SessionWorker, Spine, until
 from tests.integration.tracking_kit import Log
 from tests.integration.traffic_kit import PER_S, WINDOWS, Traffic, drained, simulation, uninterrupted
@@ -48,7 +49,12 @@ class Upsets(Nemesis):
     @override
     def faults(self) -> list[Callable[[], None]]:
         if self.turn % 2:
-            return [self.workers_with_wrong_clocks_come_and_go, self.http_stands_still, self.raw_stands_still]
+            return [
+                self.workers_with_wrong_clocks_come_and_go,
+                self.trackings_wrong_clock_jumps,
+                self.http_stands_still,
+                self.raw_stands_still,
+            ]
         return [self.windows_change_and_a_worker_dies, self.dead_letters_find_no_place]
 
     # -- definitions changed between a checkpoint and a crash
@@ -144,6 +150,24 @@ class Upsets(Nemesis):
             until(lambda: worker.total("relance_session_events_total", fate="applied") > applied, "it applies")  # noqa: B023
         told = datetime.fromisoformat(worker.logged("listening")[0]["at"])
         assert abs(abs(time.time() - told.timestamp()) - HOUR_S) < 300, "its clock was right"
+
+    # -- tracking, whose clock is an hour off all the time
+
+    def trackings_wrong_clock_jumps(self) -> None:
+        """By two hours, while events come in every way."""
+        clock = self.spine.tracking_clock
+        assert clock is not None
+        told = next(
+            json.loads(line) for line in self.spine.tracking.running.said().splitlines() if '"listening"' in line
+        )
+        assert abs(abs(time.time() - datetime.fromisoformat(told["at"]).timestamp()) - HOUR_S) < HOUR_S / 2, (
+            "it was right"
+        )
+        for ahead_s in (-clock.ahead_s, clock.ahead_s):
+            clock.jump_to(ahead_s)
+            time.sleep(0.5)
+            arrived = {way: self.traffic.arrived(way) for way in ("http", "grpc", "raw")}
+            until(lambda: all(self.traffic.arrived(way) > count for way, count in arrived.items()), "events come in")  # noqa: B023
 
     # -- a process of tracking stands still
 
@@ -249,17 +273,10 @@ class Upsets(Nemesis):
 
 @pytest.fixture(scope="module")
 def spine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spine]:
-    """Two workers that share the partitions; what one seed leaves, the next finds."""
+    """What one seed leaves, the next finds."""
     place = tmp_path_factory.mktemp("spine")
-    made = Spine(place / "broker", place, ROUND_S=str(Upsets.round_s), SESSION_TIMEOUT_S=str(round(SESSION_S)))
-    try:
-        for _ in range(2):
-            made.worker()
-        made.start_tracking()
-        made.mend()
+    with two_workers(place, Upsets.round_s, Clock(place / "clock-of-tracking", HOUR_S)) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_it_says_what_the_log_says_whatever_is_upset_meanwhile(

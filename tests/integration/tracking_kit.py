@@ -21,6 +21,7 @@ from relance.events.topics import BATCHES, FACTS
 from relance.kafka.shops import ShopRegister
 from relance.kernel.instants import format_ms
 from services.tracking.domain.hashing import event_hash
+from tests.integration.clock_kit import Clock
 from tests.integration.conftest import Running
 
 SINGLE = "application/cloudevents+json"
@@ -65,10 +66,11 @@ class Service:
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 
 
-def start_service(bootstrap: str, log: Path, **settings: str) -> Service:
+def start_service(bootstrap: str, log: Path, clock: Clock | None = None, **settings: str) -> Service:
     """A service of its own, ready to take events; `settings` without their prefix."""
     own = {"PORT": "0", "GRPC_PORT": "0", "METRICS_PORT": "0", "RAW_TOPIC": "false"} | settings
     variables = {f"RELANCE_TRACKING_{name}": value for name, value in own.items()} | {"RELANCE_KAFKA": bootstrap}
+    variables |= clock.environ if clock else {}
     running = Running("tracking", [sys.executable, "-m", "services.tracking"], os.environ | variables, log)
     try:
         service = Service(bootstrap, running)
