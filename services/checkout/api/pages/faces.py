@@ -352,7 +352,7 @@ def _change(one: Difference, parts: list[str], shop: Shop, tongue: Tongue) -> Ch
         return Change(tongue.say("place of delivery"), "", "")
     if parts[0] == "coupons":
         return Change(tongue.say("discount code"), _text(one.before), _text(one.after))
-    if parts[0] == "tenders" and parts[-1] in {"means", "amount_minor"}:
+    if parts[0] == "tenders" and parts[-1] == "means":
         return Change(tongue.say("payment"), "", "")
     if one.field == "terms_version":
         return Change(tongue.say("version of the terms of sale"), _text(one.before), _text(one.after))

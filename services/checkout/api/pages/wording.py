@@ -1,5 +1,6 @@
 """What went wrong in plain words, and what to do next: refusals, failed payments, states of an order."""
 
+import re
 from typing import Final, NamedTuple
 
 from services.checkout.api.pages.tongues import Tongue
@@ -57,6 +58,18 @@ _BY_FIELD: Final = {
     "lines": N_("Your cart is empty."),
     "contact.age_declared": N_("This cart holds articles that are sold to adults only: declare your age."),
 }  # fmt: skip
+
+_COUPONS: Final = {
+    "is unknown": N_("This code is not known here. Check how it is written."),
+    "has ended": N_("This code has ended."),
+    "holds from": N_("This code does not hold yet."),
+    "used up": N_("This code has been used up."),
+    "used by you": N_("You have used this code before."),
+    "holds alone": N_("One of these codes holds alone: remove the other."),
+    "only one discount": N_("Only one discount code holds at a time: remove the other."),
+    "entered twice": N_("This code is entered already."),
+    "not in the cart": N_("This code is for an article that is not in the cart."),
+}
 
 _FAILURES: Final[dict[str, tuple[str, str]]] = {
     "authentication": (
@@ -124,9 +137,16 @@ def problem(tongue: Tongue, refusal: Refusal, anchors: dict[str, str], names: di
     if refusal.field.startswith("lines.") and (text := _line(tongue, refusal, names)):
         return Problem(anchor, text, law)
     if refusal.field.startswith("coupon"):
-        return Problem(anchor, f"{tongue.say(_BY_FIELD['coupon'])} ({refusal.reason})", law)
+        return Problem(anchor, _coupon(tongue, refusal.reason), law)
     known = _longest(_BY_FIELD, refusal.field)
     return Problem(anchor, tongue.say(known) if known else refusal.reason, law)
+
+
+def _coupon(tongue: Tongue, reason: str) -> str:
+    """Why a code does not hold, in the shopper's language."""
+    if found := re.search(r"from goods of (\d+) cents", reason):
+        return tongue.say("This code holds from %(sum)s of articles.", sum=tongue.money(int(found[1])))
+    return tongue.say(next((text for part, text in _COUPONS.items() if part in reason), _BY_FIELD["coupon"]))
 
 
 def _line(tongue: Tongue, refusal: Refusal, names: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
-// Nothing here is needed: every page works without. The first error gets the focus, and a form is not sent twice.
+// Nothing here is needed: every page works without. What is wrong, or has changed, gets the focus, and a form is not
+// sent twice.
 "use strict";
-const errors = document.getElementById("errors");
+const errors = document.getElementById("errors") || document.getElementById("changes");
 if (errors) errors.focus();
 document.addEventListener("submit", (event) => {
   const form = event.target;
