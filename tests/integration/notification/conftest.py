@@ -62,6 +62,7 @@ class Office(NamedTuple):
     clock: Clock
     registry: CollectorRegistry
     offsets: list[int]
+    mailer: SmtpPool
 
     async def hear(self, *requests: MessageRequest) -> None:
         records = [(Source(MESSAGES.name, 0, len(self.offsets) + n), encode(each)) for n, each in enumerate(requests)]
@@ -133,7 +134,9 @@ async def open_office(
         parts = Parts(ledger, preparing, mailer, pace or Pace(4, 0), metrics, lambda: True)
         sending = Sending(parts, limits, clock, random.Random(7).random)
         hearing = Hearing(ledger, secret, metrics, clock, sending.wake)
-        office = Office(ledger, sending, hearing, Reporting(ledger, secret, metrics, clock), clock, registry, [])
+        office = Office(
+            ledger, sending, hearing, Reporting(ledger, secret, metrics, clock), clock, registry, [], mailer
+        )
         made.append((office, mailer, documents))
         return office
 

@@ -312,6 +312,7 @@ async def test_tls_is_spoken_with_a_server_whose_certificate_is_trusted_and_with
             assert len(secure.messages) == arrives
             if not arrives:
                 assert [each.sort for each in await office.ledger.attempts(request.id)] == ["tls"]
+            await office.mailer.close()  # before its server ends
             await asyncio.sleep(0.2)  # the server's side of a broken handshake ends a little later
 
 
