@@ -15,7 +15,7 @@ import pytest
 from typing_extensions import override
 
 from relance.kafka import local
-from tests.integration.nemesis_kit import ROUND_S, SESSION_S, Nemesis
+from tests.integration.nemesis_kit import ROUND_S, SESSION_S, Nemesis, two_workers
 from tests.integration.spine_kit import Spine, until
 from tests.integration.tracking_kit import Log
 from tests.integration.traffic_kit import PER_S, WINDOWS, Traffic, drained, simulation
@@ -85,17 +85,9 @@ class Deaths(Nemesis):
 
 @pytest.fixture(scope="module")
 def spine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spine]:
-    """Two workers that share the partitions; what one seed leaves, the next finds."""
-    place = tmp_path_factory.mktemp("spine")
-    made = Spine(place / "broker", place, ROUND_S=str(ROUND_S), SESSION_TIMEOUT_S=str(round(SESSION_S)))
-    try:
-        for _ in range(2):
-            made.worker()
-        made.start_tracking()
-        made.mend()
+    """What one seed leaves, the next finds."""
+    with two_workers(tmp_path_factory.mktemp("spine"), ROUND_S) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_it_says_what_the_log_says_whatever_ends_meanwhile(
