@@ -212,10 +212,10 @@ def test_a_shopper_orders_by_keyboard_alone(
     assert focused(page) == "Aller au contenu"
     tab_to(page, "Continuer : vos coordonnées")
     page.keyboard.press("Enter")
+    page.wait_for_url("**/contact")
     for name, value in CONTACT.items():
         tab_to(page, name)
         page.keyboard.type(value)
-        page.wait_for_timeout(1)
     page.keyboard.press("Enter")
     page.wait_for_url("**/delivery")
     tab_to(page, "mode")
@@ -267,7 +267,9 @@ def test_targets_are_large_enough_for_a_thumb(context: Callable[..., BrowserCont
 
 def focused(page: Page) -> str:
     """The name or the words of what has the focus."""
-    said = page.evaluate("(document.activeElement.name || document.activeElement.innerText || '').trim()")
+    said = page.evaluate(
+        "((one) => (one.tagName === 'INPUT' ? one.name : one.innerText || '').trim())(document.activeElement)"
+    )
     return str(said).split("\n")[0].replace("\u00a0", " ").replace("\u202f", " ")
 
 

@@ -123,7 +123,8 @@ def test_a_forged_cookie_opens_nothing(pages: Hosted, browser: Browser) -> None:
     here = order_as_far_as(browser, "delivery")
     name, _, value = browser.cookie.partition("=")
     body, _, signature = value.rpartition(".")
-    for forged in (f"{body}.{signature[:-1]}A", f"{body}A.{signature}", body, "." * 10, "A" * 5000, ""):
+    other = ("B" if signature[0] == "A" else "A") + signature[1:]
+    for forged in (f"{body}.{other}", f"{body}A.{signature}", body, "." * 10, "A" * 5000, ""):
         browser.cookie = f"{name}={forged}"
         assert browser.go(f"{here}/contact").status_code == 404
 
@@ -286,9 +287,8 @@ def test_wrong_links_are_few(bank: RunningBank, tmp_path_factory: pytest.TempPat
         browser = Browser(few)
         good = few.enter(few.cart())
         assert [browser.go(f"/{kind}/guess").status_code for kind in ("r", "p", "v", "enter")] == [410, 410, 410, 429]
-        answer = browser.go(good)
-        assert answer.status_code == 429
-        assert int(answer.headers["retry-after"]) > 0
+        assert int(browser.page.headers["retry-after"]) > 0
+        assert browser.go(good).status_code == 200
 
 
 def test_a_link_opens_only_what_it_was_made_for(pages: Hosted, browser: Browser) -> None:

@@ -1,5 +1,6 @@
 """What the pages take at most: the size of a form, and how often somebody may guess."""
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from starlette.requests import Request
 __all__ = ["FORM_BYTES_MAX", "Form", "Guesses", "TooMuch", "read_form"]
 
 FORM_BYTES_MAX: Final = 65_536
+_BODY_S: Final = 10.0
 _FIELDS_MAX: Final = 1_200
 _TEXT_MAX: Final = 1_000
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -42,15 +44,21 @@ class Form:
 
 
 async def read_form(request: Request) -> Form:
-    """The form of a request. Raises TooMuch for another kind of body, one that is too large, or too many fields."""
+    """The form of a request. Raises TooMuch for another kind of body, one that is too large or too slow, or too many
+    fields.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise TooMuch
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            raise TooMuch
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > FORM_BYTES_MAX:
+                    raise TooMuch
+    except TimeoutError:
+        raise TooMuch from None
     try:
         fields = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, encoding="utf-8", errors="replace"

@@ -37,10 +37,7 @@ class Links:
         """The shop sends its shopper here, once. A browser that only looks ahead does not use the link up."""
         if "prefetch" in visit.request.headers.get("sec-purpose", visit.request.headers.get("purpose", "")):
             return Response(status_code=503, headers={"cache-control": "no-store"})
-        token = _token(visit)
-        if wait := self.parts.guesses.wait_s(visit.address):
-            return self.parts.slow_down(visit, wait)
-        found = await self.parts.desk.open(token, "checkout.enter")
+        found = await self.parts.desk.open(_token(visit), "checkout.enter")
         if isinstance(found, Refusal):
             return self._dead(visit)
         self.parts.admit(visit, "checkout", found.shop, found.subject, "open")
@@ -115,8 +112,6 @@ class Links:
 
     async def _cart(self, visit: Visit) -> View | Response:
         """The cart of the link, or of the checkout that took its place; else the answer."""
-        if wait := self.parts.guesses.wait_s(visit.address):
-            return self.parts.slow_down(visit, wait)
         view = await self.parts.desk.restored(_token(visit))
         if isinstance(view, Refusal):
             return self._dead(visit)
@@ -233,8 +228,6 @@ class Links:
         return see_other(f"/o/{opened.subject}")
 
     async def _order(self, visit: Visit) -> Seen | Response:
-        if wait := self.parts.guesses.wait_s(visit.address):
-            return self.parts.slow_down(visit, wait)
         token = _token(visit)
         found = await self.parts.desk.open(token, _purpose(visit))
         if isinstance(found, Refusal):
@@ -249,7 +242,11 @@ class Links:
         return Seen(view, tongue, here, token, masked=not full, link=True)
 
     def _dead(self, visit: Visit) -> Response:
-        """A link that holds no longer, or never did: the same words."""
+        """A link that holds no longer, or never did: the same words. Who tries many gets none; a good link always
+        opens, so that nobody shuts others of his network out.
+        """
+        if wait := self.parts.guesses.wait_s(visit.address):
+            return self.parts.slow_down(visit, wait)
         self.parts.guesses.wrong(visit.address)
         tongue = self.parts.painter.tongue(visit.hint)
         texts = (
