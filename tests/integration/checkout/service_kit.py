@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import grpc
 import httpx
+import pytest
+import yaml
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 from typing_extensions import override
@@ -200,3 +202,28 @@ def ordered(backend: Backend, lines: Mapping[str, int], means: str = "transfer")
     shown = backend.GetDisclosures(pb.GetDisclosuresRequest(checkout_id=id_))
     placed: pb.PlaceResponse = backend.Place(click(id_, shown))
     return placed
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("checkout")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def demo(service: Service) -> Backend:
+    """The backend of the example shop, which the command line has put."""
+    backend = service.backend("demo")
+    said = put_example(service, backend.token)
+    assert "shop demo is put" in said
+    assert "5 articles are put" in said
+    return backend
+
+
+@pytest.fixture(scope="module")
+def other(service: Service) -> Backend:
+    """Another shop's backend."""
+    backend = service.backend("other")
+    shop = yaml.safe_load((EXAMPLE / "shop.yaml").read_text()) | {"id": "other"}
+    backend.PutShop(pb.PutShopRequest(shop=json.dumps(shop).encode()))
+    return backend
