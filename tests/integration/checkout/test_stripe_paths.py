@@ -279,7 +279,7 @@ async def test_an_attempt_that_never_reached_the_bank(provider: StripeProvider) 
         ({"return_url": "javascript:alert(1)"}, "url_invalid"),
         ({"expires_at": datetime.now(UTC) + timedelta(minutes=5)}, "parameter_invalid"),
         ({"expires_at": datetime.now(UTC) + timedelta(hours=26)}, "parameter_invalid"),
-        ({"currency": "XXX"}, "parameter_invalid"),
+        ({"currency": "ZZZ"}, "parameter_invalid"),
     ],
 )
 async def test_what_stripe_refuses_has_failed(provider: StripeProvider, change: dict[str, Any], code: str) -> None:
