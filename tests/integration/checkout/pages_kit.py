@@ -33,7 +33,7 @@ from services.checkout.store.outbox import Outbox
 from tests.integration.browser_kit import free_port
 from tests.integration.checkout.bank_kit import RunningBank, provider_of
 
-__all__ = ["Browser", "Hosted", "hosted", "one_shop", "order_as_far_as"]
+__all__ = ["Browser", "Hosted", "hosted", "one_shop", "order_as_far_as", "order_of"]
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shop"
 CONTACT = {"email": "camille@example.org", "first_name": "Camille", "last_name": "Martin", "phone": "+33 6 12 34 56 78"}
@@ -242,3 +242,12 @@ def order_as_far_as(browser: Browser, step: str, *skus: str, locale: str = "fr")
             browser.go(f"{here}/{name}")
             assert browser.submit(f"{here}/{name}", fields).status_code == 200, browser.page.text
     return here
+
+
+def order_of(browser: Browser) -> str:
+    """A whole order, placed; returns its id."""
+    here = order_as_far_as(browser, "recap")
+    answer = browser.send(f"{here}/order", {"recap": browser.hidden("recap"), "terms": "yes"})
+    assert answer.status_code == 303
+    browser.go(f"{here}/recap")
+    return browser.url.split("/")[2]
