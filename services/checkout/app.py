@@ -139,6 +139,7 @@ class _Till:
             relay = self._relay = Relay(_outbox(self._store), settings.kafka, self._store.said)
             metrics.relayed.set_function(lambda: relay.relayed)
             self._run(relay.run, last=True)
+        self.printing.begin()
         self.http = self._edge()
         return await self.http.start(settings.http_host, settings.http_port)
 

@@ -26,7 +26,7 @@ _documents: "Documents | None" = None  # of the printing process
 
 
 class Printing:
-    """One printing process; it is started by the first confirmation, and anew when it died."""
+    """One printing process; it is started by `begin` or the first confirmation, and anew when it died."""
 
     def __init__(self, rules: Path) -> None:
         self._rules = rules
@@ -34,11 +34,7 @@ class Printing:
 
     async def confirmation(self, facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
         """The confirmation, or what it lacks. Raises NotNow when the process died: try again."""
-        pool = self._pool
-        if pool is None:
-            pool = self._pool = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(str(self._rules),)
-            )
+        pool = self._started()
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, _render, facts)
         except BrokenProcessPool:
@@ -46,6 +42,17 @@ class Printing:
                 self._pool = None
             pool.shutdown(wait=False, cancel_futures=True)
             raise NotNow("the process that prints has ended: it is started anew") from None
+
+    def begin(self) -> None:
+        """Start the process, so that the first order does not wait for it."""
+        self._started().submit(os.getpid)
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(str(self._rules),)
+            )
+        return self._pool
 
     def close(self) -> None:
         """End the process once it has made what it makes."""
@@ -61,6 +68,7 @@ def _begin(rules: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service says when it ends
     os.nice(_NICE)
     _documents = Documents(Book.load(Path(rules)))
+    _documents.warm()
 
 
 def _render(facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":

@@ -250,17 +250,20 @@ class Ordering(Room):
         moved = lifecycle.step(order, act, at)
         if isinstance(moved, Refusal) or not moved.transition:
             return moved
-        await self.put_order(tx, moved.state, order.version)
+        opened = isinstance(act, News) and act.status == "sent"  # it is watched since it was written
+        await self.put_order(tx, moved.state, order.version, watch=not opened)
         await tx.say(moved.events)
         await tx.do(shop, order.id, moved.effects)
-        await tx.record(shop, order_id, [_evidence(moved, act, at, by_shop=by_shop)])
+        await tx.record(shop, order.checkout_id, [_evidence(moved, act, at, by_shop=by_shop)])
         return moved
 
-    async def put_order(self, tx: Transaction, order: Order, before: int | None) -> None:
+    async def put_order(
+        self, tx: Transaction, order: Order, before: int | None, *, watch: bool = True
+    ) -> None:  # fmt: skip
         """Store an order, and have the provider asked while money is under way."""
         shop, order_id = order.context.shop, str(order.id)
         await tx.put(shop, order_id, order, before=before, state=order.state, due_at=order_due(order))
-        if watched(order):
+        if watch and watched(order):
             first = self.clock() + timedelta(seconds=self.terms.early_look_s)
             await tx.put(shop, order_id, Watch(id=order_id), before=ANY, due_at=first)
 
