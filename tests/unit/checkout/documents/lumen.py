@@ -166,12 +166,29 @@ FITTING = Line(
 )
 
 
+ADDRESS = Address(name="Ada Łukasiewicz", line1="4 rue de la Paix", line2="Bâtiment B", postcode="75002", city="Paris")
+
+
 def facts(*lines: Line, language: str = "fr", fee_minor: int = 490, **more: Any) -> ConfirmationFacts:
     """The facts of an order of these lines, delivered at home and paid by card."""
     goods = any(line.kind == "goods" for line in lines)
-    fee = fee_minor if goods else 0
-    total = sum(line.amount_minor for line in lines) + fee
-    recap = Recap(
+    recap = _recap(lines, fee_minor if goods else 0, delivered=goods)
+    given: dict[str, Any] = {
+        "shop": SHOP,
+        "language": language,
+        "order": _order(recap),
+        "recap": recap,
+        "record": Record(id="c", shop="lumen", lines=(), address=ADDRESS if goods else None, billing=ADDRESS),
+        "lines": lines,
+        "email": "ada@example.org",
+        "head": Head(shop="lumen", order=str(ORDER_ID), length=14, hash="5f" * 32),
+    }
+    return ConfirmationFacts(**given | more)
+
+
+def _recap(lines: tuple[Line, ...], fee_minor: int, *, delivered: bool) -> Recap:
+    total = sum(line.amount_minor for line in lines) + fee_minor
+    return Recap(
         checkout_id="c",
         shop="lumen",
         currency="EUR",
@@ -190,11 +207,11 @@ def facts(*lines: Line, language: str = "fr", fee_minor: int = 490, **more: Any)
             )
             for line in lines
         ),
-        delivery=Chosen(mode="home", address_hash="a", expected_on=date(2026, 11, 26)) if goods else None,
+        delivery=Chosen(mode="home", address_hash="a", expected_on=date(2026, 11, 26)) if delivered else None,
         coupons=(),
         tenders=(Tender(means="card", kind="card", amount_minor=total),),
         discount_minor=0,
-        delivery_minor=fee,
+        delivery_minor=fee_minor,
         vat_minor={"20": 1745},
         total_minor=total,
         due_later_minor=0,
@@ -204,39 +221,28 @@ def facts(*lines: Line, language: str = "fr", fee_minor: int = 490, **more: Any)
         button=Button(text="Commander avec obligation de paiement", language="fr"),
         law_on=DAY,
     )
-    order = Order(
+
+
+def _order(recap: Recap) -> Order:
+    return Order(
         id=ORDER_ID,
         context=Context(shop="lumen", cart_id="k", visitor_id="v"),
         checkout_id="c",
         recap_hash="h",
-        total_minor=total,
-        delivery_minor=fee,
+        total_minor=recap.total_minor,
+        delivery_minor=recap.delivery_minor,
         tenders=recap.tenders,
         placed_at=AT,
         deadline=datetime(2026, 11, 24, 10, tzinfo=UTC),
         lines=tuple(
             OrderLine(
                 id=line.id,
-                product_id=line.id,
+                product_id=line.product_id,
                 name=line.name,
                 quantity=line.quantity,
                 unit_minor=line.unit_minor,
-                net_minor=line.amount_minor,
+                net_minor=line.net_minor,
             )
-            for line in lines
+            for line in recap.lines
         ),
     )
-    address = Address(
-        name="Ada Łukasiewicz", line1="4 rue de la Paix", line2="Bâtiment B", postcode="75002", city="Paris"
-    )
-    given: dict[str, Any] = {
-        "shop": SHOP,
-        "language": language,
-        "order": order,
-        "recap": recap,
-        "record": Record(id="c", shop="lumen", lines=(), address=address if goods else None, billing=address),
-        "lines": lines,
-        "email": "ada@example.org",
-        "head": Head(shop="lumen", order=str(ORDER_ID), length=14, hash="5f" * 32),
-    }
-    return ConfirmationFacts(**given | more)

@@ -1,14 +1,18 @@
 """The confirmation: every item of L221-5 in the PDF and in both parts of the mail; what is missing refuses."""
 
 import re
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
 
+from relance.rules.law.checks import MEANINGS
 from relance.rules.law.goods import Digital, Equipment, Line, Subscription
 from services.checkout.adapters.documents import Documents, Rendered
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts, Sheet
+from services.checkout.domain.recap import Chosen
+from services.checkout.domain.tenders import Tender
 from tests.unit.checkout.documents import lumen
 from tests.unit.checkout.documents.paper import catalogue, fonts, squeezed, structure, words_of
 
@@ -156,6 +160,54 @@ def test_an_order_without_any_right_has_no_notice_and_no_form(documents: Documen
     assert "withdrawal" not in found.items
     assert "MODÈLEDEFORMULAIRE" not in words_of(found.pdf)
     assert squeezed("Sans droit de rétractation") in words_of(found.pdf)
+
+
+def test_sums_are_those_of_the_recap_also_with_a_discount_and_a_personalised_price(documents: Documents) -> None:
+    facts = lumen.facts(lumen.LAMP)
+    line = replace(facts.recap.lines[0], net_minor=8982)
+    notice = "Ce prix a été personnalisé sur la base d'une prise de décision automatisée."
+    recap = replace(
+        facts.recap, lines=(line,), coupons=("MERCI10",), discount_minor=998, delivery_minor=0, total_minor=8982,
+        personalised_notice=notice,
+    )  # fmt: skip
+    found = sheet(replace(facts, recap=recap)).sums
+    assert found.goods_minor + found.delivery_minor - found.discount_minor == found.total_minor == 8982
+    text = squeezed(rendered(documents, replace(facts, recap=recap)).text)
+    for said in ("Remise (MERCI10) | \u22129,98 €", "Livraison | sans frais", "Total TTC à payer | 89,82 €", notice):
+        assert squeezed(said) in text
+
+
+def test_an_order_in_a_relay_that_awaits_a_transfer_says_where_and_until_when(documents: Documents) -> None:
+    facts = lumen.facts(lumen.LAMP)
+    chosen = Chosen(mode="relay", address_hash="a", expected_on=lumen.DAY)
+    tender = Tender(means="card", kind="offline", amount_minor=facts.recap.total_minor, state="awaited")
+    order = replace(facts.order, tenders=(tender,), awaited_until=lumen.AT)
+    facts = replace(
+        facts, order=order, record=replace(facts.record, place="r1"), recap=replace(facts.recap, delivery=chosen)
+    )
+    text = rendered(documents, facts).text
+    assert "Tabac du Pont, 3 rue du Pont, 75011 Paris, France" in text
+    assert squeezed("en attente de votre règlement") in squeezed(text)
+    assert squeezed("jusqu'au 23 novembre 2026 à 11:00") in squeezed(text)
+
+
+def test_the_law_finds_nothing_missing_in_a_confirmation_once_it_was_sent() -> None:
+    made = sheet(lumen.facts(*ALL))
+    sent = confirmation.confirmed(made, lumen.AT + timedelta(minutes=1))
+    document = confirmation._document(made.facts)
+    assert document.order is not None
+    lamp = replace(lumen.LAMP, equipment=replace_parts(lumen.LAMP))
+    document = replace(document, order=replace(document.order, confirmation=sent), lines=(lamp, *made.facts.lines[1:]))
+    rules = lumen.LAW[0].on(lumen.DAY)
+    for name in ("A10", "A24", "B11", "C11"):
+        assert not list(MEANINGS[name].check(rules[name], document, lumen.AT + timedelta(hours=1))), name
+    assert not [one for one in MEANINGS["A30"].check(rules["A30"], document, lumen.AT) if "items" in one.field]
+
+
+def replace_parts(line: Line) -> Equipment:
+    """What the confirmation repeats of spare parts."""
+    assert line.equipment is not None
+    return replace(line.equipment, spare_parts_on_confirmation=line.equipment.spare_parts)
 
 
 def test_goods_that_no_post_takes_have_their_cost_of_return() -> None:
