@@ -1,8 +1,9 @@
 """What no message about an order may hold (law.md E08, E20): a promotion, or anything that tells who opened or clicked.
 
 Structure (images from elsewhere, trackers, active content) is refused in templates and in every body before it leaves.
-Wording is refused in templates. In a body that checkout made it is only told: a product may be called "Soldes", and a
-discount that was granted must stand in the confirmation; not to send that would break the law in a worse way.
+Wording is refused in templates; the price reduction of the legal guarantee is none. In a body that checkout made it is
+only told: a product may be called "Soldes", and a discount that was granted must stand in the confirmation; not to send
+that would break the law in a worse way.
 """
 
 import re
@@ -30,7 +31,7 @@ _TRACKING: Final = re.compile(
 _REMOTE: Final = re.compile(r"url\s*\(|@import|\b(?:src|background|srcset)\s*=", re.IGNORECASE)
 _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _PROMOTIONAL: Final = re.compile(
-    r"\b(?:promo\w*|soldes|en solde|remises?|rabais|ristournes?|r[ée]ductions?|coupons?|bons? plans?"
+    r"\b(?:promo\w*|soldes|en solde|remises?|rabais|ristournes?|r[ée]ductions?(?!\sd[eu]\sprix)|coupons?|bons? plans?"
     r"|bons? d['\u2019]achats?|offres?"
     r"|offerte?s?|cadeaux?|gratuite?s?|profitez\w*|d[ée]p[êe]chez\w*|vite|derni[èe]re chance|plus que \d+"
     r"|stocks? limit[ée]s?|vous aimerez|recommand\w+ pour vous|d[ée]couvrez|nouveaut[ée]s?|parrain\w*|newsletter"

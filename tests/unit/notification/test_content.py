@@ -75,7 +75,9 @@ def test_words_that_sell_are_found(text: str) -> None:
     assert lint_wording(text)
 
 
-@pytest.mark.parametrize("text", ["Votre paiement n'a pas abouti", "{{ promo }}", "Le solde ne suffit pas"])
+@pytest.mark.parametrize(
+    "text", ["Votre paiement n'a pas abouti", "{{ promo }}", "Le solde ne suffit pas", "la réduction du prix"]
+)
 def test_words_that_inform_are_not(text: str) -> None:
     assert not lint_wording(text)
 
