@@ -1,6 +1,7 @@
 """Confirmations are rendered in a process of their own: a PDF takes tenths of a second, and no click waits for it."""
 
 import asyncio
+import atexit
 import multiprocessing
 import os
 import signal
@@ -67,6 +68,7 @@ def _begin(rules: str) -> None:
     global _documents  # noqa: PLW0603 - what a process of a pool keeps between its tasks
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service says when it ends
     os.nice(_NICE)
+    atexit.register(os._exit, 0)  # fonts that are taken apart while the interpreter ends complain on stderr
     _documents = Documents(Book.load(Path(rules)))
     _documents.warm()
 
