@@ -12,6 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks import report
+from benchmarks.checkout import desk_alone
 from benchmarks.cluster import Cluster
 from benchmarks.detection_delay import detection_delay
 from benchmarks.drain import Task
@@ -25,7 +26,7 @@ from relance.kafka import local
 
 _DIRECTORY: Final = ROOT / "build" / "bench"
 _DEFAULT: Final = ("relance", "flink", "kafka_streams", "quix", "faust")
-_MEASURES: Final = ("alone", "alone7", "delay", "http")
+_MEASURES: Final = ("alone", "alone7", "delay", "http", "law", "paper")
 _CONSOLE: Final = Console(width=None if sys.stdout.isatty() else 200)
 
 
@@ -141,6 +142,8 @@ def _measure(arguments: argparse.Namespace, broker: local.Broker, told: Told) ->
         "alone7": lambda: alone(7_000_000 // scale, with_restore=False),
         "delay": lambda: detection_delay(cluster, _DIRECTORY, rate=50_000 / scale, seconds=60 / scale**0.3, told=told),
         "http": lambda: http_intake(cluster, _DIRECTORY, broker_pid=broker.pid, seconds=20 / scale**0.5, told=told),
+        "law": lambda: desk_alone.law(_DIRECTORY, told),
+        "paper": lambda: desk_alone.paper(_DIRECTORY, told),
     }
     measures: list[Measure] = []
     failures: dict[str, str] = {}
