@@ -75,6 +75,10 @@ contracts: setup ## write schemas/ and relance/rpc/ again from code and protos/
 contracts-check: setup ## fail if schemas/ or relance/rpc/ differ from what code and protos/ say
 	@$(PYTHON_BIN)/python -m relance.cli.contracts check
 
+.PHONY: mail
+mail: setup ## compile the mail templates (MJML) to HTML again; a test checks for drift
+	@$(PYTHON_BIN)/python -m services.notification.adapters.mail.build write
+
 .PHONY: protos-check
 protos-check: ## buf: lint the protos, and no breaking change against protos/baseline.binpb
 	@.ci/buf lint protos

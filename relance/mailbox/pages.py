@@ -27,7 +27,8 @@ _BASE: Final = """<!doctype html>
 """
 _LIST: Final = """{% extends "base" %}{% block main %}<h1>Mailbox</h1>
 {% if letters %}<table><thead><tr><th scope="col">Subject</th><th scope="col">To</th><th scope="col">Date</th></tr>
-</thead><tbody>{% for letter in letters %}<tr><td><a href="/mail/{{ letter.id }}">{{ letter.subject or "(no subject)" }}</a>
+</thead><tbody>{% for letter in letters %}<tr><td><a href="/mail/{{ letter.id }}">
+{{- letter.subject or "(no subject)" }}</a>
 {%- if letter.parts %} +{{ letter.parts | length }}{% endif %}</td><td>{{ letter.to }}</td><td>{{ letter.at }}</td></tr>
 {% endfor %}</tbody></table>{% else %}<p>Nothing has come yet.</p>{% endif %}{% endblock %}
 """

@@ -3,6 +3,8 @@
 from datetime import date
 from typing import Literal
 
+import msgspec
+
 from relance.rules.law.shop import Fact, Instant
 
 __all__ = ["Button", "Claim", "Consent", "Contact", "Countdown", "Coupon", "Delivery", "Display", "Means", "Mode",
@@ -121,6 +123,7 @@ class Button(Fact, frozen=True, kw_only=True):
 class Recap(Fact, frozen=True, kw_only=True):
     """The page that carries the order button. `rendered`: items of L221-5 on the page; `linked`: reachable from it;
     `near_button`: what stands beside the button; `modify`: blocks whose control works and keeps what was entered.
+    `nets_minor`: what lines cost after discounts, by id; lines that are not in it share the discount in proportion.
     """
 
     button: Button | None = None
@@ -133,6 +136,7 @@ class Recap(Fact, frozen=True, kw_only=True):
     total_minor: int | None = None
     delivery_minor: int | None = None
     discount_minor: int = 0
+    nets_minor: dict[str, int] = msgspec.field(default_factory=dict)
     due_now_minor: int | None = None
     due_later_minor: int = 0
     prices_with_tax: bool = True

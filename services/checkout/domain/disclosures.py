@@ -226,6 +226,7 @@ def recap_document(
         total_minor=sums.total_minor,
         delivery_minor=sums.delivery_minor,
         discount_minor=gross - sum(sums.net_minor),
+        nets_minor={line.id: net for line, net in zip(priced.lines, sums.net_minor, strict=True)},
         due_now_minor=sums.total_minor,
         personalised_price=bool(priced.personalised),
         personalised_notice=priced.personalised,

@@ -104,7 +104,7 @@ def _missing(shop: Shop, name: Name, language: str, law: Law) -> Iterator[Refusa
     if name in {"terms", "withdrawal"} and url and not url.startswith(("https://", "http://")):
         yield Refusal("legal.withdrawal_function_url", "is no address of the web", "B10", "L221-5 I 7°")
     if name == "terms" and not legal.terms_version:
-        yield Refusal("legal.terms_version", "the terms have no version", "A09", "Code civil, 1127-1 al. 1")
+        yield Refusal("legal.terms_version", "the terms have no version", "A09", "Code civil, 1127-1")
 
 
 def _made_true(legal: Legal, law: Law) -> Legal:

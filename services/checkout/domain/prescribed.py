@@ -136,11 +136,11 @@ def notice(shop: Shop, law: Law, choices: Choices) -> Notice | Refusal:
         return function
     for text in (model, rules):
         if not isinstance(text, Prescribed):
-            return text or Refusal("law_on", "there is no notice on this day", "B01", "R221-3 annex")
+            return text or Refusal("law_on", "there is no notice on this day", "B01", "L221-18")
     assert isinstance(model, Prescribed)
     assert isinstance(rules, Prescribed)
     if choices.goods and not choices.cost_borne_by:
-        return Refusal("legal.return_cost_borne_by", "who bears the cost of return is not said", "A01", "L221-5 I 8°")
+        return Refusal("legal.return_cost_borne_by", "who bears the cost of return is not said", "A01", "L221-5 I")
     if function is not None and not choices.function_url:
         field = "legal.withdrawal_function_url"
         return Refusal(field, "the place of the online function is not said", "B10", "L221-5 I 7°")

@@ -16,6 +16,7 @@ Cause = Literal["surplus", "lapsed", "cancelled", "withdrawal", "resolved", "una
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """`attempt_id` is empty for a tender that no provider holds. `key`: whose request it was, so that a repeated one
     refunds nothing twice. `tries` counts the calls. `means`: where the money goes, when not back where it came from.
+    `returns`: how often it had succeeded, and the money came back.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     means: str = ""
     agreed_at: datetime | None = None
     succeeded_at: datetime | None = None
+    returns: int = 0
 
 
 class RefundNews(msgspec.Struct, frozen=True, kw_only=True, tag="refund_news"):
@@ -76,9 +78,13 @@ def step(refund: Refund, act: RefundNews | Redirect | Retry, at: datetime) -> Re
 
 
 def _heard(refund: Refund, news: RefundNews) -> Refund:
-    """News of an earlier try change nothing, and neither does anything once the money is back."""
-    if refund.state in {"succeeded", "failed"} or news.attempted != refund.tries:
+    """News of an earlier try change nothing. Money that comes back days later was not refunded: it is owed on."""
+    if refund.state == "failed" or news.attempted != refund.tries:
         return refund
+    if refund.state == "succeeded":
+        if news.status != "failed":
+            return refund
+        return msgspec.structs.replace(refund, state="failed", succeeded_at=None, returns=refund.returns + 1)
     if news.status == "pending":
         return refund if refund.means else msgspec.structs.replace(refund, state="pending")
     if news.status == "failed":

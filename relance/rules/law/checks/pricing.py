@@ -243,11 +243,14 @@ def books(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
         least = rule.parameters["fee_minor"] if worth < rule.parameters["below_minor"] else 1
         if (recap.delivery_minor or 0) < least:
             yield Fault("recap.delivery_minor", f"the delivery of new books costs at least {least} cents")
-    # A discount on the whole cart is the books' in proportion; exact integers, no rounding in the shop's favour.
+    # Where the recap does not say whose it is, a discount on the whole cart is the books' in proportion; exact
+    # integers, no rounding in the shop's favour.
     cart = sum(line.amount_minor for line in document.lines)
     kept = 100 - rule.parameters["discount_percent"]
     for place, line in lines:
         price = line.list_price_minor or line.unit_minor
-        if cart and line.unit_minor * (cart - recap.discount_minor) * 100 < price * cart * kept:
+        net = recap.nets_minor.get(line.id)
+        shared = cart and line.unit_minor * (cart - recap.discount_minor) * 100 < price * cart * kept
+        if shared if net is None else net * 100 < price * line.quantity * kept:
             reason = f"{line.name}: discounted by more than {rule.parameters['discount_percent']} percent"
             yield Fault(f"lines.{place}.unit_minor", reason, "loi 81-766 art. 1")

@@ -211,7 +211,5 @@ def _restrictions(view: View, tongue: Tongue) -> str:
     said = [tongue.say("We deliver in: %(countries)s.", countries=countries)]
     excluded = sorted({prefix for offered in view.shop.modes for prefix in offered.mode.not_to})
     if excluded:
-        said.append(
-            tongue.say("Some modes do not serve postcodes that begin with %(list)s.", list=", ".join(excluded))
-        )
+        said.append(tongue.say("Some modes do not serve postcodes that begin with %(list)s.", list=", ".join(excluded)))
     return " ".join(said)

@@ -131,8 +131,11 @@ def _one_off(typed: str, known: str) -> bool:
         if len(apart) == 1:
             return True
         first = apart[0]
-        return len(apart) == 2 and apart[1] == first + 1 and typed[first] == known[first + 1] and (
-            typed[first + 1] == known[first]
+        return (
+            len(apart) == 2
+            and apart[1] == first + 1
+            and typed[first] == known[first + 1]
+            and (typed[first + 1] == known[first])
         )
     longer, shorter = (typed, known) if len(typed) > len(known) else (known, typed)
     return any(longer[:place] + longer[place + 1 :] == shorter for place in range(len(longer)))

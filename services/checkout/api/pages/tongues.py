@@ -85,4 +85,3 @@ def _day(language: str, day: date) -> str:
 @lru_cache(maxsize=1024)
 def _country(language: str, code: str) -> str:
     return str(Locale.parse(_BABEL[language]).territories.get(code, code))
-

@@ -233,7 +233,7 @@ TRADER, LEGAL = lumen.TRADER, lumen.LEGAL
         ),
         ({"legal": replace(LEGAL, withdrawal_function_url="")}, "legal.withdrawal_function_url", "B03", "L221-20"),
         ({"legal": replace(LEGAL, withdrawal_days=None)}, "legal.withdrawal_days", "B03", "L221-20"),
-        ({"legal": replace(LEGAL, return_cost_borne_by="")}, "legal.return_cost_borne_by", "A01", "L221-5 I 8°"),
+        ({"legal": replace(LEGAL, return_cost_borne_by="")}, "legal.return_cost_borne_by", "A01", "L221-5 I"),
     ],
 )
 def test_a_missing_fact_of_the_shop_refuses_with_its_rule(

@@ -190,7 +190,7 @@ def test_the_withdrawal_page_has_each_variant_of_the_shop_and_the_function(docum
         (with_trader(phone=""), "guarantees", "trader.phone", "A27", "R221-2 1°"),
         (with_legal(archiving=""), "terms", "legal.archiving", "A09", "Code civil, 1127-1 4°"),
         (with_legal(languages=("en",)), "terms", "legal.languages", "A09", "Code civil, 1127-1 3°"),
-        (with_legal(terms_version=""), "terms", "legal.terms_version", "A09", "Code civil, 1127-1 al. 1"),
+        (with_legal(terms_version=""), "terms", "legal.terms_version", "A09", "Code civil, 1127-1"),
         (with_legal(withdrawal_days=7), "withdrawal", "legal.withdrawal_days", "B01", "L221-18"),
         (with_legal(withdrawal_days=None), "withdrawal", "legal.withdrawal_days", "B03", "L221-20"),
         (with_legal(withdrawal_variants=()), "withdrawal", "legal.withdrawal_variants", "B02", "L221-18"),
@@ -208,7 +208,7 @@ def test_the_withdrawal_page_has_each_variant_of_the_shop_and_the_function(docum
             "B10",
             "L221-5 I 7°",
         ),
-        (with_legal(return_cost_borne_by=""), "withdrawal", "legal.return_cost_borne_by", "A01", "L221-5 I 8°"),
+        (with_legal(return_cost_borne_by=""), "withdrawal", "legal.return_cost_borne_by", "A01", "L221-5 I"),
         (with_legal(sells=("continuous",)), "guarantees", "legal.counsel_texts.A20.continuous", "A20", "D211-4 annex"),
         (with_legal(accessible=False), "accessibility", "legal.accessible", "G05", "L412-13"),
         (
