@@ -17,6 +17,7 @@ from services.checkout.api.pages.ordered import masked_email
 from services.checkout.api.pages.sessions import ENTRIES_MAX, Keys, Session
 from services.checkout.api.pages.tongues import LANGUAGES, Tongue, load_tongues
 from services.checkout.domain.attempts import Category
+from services.checkout.domain.outcomes import Refusal
 
 ROOM = Path(forms.__file__).parent
 WORDS = {"say": None, "N_": None, "_": None, "ngettext": (1, 2)}
@@ -179,3 +180,40 @@ def test_every_failure_has_words_and_a_way_on(language: str) -> None:
 
 def test_a_message_that_no_catalogue_has_is_said_in_english() -> None:
     assert Tongue("fr", NullTranslations()).say("as it is") == "as it is"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal("legal.terms_version", "the terms have no version", "A09", "Code civil, 1127-1"),
+        Refusal("recap.button.text", "the button text 'Go' is unknown", "A04", "L221-14 al. 2"),
+        Refusal("lines.1.scope", "Lampe: gambling follows other rules", "A32", "L221-2"),
+        Refusal("lines.1.characteristics", "the information on characteristics is missing", "A01", "L221-5 I"),
+        Refusal("payment.purses.0", "nothing is left on it"),
+        Refusal("attempt", "3 attempts were made: ask the shop for help"),
+        Refusal("order.state", "the order is lapsed: there is nothing to pay"),
+        Refusal("checkout.state", "this checkout is expired"),
+    ],
+    ids=lambda refusal: refusal.field,
+)  # fmt: skip
+def test_no_reason_of_the_engine_stands_on_a_page(refusal: Refusal) -> None:
+    """Whoever reads French reads no English: reasons are for shops and logs, pages have words of their own."""
+    tongues = load_tongues()
+    for names in ({"1": "Lampe"}, {}):
+        said = {language: wording.problem(tongues[language], refusal, {}, names) for language in LANGUAGES}
+        assert refusal.reason not in said["fr"].text
+        assert said["fr"].text != said["en"].text
+        assert "vide" not in said["fr"].text
+        assert said["fr"].law == (f"{refusal.rule}, {refusal.article}" if refusal.rule else "")
+
+
+def test_words_of_a_refusal_are_those_of_its_reason() -> None:
+    french = load_tongues()["fr"]
+    assert "ne reste rien" in wording.known(french, Refusal("payment.purses.0", "nothing is left on it"))
+    assert "vérifiez le numéro" in wording.known(
+        french, Refusal("payment.purses.0", "there is no such card or voucher")
+    )
+    assert "plus valable" in wording.known(french, Refusal("coupons.0", "X has ended", "D07", "L121-4 7°"))
+    assert "pas valable" in wording.known(french, Refusal("coupons.0", "something else"))
+    assert "50,00" in wording.known(french, Refusal("coupons.1", "X holds from goods of 5000 cents"))
+    assert wording.known(french, Refusal("legal.terms_version", "the terms have no version", "A09")) == ""

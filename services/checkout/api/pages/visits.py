@@ -16,6 +16,7 @@ from services.checkout.api.pages.bounds import Form, Guesses, TooMuch, read_form
 from services.checkout.api.pages.frames import Frame, LegalLink, Painter, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.sessions import COOKIE, LIVES_S, Entry, Keys, Kind, Level, Session
 from services.checkout.api.pages.tongues import LANGUAGES, Tongue
+from services.checkout.api.pages.wording import known
 from services.checkout.application.desk import Desk
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop, allowed_return
@@ -78,7 +79,6 @@ class Message(NamedTuple):
     texts: tuple[str, ...]
     links: tuple[LegalLink, ...] = ()
     law: str = ""
-    detail: str = ""
 
 
 class Parts:
@@ -172,15 +172,18 @@ class Parts:
     def refused(
         self, visit: Visit, refusal: Refusal, status: int, shop: Shop | None = None, tongue: Tongue | None = None
     ) -> Response:
-        """A refusal that no field of the page can put right: in words, with rule and article."""
+        """A refusal that no field of the page can put right: in words, with rule and article; its reason is logged."""
         spoken = tongue or self.painter.tongue(visit.hint)
-        law = f"{refusal.field} · {refusal.rule}, {refusal.article}" if refusal.rule else ""
+        self._log.warning("refused", field=refusal.field, reason=refusal.reason, rule=refusal.rule,
+                          shop=shop.id if shop is not None else "")  # fmt: skip
+        law = " · ".join(part for part in (refusal.field, f"{refusal.rule}, {refusal.article}") if part.strip(", "))
         texts = (
-            spoken.say(
+            ("" if refusal.rule else known(spoken, refusal))
+            or spoken.say(
                 "Nothing is ordered and nothing is paid. The shop has to put this right; tell it what stands below."
             ),
         )
-        message = Message(spoken.say("This order cannot be concluded now"), texts, (), law, refusal.reason)
+        message = Message(spoken.say("This order cannot be concluded now"), texts, (), law)
         return self.message(visit, message, status, shop, spoken.language)
 
     # -- sessions ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from services.checkout.api.pages.tongues import Tongue
 from services.checkout.domain.attempts import Category
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["N_", "Failure", "Problem", "failure", "problem"]
+__all__ = ["N_", "Failure", "Problem", "failure", "known", "problem"]
 
 
 def N_(message: str) -> str:
@@ -48,6 +48,7 @@ _BY_FIELD: Final = {
     "payment.chosen": N_("Choose one of the means of payment offered."),
     "payment.purses": N_("This card or voucher cannot be used: check its number."),
     "coupon": N_("This code does not hold."),
+    "coupons": N_("This code does not hold."),
     "recap.hash": N_("Something has changed since you saw the recap. Nothing is ordered: check it again below."),
     "recap.terms": N_("To order, tick the box of the terms of sale."),
     "recap.early_start": N_(
@@ -55,6 +56,8 @@ _BY_FIELD: Final = {
     ),
     "order.deadline": N_("The time to pay this order has passed. It was cancelled, and nothing was kept."),
     "attempt": N_("A payment is under way. Finish it on the page of your bank, or wait a moment and look again."),
+    "order": N_("There is nothing to pay for this order any more."),
+    "checkout": N_("This order form has ended: go back to the shop, or open the newest link you have from it."),
     "lines": N_("Your cart is empty."),
     "contact.age_declared": N_("This cart holds articles that are sold to adults only: declare your age."),
 }  # fmt: skip
@@ -70,6 +73,25 @@ _COUPONS: Final = {
     "entered twice": N_("This code is entered already."),
     "not in the cart": N_("This code is for an article that is not in the cart."),
 }
+
+_LINES: Final = {
+    "A32": N_("%(name)s follows rules of its own and cannot be ordered here. Remove it to order the rest."),
+    "G14": N_("%(name)s may not be sold online. Remove it to order the rest."),
+}  # fmt: skip
+_LINE: Final = N_("%(name)s cannot be ordered as it is: the shop has to put it right. Remove it to order the rest.")
+
+_PURSES: Final = {
+    "given twice": N_("This card or voucher is entered already."),
+    "nothing is left": N_("Nothing is left on this card or voucher."),
+    "are left on it": N_("Less is left on this card or voucher than before: look at the payment again."),
+    "too many": N_("Too many numbers were unknown: try again in an hour."),
+}  # fmt: skip
+_ATTEMPTS: Final = {
+    "attempts were made": N_("This order was tried to be paid too often: get in touch with us."),
+    "does not answer": N_("The payment provider does not answer. Nothing is lost: try again in a moment."),
+}  # fmt: skip
+_BY_REASON: Final = {"coupon": _COUPONS, "coupons": _COUPONS, "payment.purses": _PURSES, "attempt": _ATTEMPTS}
+_ANYTHING: Final = N_("This cannot be done as it stands. Ask us for help: we look at it with you.")
 
 _FAILURES: Final[dict[str, tuple[str, str]]] = {
     "authentication": (
@@ -136,17 +158,24 @@ def problem(tongue: Tongue, refusal: Refusal, anchors: dict[str, str], names: di
     anchor = _longest(anchors, refusal.field)
     if refusal.field.startswith("lines.") and (text := _line(tongue, refusal, names)):
         return Problem(anchor, text, law)
-    if refusal.field.startswith("coupon"):
-        return Problem(anchor, _coupon(tongue, refusal.reason), law)
-    known = _longest(_BY_FIELD, refusal.field)
-    return Problem(anchor, tongue.say(known) if known else refusal.reason, law)
+    return Problem(anchor, known(tongue, refusal) or tongue.say(_ANYTHING), law)
 
 
-def _coupon(tongue: Tongue, reason: str) -> str:
-    """Why a code does not hold, in the shopper's language."""
-    if found := re.search(r"from goods of (\d+) cents", reason):
+def known(tongue: Tongue, refusal: Refusal) -> str:
+    """What we say of a refusal in the shopper's language; empty for those that no shopper can put right. The reason
+    that a refusal brings is for shops and logs: it is in English, and no page shows it.
+    """
+    if found := re.search(r"from goods of (\d+) cents", refusal.reason):
         return tongue.say("This code holds from %(sum)s of articles.", sum=tongue.money(int(found[1])))
-    return tongue.say(next((text for part, text in _COUPONS.items() if part in reason), _BY_FIELD["coupon"]))
+    parts = refusal.field.split(".")
+    for count in range(len(parts), 0, -1):
+        field = ".".join(parts[:count])
+        by_reason = _BY_REASON.get(field, {})
+        if text := next((text for part, text in by_reason.items() if part in refusal.reason), ""):
+            return tongue.say(text)
+        if field in _BY_FIELD and (field != "lines" or count == len(parts)):
+            return tongue.say(_BY_FIELD[field])
+    return ""
 
 
 def _line(tongue: Tongue, refusal: Refusal, names: dict[str, str]) -> str:
@@ -158,7 +187,9 @@ def _line(tongue: Tongue, refusal: Refusal, names: dict[str, str]) -> str:
         if left:
             return tongue.say("%(name)s: only %(left)s left. Lower the quantity.", name=name, left=left)
         return tongue.say("%(name)s is sold out. Remove it to order the rest.", name=name)
-    return f"{name} ({refusal.reason})"
+    if refusal.field.endswith(".quantity"):
+        return tongue.say("A quantity is a number from 0 to 9999; 0 takes the article out.")
+    return tongue.say(_LINES.get(refusal.rule, _LINE), name=name)
 
 
 def _longest(table: dict[str, str], field: str) -> str:
