@@ -16,7 +16,7 @@ __all__ = ["Address", "address_hash", "header_text", "message_id", "parse_addres
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TAG_BYTES: Final = 8
-_TOKEN: Final = re.compile(r"b\+([a-z2-7]{39})", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"b\+([a-z2-7]{39})", re.IGNORECASE | re.ASCII)
 
 
 class Address(NamedTuple):

@@ -16,6 +16,8 @@ __all__ = ["BYTES_MAX", "Action", "Report", "failure_of", "read_report"]
 Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 
 BYTES_MAX: Final = 2_097_152  # a report may bring the whole message back; more is none
+_NESTED: Final = re.compile(rb"(?:multipart|message)/", re.IGNORECASE)
+_NESTED_MAX: Final = 100  # each may be a level that the parser goes down
 _STATUS: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _ACTIONS: Final[dict[str, Action]] = {
     "failed": "failed", "delayed": "delayed", "delivered": "delivered", "relayed": "relayed", "expanded": "expanded",
@@ -37,14 +39,18 @@ class Report(NamedTuple):
 def read_report(raw: bytes, secret: bytes, envelope_to: str = "") -> Report | None:
     """The report in a message that came to a return path of ours; None when it is no report, or names no request.
 
-    Only the return path says whom it is about: it is signed, and the rest of a report can be written by anybody.
-    `envelope_to` is the address that the message was delivered to, when the server told it.
+    Only the return path says whom it is about: it is signed, and the rest of a report can be written by anybody, so
+    whatever the parser stumbles over is no report either. `envelope_to` is the address that the message was delivered
+    to, when the server told it.
     """
-    if len(raw) > BYTES_MAX:
+    if len(raw) > BYTES_MAX or len(_NESTED.findall(raw)) > _NESTED_MAX:
         return None
-    message = message_from_bytes(raw, policy=compat32)
-    request = _request(message, secret, envelope_to)
-    fields = list(_recipients(message))
+    try:
+        message = message_from_bytes(raw, policy=compat32)
+        request = _request(message, secret, envelope_to)
+        fields = list(_recipients(message))
+    except (ValueError, LookupError, RecursionError, TypeError, AttributeError, AssertionError):
+        return None
     if request is None or not fields:
         return None
     worst = min(fields, key=lambda each: _GRAVITY.index(_action(each) or "delivered"))

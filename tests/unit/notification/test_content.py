@@ -186,3 +186,11 @@ def test_anything_else_is_no_report(raw: bytes) -> None:
 def test_a_vacation_notice_is_no_report() -> None:
     raw = f"To: {PATH}\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nI am away.\r\n".encode()
     assert read_report(raw, SECRET.encode()) is None
+
+
+@pytest.mark.parametrize("level", [b"Content-Type: message/rfc822", b'Content-Type: multipart/mixed; boundary="b"'])
+@pytest.mark.parametrize("levels", [2, 90, 20_000])
+def test_a_letter_in_a_letter_in_a_letter_is_no_report_and_breaks_nothing(level: bytes, levels: int) -> None:
+    raw = f"Delivered-To: {PATH}\r\n".encode() + (level + b"\r\n\r\n--b\r\n") * levels
+    assert read_report(raw, SECRET.encode()) is None
+    assert read_report((level + b"\r\n\r\n") * levels, SECRET.encode(), PATH) is None
