@@ -11,6 +11,8 @@ from relance.kernel.errors import InputError, NotNow
 __all__ = ["Conflict", "KeyReused", "translated"]
 
 _OVERTAKEN = frozenset({"40001", "40P01", "55P03", "23505"})  # serialisation, deadlock, lock not available, unique
+# the connection failed; too many of them or too little room; the server ends or begins; its system failed
+_AWAY = frozenset({"08", "53", "57", "58"})
 
 
 class Conflict(NotNow):
@@ -34,7 +36,8 @@ def translated() -> Iterator[None]:
         state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
         if state in _OVERTAKEN:
             raise Conflict("another transaction was first", 0.0) from error
-        if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        away = error.connection_invalidated or str(state)[:2] in _AWAY
+        if away or isinstance(error, OperationalError | InterfaceError):
             raise NotNow(f"the database does not answer: {_words(error)}") from error
         raise
     except OSError as error:

@@ -1,5 +1,6 @@
 """Opening a database: which driver and how it is spoken to, its tables brought up to date, its errors in our words."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ __all__ = ["migrations", "open_engine", "translated"]
 _BUSY_MS: Final = 30_000
 _MIGRATING: Final = 7_274_112  # PostgreSQL's number of the lock under which tables change
 _OVERTAKEN: Final = frozenset({"40001", "40P01", "55P03"})  # serialisation, deadlock, lock not available
+# the connection failed; too many of them or too little room; the server ends or begins; its system failed
+_AWAY: Final = frozenset({"08", "53", "57", "58"})
 
 
 async def open_engine(url: str, connections: int) -> AsyncEngine:
@@ -57,7 +60,8 @@ def translated() -> Iterator[None]:
         raise NotNow("all connections to the database are in use") from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None)
-        if error.connection_invalidated or state in _OVERTAKEN or isinstance(error, OperationalError | InterfaceError):
+        away = error.connection_invalidated or state in _OVERTAKEN or str(state)[:2] in _AWAY
+        if away or isinstance(error, OperationalError | InterfaceError):
             raise NotNow(f"the database does not answer: {str(error.orig).partition(chr(10))[0][:200]}") from error
         raise
     except OSError as error:
@@ -76,16 +80,22 @@ def _engine(url: str, connections: int) -> AsyncEngine:
         settings = {"application_name": "relance-notification", "lock_timeout": "10000"}
         return create_async_engine(
             parsed.set(drivername="postgresql+asyncpg"), pool_size=connections, max_overflow=0, pool_timeout=10.0,
-            pool_pre_ping=True, connect_args={"server_settings": settings, "timeout": 10.0, "command_timeout": 30.0},
+            pool_pre_ping=True, hide_parameters=True, connect_args={"server_settings": settings, "timeout": 10.0, "command_timeout": 30.0},
         )  # fmt: skip
     raise InputError(f"the database is a file of SQLite or PostgreSQL, not {parsed.render_as_string()}")
 
 
 def _sqlite(url: URL) -> AsyncEngine:
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    path = Path(url.database or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds addresses; SQLite's other files follow its mode
+    except OSError as error:
+        raise InputError(f"the database {path}: {error.strerror}") from None
     engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": _BUSY_MS / 1_000}, pool_size=4, max_overflow=0
-    )
+        url.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": _BUSY_MS / 1_000}, pool_size=4, max_overflow=0,
+        hide_parameters=True,
+    )  # fmt: skip
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
