@@ -173,15 +173,18 @@ class Ordering(Room):
         url = answer.url if isinstance(answer, Opened) else None
         news = answer.news if isinstance(answer, Opened) else answer
 
-        async def work(tx: Transaction) -> None:
-            await self.advance(tx, shop, order_id, news)
+        async def work(tx: Transaction) -> str | None:
+            moved = await self.advance(tx, shop, order_id, news)
+            if isinstance(moved, Refusal) or not any(one.live for one in moved.state.attempts if one.id == attempt_id):
+                return None  # it was given up while it was opened: nobody is sent there
             if url is not None and (now := await tx.get(Kept, shop, order_id)) is not None:
                 urls = {**now.pay_urls, attempt_id: url}
                 await tx.put(shop, order_id, replace(now, pay_urls=urls, version=now.version + 1), before=now.version)
+            return url
 
-        await self.again(work)
+        page = await self.again(work)
         self.nudge()
-        return url
+        return page
 
     async def is_unopened(self, shop: str, order_id: str, attempt_id: str) -> bool:
         """Whether an attempt is still to be opened at its provider."""
@@ -250,7 +253,7 @@ class Ordering(Room):
         moved = lifecycle.step(order, act, at)
         if isinstance(moved, Refusal) or not moved.transition:
             return moved
-        opened = isinstance(act, News) and act.status == "sent"  # it is watched since it was written
+        opened = moved.transition == "attempt_sent"  # it is watched since it was written
         await self.put_order(tx, moved.state, order.version, watch=not opened)
         await tx.say(moved.events)
         await tx.do(shop, order.id, moved.effects)

@@ -83,8 +83,11 @@ def hear(attempt: Attempt, news: News, at: datetime, patience: Patience) -> Atte
     if news.status == "sent" and attempt.state in {"created", "unknown"}:
         until = at + timedelta(minutes=patience.page_minutes)
         return msgspec.structs.replace(attempt, state="sent", psp_id=news.psp_id or attempt.psp_id, waits_until=until)
-    if news.status == "unknown" and attempt.state in {"created", "sent"}:
-        return msgspec.structs.replace(attempt, state="unknown", waits_until=None)
+    if news.status == "sent" and attempt.closed and not attempt.psp_id and news.psp_id:
+        # It was proven not to be opened, while the call that opens it was under way: money can come from its page.
+        return msgspec.structs.replace(attempt, psp_id=news.psp_id, closed=False)
+    if news.status == "unknown" and attempt.state == "created":  # of a page that is open it tells nothing
+        return msgspec.structs.replace(attempt, state="unknown")
     if news.status == "action_required" and attempt.live and news.challenge > attempt.challenges:
         return msgspec.structs.replace(
             attempt,

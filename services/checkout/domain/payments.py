@@ -107,6 +107,8 @@ def hear(order: Order, news: News, at: datetime) -> Moved[Order] | Refusal:
     elif after.state == "action_required":
         fields = {**_named(order, after), "expires_at": after.waits_until}
         done = moved(heard, "attempt_action_required", [Saying("payment.action_required", at, fields)])
+    elif before.closed and after.open_at_psp:
+        done = moved(heard, "attempt_found_open", (), [Effect("cancel_at_psp", after.id)])
     else:
         done = moved(heard, f"attempt_{after.state}")
     return then(done, _overdue(done.state, at))

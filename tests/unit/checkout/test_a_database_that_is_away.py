@@ -15,7 +15,7 @@ Translated = Callable[[], AbstractContextManager[None]]
 STORES = pytest.mark.parametrize("translated", [errors.translated, opening.translated], ids=["checkout", "mail"])
 
 
-class Said(Exception):
+class SaidError(Exception):
     """What a driver raises; SQLAlchemy wraps it in the plain DBAPIError when it knows no better."""
 
     def __init__(self, sqlstate: str) -> None:
@@ -24,7 +24,7 @@ class Said(Exception):
 
 
 def said(sqlstate: str) -> DBAPIError:
-    return DBAPIError("SELECT 1", None, Said(sqlstate))
+    return DBAPIError("SELECT 1", None, SaidError(sqlstate))
 
 
 @STORES

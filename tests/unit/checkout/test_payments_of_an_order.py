@@ -137,6 +137,27 @@ def test_a_page_left_open_fails_after_ten_minutes_and_not_before() -> None:
     assert Effect("cancel_at_psp", order.attempts[0].id) in resumed.effects
 
 
+def test_an_open_page_keeps_its_time_when_the_provider_does_not_answer() -> None:
+    order = paying(placed().state)
+    sent = after(order, news(order, "sent", psp_id="cs_1")).state
+    lost = after(sent, news(order, "unknown"), at=AT + MINUTE)
+    assert lost == (sent, "", (), ())
+    late = after(lost.state, ClockMoved(), at=AT + 30 * MINUTE)
+    assert (said(late), data(late)["category"]) == (["payment.failed"], "abandoned_at_bank")
+
+
+def test_a_page_that_opens_while_its_attempt_is_given_up_is_closed_or_its_money_heard_of() -> None:
+    order = paying(placed().state)
+    given_up = after(order, news(order, "failed", psp_code="not_opened")).state
+    assert not given_up.attempts[0].open_at_psp
+    found = after(given_up, news(order, "sent", psp_id="cs_1"))
+    assert found.effects == (Effect("cancel_at_psp", order.attempts[0].id),)
+    assert (found.state.attempts[0].open_at_psp, found.state.live, said(found)) == (True, None, [])
+    closed = after(found.state, news(order, "failed", psp_id="cs_1")).state
+    assert after(closed, news(order, "sent", psp_id="cs_1")) == (closed, "", (), ())
+    assert after(found.state, news(order, "captured", psp_id="cs_1")).state.state == "confirmed"
+
+
 def test_a_late_success_is_accepted_before_the_lapse() -> None:
     order = paying(placed().state)
     late = after(order, news(order, "action_required"), ClockMoved(), at=AT + 10 * MINUTE).state
