@@ -13,6 +13,8 @@ import structlog
 __all__ = ["Logger", "configure", "logger"]
 
 Logger = structlog.stdlib.BoundLogger
+# libraries that tell each step at info, which is no news, and at debug what is stored and sent, which is personal
+_QUIET = ("aiosqlite", "alembic", "fontTools", "sqlalchemy", "stripe", "weasyprint")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -48,6 +50,8 @@ def configure(service: str, level: str = "info", stream: IO[str] | None = None) 
     root = logging.getLogger()
     root.handlers = [shown]
     root.setLevel(_LEVELS[level])
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def logger(name: str) -> Logger:

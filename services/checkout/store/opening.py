@@ -1,5 +1,6 @@
 """Opening a database: which driver and how it is spoken to, and its tables brought up to date."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -83,6 +84,7 @@ def _engine(url: str, connections: int) -> AsyncEngine:
         return create_async_engine(
             parsed.set(drivername="postgresql+asyncpg"), pool_size=connections, max_overflow=0, pool_timeout=10.0,
             pool_pre_ping=False, connect_args={"server_settings": settings, "timeout": 10.0, "command_timeout": 30.0},
+            hide_parameters=True,
         )  # fmt: skip
     raise InputError(f"the database is a file of SQLite or PostgreSQL, not {parsed.render_as_string()}")
 
@@ -90,9 +92,14 @@ def _engine(url: str, connections: int) -> AsyncEngine:
 def _sqlite(url: URL) -> AsyncEngine:
     path = Path(url.database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))  # it holds addresses; its journals get its mode
+    except OSError as error:
+        raise InputError(f"the database {path}: {error.strerror}") from None
     engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": _BUSY_MS / 1_000}, pool_size=5, max_overflow=0
-    )
+        url.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": _BUSY_MS / 1_000}, pool_size=5, max_overflow=0,
+        hide_parameters=True,
+    )  # fmt: skip
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

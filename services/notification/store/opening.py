@@ -80,7 +80,8 @@ def _engine(url: str, connections: int) -> AsyncEngine:
         settings = {"application_name": "relance-notification", "lock_timeout": "10000"}
         return create_async_engine(
             parsed.set(drivername="postgresql+asyncpg"), pool_size=connections, max_overflow=0, pool_timeout=10.0,
-            pool_pre_ping=True, hide_parameters=True, connect_args={"server_settings": settings, "timeout": 10.0, "command_timeout": 30.0},
+            pool_pre_ping=True, connect_args={"server_settings": settings, "timeout": 10.0, "command_timeout": 30.0},
+            hide_parameters=True,
         )  # fmt: skip
     raise InputError(f"the database is a file of SQLite or PostgreSQL, not {parsed.render_as_string()}")
 
@@ -89,7 +90,7 @@ def _sqlite(url: URL) -> AsyncEngine:
     path = Path(url.database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds addresses; SQLite's other files follow its mode
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))  # it holds addresses; its journals get its mode
     except OSError as error:
         raise InputError(f"the database {path}: {error.strerror}") from None
     engine = create_async_engine(

@@ -44,6 +44,21 @@ def fetch(port: int, path: str) -> tuple[int, bytes]:
             return error.code, error.read()
 
 
+def test_libraries_that_tell_each_step_or_what_is_stored_are_quiet() -> None:
+    root = logging.getLogger()
+    before, level = root.handlers, root.level
+    stream = io.StringIO()
+    logs.configure("checkout", "debug", stream)
+    try:
+        logging.getLogger("weasyprint.progress").info("Step 1 - Fetching and parsing HTML")
+        logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
+        logging.getLogger("aiosqlite").debug("executing INSERT with %s", "jane@example.com")
+        assert stream.getvalue() == ""
+    finally:
+        root.handlers, root.level = before, level
+        structlog.reset_defaults()
+
+
 def test_our_lines_and_those_of_libraries_are_json_of_one_form(lines: Lines) -> None:
     logs.logger("edge").info("batch_taken", events=3)
     logs.logger("edge").debug("not_shown")

@@ -122,8 +122,10 @@ class Parts:
             response = self.message(visit, Message(tongue.say("One moment, please"), (text,)), 503)
             response.headers["retry-after"] = "2"
             return response
-        except Exception:  # noqa: BLE001 - whatever it is, the shopper gets a page and the log the rest
-            self._log.error("page_failed", error=traceback.format_exc(limit=-8))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the shopper gets a page and the log the rest
+            # Where, and not the error's text, which may quote what was typed.
+            trace = traceback.format_tb(error.__traceback__)[-8:]
+            self._log.error("page_failed", error=type(error).__name__, trace=trace)
             text = tongue.say(
                 "It is our fault, and it has been noted. Your order has not changed. Try again in a moment."
             )
