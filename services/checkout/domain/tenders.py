@@ -9,13 +9,14 @@ from relance.rules.law.totals import spread
 from services.checkout.domain.outcomes import Refusal
 
 __all__ = [
-    "BY_PROVIDER", "STORED", "Kind", "Means", "Purse", "Tender", "allot", "available", "check_announced", "hold",
-    "let_go", "split",
+    "BY_PROVIDER", "LEAST_MINOR", "STORED", "Kind", "Means", "Purse", "Tender", "allot", "available",
+    "check_announced", "hold", "let_go", "split",
 ]  # fmt: skip
 
 Kind = Literal["card", "wallet", "gift_card", "voucher", "offline"]
 
 BY_PROVIDER: Final = frozenset({"card", "wallet"})
+LEAST_MINOR: Final = 50  # in euros, what providers of card payments take at least
 replace = msgspec.structs.replace
 STORED: Final = frozenset({"gift_card", "voucher"})
 
@@ -88,7 +89,8 @@ def check_announced(announced: Sequence[str], means: Sequence[Means]) -> Refusal
 def split(total_minor: int, purses: Sequence[Purse], rest: str, means: Sequence[Means]) -> tuple[Tender, ...] | Refusal:
     """The total over the purses in their order, then on the means `rest`; the sum is the total, to the cent.
 
-    `means`: those available. `rest` may be empty when the purses pay all, or nothing is due.
+    `means`: those available. `rest` may be empty when the purses pay all, or nothing is due. Where the rest is less
+    than a provider takes, the purses leave it that much, the last one first.
     """
     by_id = {one.id: one for one in means}
     tenders: list[Tender] = []
@@ -111,7 +113,22 @@ def split(total_minor: int, purses: Sequence[Purse], rest: str, means: Sequence[
     if chosen is None or chosen.kind in STORED:
         return Refusal("payment.chosen", "choose one of the means offered for the rest", "A06", "L221-14 al. 3")
     state: Literal["due", "awaited"] = "due" if chosen.kind in BY_PROVIDER else "awaited"
+    if state == "due" and left < LEAST_MINOR:
+        if total_minor < LEAST_MINOR:
+            return Refusal("payment.chosen", f"{chosen.id} takes {LEAST_MINOR} cents at least: choose another one")
+        tenders, left = _less(tenders, LEAST_MINOR - left), LEAST_MINOR
     return (*tenders, Tender(means=chosen.id, kind=chosen.kind, amount_minor=left, state=state))
+
+
+def _less(held: Sequence[Tender], missing_minor: int) -> list[Tender]:
+    """The tenders of purses with so much less on them, the last one first; one that is left with nothing goes."""
+    kept: list[Tender] = []
+    for tender in reversed(held):
+        taken = min(missing_minor, tender.amount_minor)
+        missing_minor -= taken
+        if tender.amount_minor > taken:
+            kept.append(replace(tender, amount_minor=tender.amount_minor - taken))
+    return kept[::-1]
 
 
 def hold(purse: Purse, order_id: str, amount_minor: int) -> Purse | Refusal:

@@ -76,7 +76,30 @@ def test_a_split_needs_a_means_that_is_offered() -> None:
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 10**6), max_size=4))
 def test_a_split_is_the_total_to_the_cent(total: int, balances: list[int]) -> None:
     purses = [Purse(ref=str(place), means="gift", balance_minor=one) for place, one in enumerate(balances)]
-    assert sum(one.amount_minor for one in split_of(total, *purses)) == total
+    if sum(balances) < total < 50:
+        assert "50 cents" in refused(split(total, purses, "card", MEANS)).reason
+        return
+    found = split_of(total, *purses)
+    assert sum(one.amount_minor for one in found) == total
+    assert all(one.amount_minor >= (50 if one.kind == "card" else 1) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("balances", "held"),
+    [((999,), [950]), ((951,), [950]), ((950,), [950]), ((949,), [949]), ((1000,), [1000]), ((970, 10), [950]),
+     ((100, 899), [100, 850]), ((960, 15, 15), [950])],
+)  # fmt: skip
+def test_the_card_is_left_what_its_provider_takes_at_least(balances: tuple[int, ...], held: list[int]) -> None:
+    purses = [Purse(ref=str(place), means="gift", balance_minor=one) for place, one in enumerate(balances)]
+    found = split_of(1000, *purses)
+    assert [one.amount_minor for one in found if one.kind == "gift_card"] == held
+    assert sum(one.amount_minor for one in found if one.kind == "card") == 1000 - sum(held)
+
+
+def test_a_card_does_not_pay_less_than_its_provider_takes() -> None:
+    assert refused(split(49, (), "card", MEANS)).field == "payment.chosen"
+    assert [one.amount_minor for one in split_of(50)] == [50]
+    assert [one.kind for one in split_of(49, Purse(ref="g", means="gift", balance_minor=49))] == ["gift_card"]
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=4), st.data())
