@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from relance.kernel.errors import InputError
+
 __all__ = ["Settings"]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -37,7 +39,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9104
     base_url: str = "http://127.0.0.1:8084"  # of the pages, as browsers reach them
-    trusted_proxies: str = ""  # whose X-Forwarded-For is believed, with commas between
+    # Addresses or networks whose X-Forwarded-For is believed, with commas between. Behind a proxy that is not named
+    # here all shoppers count as one address, for payments started and codes tried.
+    trusted_proxies: str = ""
     cookie_secrets: str = ""  # with commas between, the first signs; empty: made of the master key
 
     # who may call CheckoutService beside shops with their own tokens; empty: a token of this machine, made in home
@@ -64,3 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     first_look_s: Seconds = 20.0  # until a payment under way is asked about
     psp_timeout_s: Seconds = 20.0
     drain_s: Seconds = 10.0  # for what is being answered when the end begins
+
+    def __post_init__(self) -> None:
+        if "*" in self.trusted_proxies:
+            raise InputError(
+                "settings: RELANCE_CHECKOUT_TRUSTED_PROXIES names addresses or networks: if everybody is believed, "
+                "everybody chooses the address that his tries are counted by"
+            )

@@ -1,10 +1,8 @@
 """Who calls: a shop by its token, another service or the operator by theirs. Of tokens only hashes are kept."""
 
 import hmac
-import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +12,7 @@ import grpc
 
 from services.checkout.api.refusals import Refused
 from services.checkout.store import Store
+from services.checkout.store.keys import make_once
 
 __all__ = ["Caller", "Doors", "local_token"]
 
@@ -87,11 +86,7 @@ def local_token(given: str, home: Path, name: str) -> str:
     if given.strip():
         return given.strip()
     path = home / "checkout" / f"{name}.token"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(_TOKEN_BYTES))
+    make_once(path, secrets.token_urlsafe(_TOKEN_BYTES).encode())
     return path.read_text(encoding="ascii").strip()
 
 

@@ -62,7 +62,7 @@ class Room:
         self.providers = providers
         self.terms = terms
         self.clock = clock
-        self._shops: dict[tuple[str, int], Shop] = {}
+        self._shops: dict[str, Shop] = {}
         self._frequency = Frequency()
         self._opening: dict[str, asyncio.Future[str | None]] = {}
         self.work_waits = asyncio.Event()
@@ -97,7 +97,10 @@ class Room:
         found = await tx.get(Shop, "*", shop)
         if found is None:
             return Refusal("shop", "there is no such shop")
-        return self._shops.setdefault((found.id, found.version), found)  # one object, so that what follows is cached
+        known = self._shops.get(found.id)
+        if known is None or known.version != found.version:
+            known = self._shops[found.id] = found
+        return known  # one object, so that what follows is cached; of a version that has passed none is kept
 
     async def basis(self, tx: Transaction, shop: Shop, record: Record, purses: Sequence[str], *, lock: bool) -> Basis:
         """What prices a cart. `lock`: stock, uses and purses are about to be changed."""

@@ -194,7 +194,7 @@ class Tunnel(Room):
             )  # fmt: skip
             priced = price(basis, asked, at, self.law(at))
             if refused := next((one for one in priced.refusals if one.field.startswith("payment")), None):
-                if set(purses) - basis.purses.keys():
+                for _unknown in set(purses) - basis.purses.keys():
                     self.count(guessing)
                 return refused
             moved = checkouts.step(loaded.checkout, ChooseMeans(means=means, purses=tuple(purses)), at)

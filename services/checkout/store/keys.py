@@ -15,8 +15,8 @@ from relance.evidence.checkpoints import key_hex, key_pem
 from relance.kernel.errors import InputError
 
 __all__ = [
-    "MasterKey", "UnknownMaster", "find_master_key", "local_master_key", "local_signing_key", "master_key",
-    "read_signing_key",
+    "MasterKey", "UnknownMaster", "find_master_key", "local_master_key", "local_signing_key", "make_once",
+    "master_key", "read_signing_key",
 ]  # fmt: skip
 
 _BYTES: Final = 32
@@ -80,7 +80,7 @@ def _is_hex(text: str) -> bool:
 def local_master_key(home: Path) -> MasterKey:
     """The master key of this machine, in `<home>/checkout/master.key`; made by the first call, for its owner alone."""
     path = home / "checkout" / "master.key"
-    _make_once(path, secrets.token_hex(_BYTES).encode() + b"\n")
+    make_once(path, secrets.token_hex(_BYTES).encode() + b"\n")
     return master_key(str(path))
 
 
@@ -95,7 +95,7 @@ def local_signing_key(home: Path) -> Ed25519PrivateKey:
     """
     path = home / "checkout" / "signing.pem"
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _make_once(path, pem)
+    make_once(path, pem)
     key = read_signing_key(path)
     public = path.with_suffix(".pub.pem")
     if not public.exists():
@@ -116,7 +116,7 @@ def read_signing_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _make_once(path: Path, data: bytes) -> None:
+def make_once(path: Path, data: bytes) -> None:
     """Write a file that its owner alone can read, unless it is there. Whole or not at all, whoever is first."""
     if path.exists():
         return

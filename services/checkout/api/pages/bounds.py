@@ -4,12 +4,13 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-__all__ = ["FORM_BYTES_MAX", "Form", "Guesses", "TooMuch", "read_form"]
+__all__ = ["FORM_BYTES_MAX", "Form", "Guesses", "TooMuch", "network_of", "read_form"]
 
 FORM_BYTES_MAX: Final = 65_536
 _BODY_S: Final = 10.0
@@ -66,6 +67,17 @@ async def read_form(request: Request) -> Form:
     except (ValueError, UnicodeDecodeError):
         raise TooMuch from None
     return Form(fields)
+
+
+def network_of(address: str) -> str:
+    """By whom tries are counted: an address of IPv4; of IPv6 its /64, for who has one has all of them."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address[:64]
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((int(found), 64), strict=False))
 
 
 class Guesses:

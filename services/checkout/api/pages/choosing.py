@@ -102,18 +102,19 @@ class Choosing(Walk):
         if not self.parts.honest(visit, here.entry.secret):
             return self._payment(visit, here, given, stale=True)
         number, act = visit.form.text("purse"), visit.form.text("act")
-        guesser = f"purse {visit.address} {here.view.checkout.id}"
+        known = here.view.checkout.means.purses if here.view.checkout.means is not None else ()
         if number:
-            if wait := self.parts.guesses.wait_s(guesser):
-                return self.parts.slow_down(visit, wait)
             given.append(number[:64])
+        guesser = f"purse {visit.address}"  # of all checkouts: a new one costs nothing
+        if not set(given) <= set(known) and (wait := self.parts.guesses.wait_s(guesser)):
+            return self.parts.slow_down(visit, wait)
         after = await self.parts.desk.choose_means(
             here.view.shop.id, here.view.checkout.id, visit.form.text("means"), tuple(given)
         )
         if isinstance(after, Refusal):
-            if number and after.field.startswith("payment.purses"):
+            if after.field.startswith("payment.purses"):
                 self.parts.guesses.wrong(guesser)
-                given.remove(number[:64])
+                given = given[:-1] if number else given
             elif act != "go" and after.field == "payment.chosen":  # a card was put in first; the rest comes later
                 return self._payment(visit, here, given)
             return self._payment(visit, here, given, [after])

@@ -34,8 +34,11 @@ class Links:
     # -- into a checkout ---------------------------------------------------------------------------------------------
 
     async def enter(self, visit: Visit) -> Response:
-        """The shop sends its shopper here, once. A browser that only looks ahead does not use the link up."""
-        if "prefetch" in visit.request.headers.get("sec-purpose", visit.request.headers.get("purpose", "")):
+        """The shop sends its shopper here, once. A browser that only looks ahead, or a program that only asks whether
+        the link is good, does not use it up.
+        """
+        headers = visit.request.headers
+        if visit.request.method == "HEAD" or "prefetch" in headers.get("sec-purpose", headers.get("purpose", "")):
             return Response(status_code=503, headers={"cache-control": "no-store"})
         found = await self.parts.desk.open(_token(visit), "checkout.enter")
         if isinstance(found, Refusal):
@@ -141,14 +144,14 @@ class Links:
         return self.parts.message(visit, message, 410, view.shop, tongue.language)
 
     async def _other(self, visit: Visit, view: View) -> View | None:
-        """Another cart that this browser has open in the same shop."""
+        """Another cart that this browser has open in the same shop, and that nobody else went on with."""
         entry = visit.session.newest(view.shop.id, str(view.checkout.id))
         if entry is None:
             return None
         other = await self.parts.desk.view(view.shop.id, UUID(entry.id))
         if isinstance(other, Refusal) or other.checkout.state in ENDED or other.at >= other.checkout.expires_at:
             return None
-        return other
+        return other if other.checkout.contact is None or entry.level == "contact" else None
 
     async def _restore(
         self, visit: Visit, view: View, errors: list[Problem] | None = None, *, notices: list[Notice] | None = None,
@@ -218,11 +221,18 @@ class Links:
                 return self.purchase.page(visit, seen, notices=[Notice("warn", text)], code_sent=True, status=429)
             text = tongue.say("A code is on its way. It holds for fifteen minutes.")
             return self.purchase.page(visit, seen, notices=[Notice("good", text)], code_sent=True)
+        return await self._check_code(visit, seen, token)
+
+    async def _check_code(self, visit: Visit, seen: Seen, token: str) -> Response:
+        """Open the order in full, when the code is right; one network guesses only so often, over all its links."""
+        guesser = f"code {visit.address}"
+        if wait := self.parts.guesses.wait_s(guesser):
+            return self.parts.slow_down(visit, wait)
         typed = "".join(letter for letter in visit.form.text("code") if letter.isdigit())
-        opened = await self.parts.desk.enter_code(token, purpose, typed)
+        opened = await self.parts.desk.enter_code(token, _purpose(visit), typed)
         if isinstance(opened, Refusal):
-            self.parts.guesses.wrong(visit.address)
-            text = tongue.say("This is not the code that was sent, or it is too old.")
+            self.parts.guesses.wrong(guesser)
+            text = seen.tongue.say("This is not the code that was sent, or it is too old.")
             return self.purchase.page(visit, seen, [Problem("code", text)], code_sent=True)
         self.parts.rotate(visit, "order", opened.shop, opened.subject, "full")
         return see_other(f"/o/{opened.subject}")

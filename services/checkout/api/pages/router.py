@@ -20,11 +20,13 @@ from services.checkout.api.pages.themes import inline_hash
 from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.api.pages.visits import PageSettings, Parts, Visit
 from services.checkout.application.desk import Desk
+from services.checkout.domain.legal_pages import LEGAL_PAGES
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop
 
 __all__ = ["LegalPages", "make_pages", "redacted"]
 
+_PAPERS: Final = frozenset({*LEGAL_PAGES, "terms.pdf"})
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _SECRET: Final = re.compile(r"(/(?:enter|r|p|v|w)/)[^/?\s\"']+")
 _STYLE: Final = re.compile(rb"<style[^>]*>(.*?)</style>", re.DOTALL)
@@ -112,17 +114,15 @@ class _Papers:
         if isinstance(shop, Refusal):
             return self._parts.unknown(visit)
         name = visit.request.path_params["name"]
+        if name not in _PAPERS:
+            return self._parts.unknown(visit)
         language = shop.language(visit.request.query_params.get("lang", visit.hint)[:5])
         key = (shop.id, shop.version, id(shop), name, language)
         made = self._made.get(key)
         if made is None:
             made = await self._make(shop, name, language, key)
         if isinstance(made, Refusal):
-            status = 404 if made.field == "name" else 503
-            tongue = self._parts.painter.tongue(language)
-            if status == 404:
-                return self._parts.unknown(visit)
-            return self._parts.refused(visit, made, status, shop, tongue)
+            return self._parts.refused(visit, made, 503, shop, self._parts.painter.tongue(language))
         if name == "terms.pdf":
             headers = {"content-disposition": f'inline; filename="{shop.id}-terms-{language}.pdf"',
                        "cache-control": "public, max-age=300", "x-content-type-options": "nosniff"}  # fmt: skip

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from relance.kernel.errors import NotNow
 from relance.observability import logs
-from services.checkout.api.pages.bounds import Form, Guesses, TooMuch, read_form
+from services.checkout.api.pages.bounds import Form, Guesses, TooMuch, network_of, read_form
 from services.checkout.api.pages.frames import Frame, LegalLink, Painter, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.sessions import COOKIE, LIVES_S, Entry, Keys, Kind, Level, Session
 from services.checkout.api.pages.tongues import LANGUAGES, Tongue
@@ -51,8 +51,8 @@ class Visit:
 
     @property
     def address(self) -> str:
-        """The network address it comes from, as the server was told to believe it."""
-        return self.request.client.host if self.request.client is not None else ""
+        """The network address it comes from, as the server was told to believe it: by it tries are counted."""
+        return network_of(self.request.client.host) if self.request.client is not None else ""
 
     @property
     def hint(self) -> str:
