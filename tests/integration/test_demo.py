@@ -88,7 +88,7 @@ def test_interrupted_it_sums_up_and_leaves_nothing(demo: Callable[..., Running],
 
 def test_terminated_while_it_starts_it_leaves_nothing(demo: Callable[..., Running], tmp_path: Path) -> None:
     running = demo("--seconds", "300")
-    running.until_said("starting tracking", 300)
+    running.until_said("starting the services", 300)
     time.sleep(0.5)
     running.signal(signal.SIGTERM)
     assert running.process.wait(120) == 130, running.said()
