@@ -96,6 +96,8 @@ class _Till:
         self._store = store
         self._stop = asyncio.Event()
         self._providers = _providers(settings)
+        if not self._providers:
+            logs.logger("app").warning("no_provider", effect="orders by card or wallet are refused at the click")
         terms = Terms(
             base_url=settings.base_url.rstrip("/"),
             attempts_per_address=settings.attempts_per_address,

@@ -29,8 +29,10 @@ class Shopkeeping(Room):
     """Acts of a shop's backend. Each is whole or refused."""
 
     async def put_shop(self, shop: Shop) -> Refusal | None:
-        """Take a shop's settings; refused when the law does not let it publish as it is."""
-        if refused := check_shop(shop):
+        """Take a shop's settings; refused when the law does not let it publish as it is, or nobody takes its
+        payments.
+        """
+        if refused := check_shop(shop, self.providers):
             return refused
         at = self.clock()
         book, day = self.law(at)

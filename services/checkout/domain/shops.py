@@ -1,6 +1,6 @@
 """A shop as it wrote itself down: who trades, what its pages say, and how it delivers and is paid."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -150,8 +150,10 @@ def allowed_return(shop: Shop, url: str) -> bool:
     return False
 
 
-def check_shop(shop: Shop) -> Refusal | None:
-    """Whether the pages can work with it; what the law demands of it is another question."""
+def check_shop(shop: Shop, providers: Collection[str] = ()) -> Refusal | None:
+    """Whether the pages can work with it; what the law demands of it is another question. `providers`: those that take
+    payments here; where there are none at all, no shop is asked for one of them.
+    """
     if not shop.languages or not all(len(one) == 2 for one in shop.languages):
         return Refusal("languages", "two-letter languages, at least one")
     for language in shop.languages:
@@ -169,4 +171,6 @@ def check_shop(shop: Shop) -> Refusal | None:
             return Refusal(f"modes.{mode.id}", "leads to no place")
     if not any(one.kind in BY_PROVIDER or one.kind == "offline" for one in shop.all_means):
         return Refusal("means", "nothing pays what gift cards leave")
+    if providers and shop.psp not in providers and any(one.on and one.kind in BY_PROVIDER for one in shop.all_means):
+        return Refusal("psp", f"{shop.psp} takes no payments here: one of {', '.join(sorted(providers))} does")
     return None

@@ -178,3 +178,7 @@ def test_a_shop_with_a_missing_fact_is_not_published() -> None:
     assert {one.rule for one in check(shop_document(nobody, BOOK, AT, day), BOOK).blockers} == {"G03"}
     assert getattr(check_shop(replace(SHOP, button={})), "rule", "") == "A04"
     assert check_shop(replace(SHOP, places=())) is not None
+    assert check_shop(SHOP, ["bank", "stripe"]) is None
+    assert getattr(check_shop(SHOP, ["stripe"]), "field", "") == "psp"
+    by_transfer = tuple(one for one in SHOP.means if one.means.kind == "offline")
+    assert check_shop(replace(SHOP, means=by_transfer), ["stripe"]) is None
