@@ -53,7 +53,7 @@ def order_texts(
     """The texts that the tunnel shows for these articles, by name: as they are, word for word."""
     book, day = law
     found = dict(_shop_texts(shop, language, book, day))
-    if any(article.kind in {"digital", "service"} for article in articles.values()):
+    if any(article.kind == "digital" for article in articles.values()):  # of services the right ends later: A12
         _add(found, "early_start", book, day, "A11", "consent")
     if personalised:
         _add(found, "personalised_price", book, day, "D06", "notice")

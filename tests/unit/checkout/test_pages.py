@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.checkout.api.pages import bounds, forms, themes, wording
-from services.checkout.api.pages.ordered import masked_email
+from services.checkout.api.pages.facts import Sold, withdrawal_words
+from services.checkout.api.pages.ordered import alert_of, masked_email
 from services.checkout.api.pages.sessions import ENTRIES_MAX, Keys, Session
 from services.checkout.api.pages.tongues import LANGUAGES, Tongue, load_tongues
 from services.checkout.domain.attempts import Category
@@ -217,3 +218,38 @@ def test_words_of_a_refusal_are_those_of_its_reason() -> None:
     assert "pas valable" in wording.known(french, Refusal("coupons.0", "something else"))
     assert "50,00" in wording.known(french, Refusal("coupons.1", "X holds from goods of 5000 cents"))
     assert wording.known(french, Refusal("legal.terms_version", "the terms have no version", "A09")) == ""
+
+
+@pytest.mark.parametrize(
+    ("sold", "has", "lacks"),
+    [
+        ([Sold("goods")], "le dernier article", "jour de la commande"),
+        ([Sold("digital")], "jour de la commande", "le dernier article"),
+        ([Sold("digital", 13)], "jour de la commande", "pas de droit"),
+        ([Sold("digital", 13, lost=True)], "pas de droit de rétractation", "Quatorze"),
+        ([Sold("goods", 3)], "pas de droit de rétractation", "Quatorze"),
+        ([Sold("goods", 5)], "Quatorze", "pas de droit"),
+        ([Sold("service", 1), Sold("goods", 3)], "jour de la commande", "le dernier article"),
+        ([Sold("goods"), Sold("goods", 3)], "Tous les articles n\u2019ont pas", "jour de la commande"),
+    ],
+)
+def test_the_right_of_withdrawal_is_said_as_it_is_of_what_is_sold(sold: list[Sold], has: str, lacks: str) -> None:
+    said = " ".join(withdrawal_words(sold, load_tongues()["fr"]))
+    assert has in said
+    assert lacks not in said
+
+
+def test_an_alert_says_what_happened_and_nothing_else() -> None:
+    french = load_tongues()["fr"]
+    said = {
+        kind: alert_of(kind, french)["title"]
+        for kind in (
+            "order.confirmation.bounced", "confirmation.refused", "payment.refunded", "refund.failed", "refund.by_hand",
+            "withdrawal.requested", "payment.look", "order.link.bounced", "payment.failed.dead", "code.failed",
+        )
+    }  # fmt: skip
+    assert "pas pu être remise par e-mail" in said["order.confirmation.bounced"]
+    assert "du retard" in said["confirmation.refused"]
+    assert "trop tard" in said["payment.refunded"]
+    assert said["order.link.bounced"] == said["payment.failed.dead"] == said["code.failed"]
+    assert len(set(said.values())) == 8

@@ -86,6 +86,7 @@ class Beginning(Walk):
             can_go=bool(lines) and not any(one.field.startswith(("lines", "coupon")) for one in view.refusals),
             go_to=next_step(view) if view.checkout.contact is not None else "contact",
             banner=view.texts.get("alcohol_banner"),
+            ordered_before=bool(view.record.ordered_before),
         )  # fmt: skip
 
     def _cart_problem(self, refusal: Refusal, here: Here, anchors: dict[str, str]) -> Problem:

@@ -1,19 +1,44 @@
 """What the law wants said of goods, of rights and of delivery, as short lines under a heading."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from typing_extensions import override
 
 from relance.rules.law.goods import Digital, Equipment, Guarantee, Safety, Subscription
 from services.checkout.api.pages.tongues import Tongue
+from services.checkout.api.pages.wording import N_
 from services.checkout.domain.articles import Article
 from services.checkout.domain.records import TextShown
 from services.checkout.domain.shops import Shop
 
-__all__ = ["Fact", "essential_facts", "legal_url", "line_facts", "rights", "unit_price"]
+__all__ = [
+    "Fact", "Sold", "essential_facts", "legal_url", "line_facts", "rights", "unit_price", "withdrawal_words",
+]  # fmt: skip
+
+# The exceptions of L221-28 that hold only once something was done: until then there is a right, and the page says so.
+_ONCE: Final = {
+    1: N_("the right of withdrawal ends once the service was fully performed, if you asked for it at once"),
+    5: N_("no right of withdrawal once you have unsealed it"),
+    6: N_("no right of withdrawal once it was delivered and mixed with other articles for good"),
+    9: N_("no right of withdrawal once you have unsealed it"),
+    13: N_("no right of withdrawal once you asked for it at once and acknowledged that you lose the right"),
+}  # fmt: skip
+
+
+class Sold(NamedTuple):
+    """What a line is for the right of withdrawal. `lost`: by the two acts at the order button (L221-28, 13°)."""
+
+    kind: str
+    exception: int | None = None
+    lost: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be withdrawn from, as things stand."""
+        return not self.lost and (self.exception is None or self.exception in _ONCE)
 
 
 class Fact(NamedTuple):
@@ -112,7 +137,10 @@ def _plain(facts: dict[str, Any], tongue: Tongue, name: str) -> list[Fact]:
 def _exception(article: Article, tongue: Tongue) -> list[Fact]:
     if article.exception is None:
         return []
-    text = tongue.say("no right of withdrawal for this article (L221-28, %(number)s°)", number=article.exception)
+    if words := _ONCE.get(article.exception):
+        text = f"{tongue.say(words)} (L221-28, {article.exception}°)"
+    else:
+        text = tongue.say("no right of withdrawal for this article (L221-28, %(number)s°)", number=article.exception)
     return [Fact(tongue.say("Withdrawal"), text)]
 
 
@@ -169,26 +197,39 @@ def legal_url(shop: Shop, name: str, language: str) -> str:
     return f"/legal/{shop.id}/{name}?lang={language}"
 
 
-def rights(
-    shop: Shop, texts: dict[str, TextShown], tongue: Tongue, *, exceptions: bool, goods: bool
-) -> tuple[Fact, ...]:
+def withdrawal_words(sold: Iterable[Sold], tongue: Tongue) -> list[str]:
+    """How long one can withdraw from what is sold, and from when it counts, in sentences; without the return."""
+    sold, say = list(sold), tongue.say
+    left = [one for one in sold if one.open]
+    if not left:
+        return [say("There is no right of withdrawal for this order: the recap and the confirmation say why.")]
+    said = [say("Fourteen days to change your mind, without giving a reason.")]
+    if any(one.kind == "goods" for one in left):
+        said.append(say("They run from the day you receive the last article."))
+    if any(one.kind != "goods" for one in left):
+        said.append(say("For digital content and services they run from the day of the order."))
+    if any(one.exception is not None for one in sold):
+        said.append(say("Not all articles have this right to the end: the recap and the confirmation say which."))
+    return said
+
+
+def rights(shop: Shop, texts: dict[str, TextShown], tongue: Tongue, sold: Iterable[Sold]) -> tuple[Fact, ...]:
     """Withdrawal, return, guarantees, complaints: what the shopper can rely on, each with the page that says all."""
     say, language, legal = tongue.say, tongue.language, shop.legal
-    withdrawal = say("Fourteen days to change your mind, without giving a reason.")
-    if goods:
-        withdrawal += " " + say("They run from the day you receive the last article.")
+    sold = list(sold)
+    words = withdrawal_words(sold, tongue)
+    if any(one.open and one.kind == "goods" for one in sold):
         if legal.return_cost_borne_by == "trader":
-            withdrawal += " " + say("We pay for the return.")
+            words.append(say("We pay for the return."))
         elif legal.return_cost_borne_by == "consumer":
-            withdrawal += " " + say("You pay for the return.")
-    if exceptions:
-        withdrawal += " " + say("Articles for which there is no such right say so above or below.")
+            words.append(say("You pay for the return."))
     found = [
-        Fact(say("Withdrawal"), withdrawal, "", legal_url(shop, "withdrawal", language),
+        Fact(say("Withdrawal"), " ".join(words), "", legal_url(shop, "withdrawal", language),
              say("Conditions, model form and how to do it online")),
-        Fact(say("Guarantees"), say("Legal guarantee of conformity, and against hidden defects."), "",
-             legal_url(shop, "guarantees", language), say("Both in full")),
     ]  # fmt: skip
+    if any(one.kind != "service" for one in sold):
+        found.append(Fact(say("Guarantees"), say("Legal guarantee of conformity, and against hidden defects."), "",
+                          legal_url(shop, "guarantees", language), say("Both in full")))  # fmt: skip
     trader, mediator = shop.trader, shop.trader.mediator
     who = ", ".join(part for part in (trader.name, trader.address, trader.phone, trader.email) if part)
     found.append(Fact(say("Seller"), who, "", legal_url(shop, "imprint", language), say("Legal notice")))

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from services.checkout.api.pages.facts import Fact, essential_facts, legal_url
+from services.checkout.api.pages.facts import Fact, Sold, essential_facts, legal_url, withdrawal_words
 from services.checkout.api.pages.frames import Sums, Thing
 from services.checkout.api.pages.recap import where
 from services.checkout.api.pages.tongues import Tongue
@@ -13,7 +13,7 @@ from services.checkout.domain.shops import speak
 __all__ = [
     "STATES", "Seen", "alert_of", "document_label", "email_of", "failed_of", "file_name", "is_lost", "lead_of",
     "lines_of", "masked_email", "number_of", "order_rights", "parcels_of", "person_of", "place_of", "refunds_of",
-    "state_label", "steps_of", "sums_of_order", "track_of",
+    "sold_of", "state_label", "steps_of", "sums_of_order", "track_of",
 ]  # fmt: skip
 
 _LEADS: Final = {
@@ -28,6 +28,25 @@ _LEADS: Final = {
     "awaited": N_("Your order is recorded. It leaves when your payment has arrived."),
     "confirmed": N_("It is paid, and we prepare it."),
 }
+_UNREACHED: Final = (
+    N_("A message could not be delivered by e-mail"),
+    N_("Check the address with us: all messages about this order go there."),
+)
+_ALERTS: Final = (  # how a kind begins, title and text
+    ("order.confirmation.", N_("Your confirmation could not be delivered by e-mail"),
+     N_("Download and keep it here, and check the address with us.")),
+    ("confirmation.refused", N_("Your confirmation is late"),
+     N_("Something is missing in it that the shop has to put right. Your order holds, and the confirmation follows.")),
+    ("payment.refunded", N_("A payment came too late or twice"),
+     N_("It is given back in full by the means it came from. Nothing is to be done.")),
+    ("refund.by_hand", N_("A refund is sent by hand"),
+     N_("It takes some days. Get in touch with us if it does not arrive.")),
+    ("refund.", N_("A refund did not reach you"), N_("Get in touch with us to agree on another way.")),
+    ("withdrawal.requested", N_("Your withdrawal is on record"),
+     N_("Your statement is kept with this order, and so is its date.")),
+    ("payment.look", N_("We are looking at a payment of your order"), N_("Get in touch with us if you wish.")),
+    ("payment.failed.", *_UNREACHED), ("order.", *_UNREACHED), ("code.", *_UNREACHED),
+)  # fmt: skip
 STATES: Final = ("placed", "confirmed", "preparing", "shipped", "delivered")
 
 
@@ -208,36 +227,41 @@ def person_of(seen: Seen) -> dict[str, Any]:
     return {"email": view.email, "lines": lines}
 
 
+def sold_of(view: OrderView) -> list[Sold]:
+    """Its lines for the right of withdrawal: with what was asked for at the order button."""
+    return [
+        Sold(line.kind, line.exception, lost=line.exception == 13 and line.early is not None
+             and line.early.requested_at is not None and line.early.loss_acknowledged_at is not None)
+        for line in view.record.law_lines
+    ] or [Sold("goods")]  # fmt: skip
+
+
 def order_rights(view: OrderView, tongue: Tongue) -> list[Fact]:
     """Withdrawal, guarantees, reservations."""
-    shop, language = view.shop, tongue.language
+    shop, language, sold = view.shop, tongue.language, sold_of(view)
     found = [
-        Fact(tongue.say("Withdrawal"), tongue.say("Fourteen days from the day you receive the last article."), "",
+        Fact(tongue.say("Withdrawal"), " ".join(withdrawal_words(sold, tongue)), "",
              legal_url(shop, "withdrawal", language), tongue.say("Conditions and model form")),
-        Fact(tongue.say("Guarantees"), tongue.say("Two years of legal guarantee from delivery."), "",
-             legal_url(shop, "guarantees", language), tongue.say("In full")),
-        Fact(tongue.say("On delivery"), tongue.say("You may note reservations about the state of the goods in writing "
-                                                   "when they are handed to you.")),
     ]  # fmt: skip
+    if any(one.kind != "service" for one in sold):
+        found.append(Fact(tongue.say("Guarantees"), tongue.say("Two years of legal guarantee from delivery."), "",
+                          legal_url(shop, "guarantees", language), tongue.say("In full")))  # fmt: skip
+    if view.recap.delivery is not None:
+        note = tongue.say(
+            "You may note reservations about the state of the goods in writing when they are handed to you."
+        )
+        found.append(Fact(tongue.say("On delivery"), note))
     if shop.legal.withdrawal_function_url.startswith(("https://", "http://")):
         label = shop.legal.withdrawal_function_label or "renoncer au contrat ici"
         found[0] = found[0]._replace(url=shop.legal.withdrawal_function_url, link=label)
     return found
 
 
-def alert_of(kind: str, seen: Seen) -> dict[str, str]:
+def alert_of(kind: str, tongue: Tongue) -> dict[str, str]:
     """Something that needs attention."""
-    tongue = seen.tongue
-    if "bounce" in kind or "confirmation" in kind:
-        return {
-            "title": tongue.say("Your confirmation could not be delivered by e-mail"),
-            "text": tongue.say("Download and keep it here, and check the address with us."),
-        }
-    if "refund" in kind:
-        return {
-            "title": tongue.say("A refund did not reach you"),
-            "text": tongue.say("Get in touch with us to agree on another way."),
-        }
+    for begins, title, text in _ALERTS:
+        if kind.startswith(begins):
+            return {"title": tongue.say(title), "text": tongue.say(text)}
     return {
         "title": tongue.say("We are looking at something in your order"),
         "text": tongue.say("Get in touch with us if you wish."),

@@ -6,6 +6,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces
+from services.checkout.api.pages.facts import withdrawal_words
 from services.checkout.api.pages.frames import Frame, Notice, Step, Sums, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.ordered import (
     STATES,
@@ -24,6 +25,7 @@ from services.checkout.api.pages.ordered import (
     person_of,
     place_of,
     refunds_of,
+    sold_of,
     state_label,
     steps_of,
     sums_of_order,
@@ -80,7 +82,7 @@ class Purchase:
             until = tongue.moment(order.awaited_until)
             said = tongue.say("Your payment is awaited until %(until)s; the order is kept until then.", until=until)
             after.append(said)
-        after.append(tongue.say("You can change your mind for fourteen days after you receive it."))
+        after.append(" ".join(withdrawal_words(sold_of(view), tongue)))
         body = self.parts.painter.paint(
             "thanks", frame,
             headline=tongue.say("Thank you, your order is in"),
@@ -179,7 +181,7 @@ class Purchase:
             headline=tongue.say("Your order %(number)s", number=number_of(view)),
             lead=lead_of(seen),
             here=seen.here,
-            alerts=[alert_of(one.kind, seen) for one in view.alerts],
+            alerts=[alert_of(one.kind, tongue) for one in view.alerts],
             failed=failed,
             pay=self._pay(visit, seen, failed),
             track=track_of(seen),

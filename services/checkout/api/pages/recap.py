@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces
-from services.checkout.api.pages.facts import legal_url, rights
+from services.checkout.api.pages.facts import Sold, legal_url, rights
 from services.checkout.api.pages.forms import mistyped
 from services.checkout.api.pages.frames import Frame
 from services.checkout.api.pages.tongues import Tongue
@@ -46,7 +46,9 @@ class Recap(Walk):
         if not form.ticked("terms"):
             return await self._recap(visit, here, [Refusal("recap.terms", "", "A09", "Code civil, 1127-1")])
         if view.digital and form.ticked("early_start") != form.ticked("loss_acknowledged"):
-            return await self._recap(visit, here, [Refusal("recap.early_start", "", "A11", "L221-28 13°")])
+            content = any(one.line.kind == "digital" for one in view.lines)
+            law = ("A11", "L221-28 13°") if content else ("A12", "L221-25")
+            return await self._recap(visit, here, [Refusal("recap.early_start", "", *law)])
         press = Press(recap_hash=form.text("recap")[:64], terms_accepted=True)
         acts = PressActs(
             early_start=form.ticked("early_start"),
@@ -120,8 +122,7 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
     contact = view.checkout.contact
     known = contact.contact if contact is not None else None
     language = tongue.language
-    exceptions = any(one.article is not None and one.article.exception is not None for one in view.lines)
-    goods = any(one.line.kind == "goods" for one in view.lines)
+    sold = [Sold(one.line.kind, one.article.exception if one.article is not None else None) for one in view.lines]
     early = view.texts.get("early_start")
     return {
         "changes": changes,
@@ -140,12 +141,13 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
             }
             for one in view.tenders
         ],
-        "rights": rights(view.shop, view.texts, tongue, exceptions=exceptions, goods=goods),
+        "rights": rights(view.shop, view.texts, tongue, sold),
         "boxes": _boxes(view, tongue),
         "recap_hash": view.recap_hash,
         "terms_url": legal_url(view.shop, "terms.pdf", language),
         "terms_version": view.shop.legal.terms_version,
         "digital": view.digital,
+        "early_kinds": {str(one.line.kind) for one in view.lines} - {"goods"},
         "early": early.text if early is not None else "",
         "adult": _asks_age(view),
         "ticked": {name: visit.form.ticked(name) for name in ("early_start", "loss_acknowledged", "adult")},

@@ -52,7 +52,7 @@ _BY_FIELD: Final = {
     "recap.hash": N_("Something has changed since you saw the recap. Nothing is ordered: check it again below."),
     "recap.terms": N_("To order, tick the box of the terms of sale."),
     "recap.early_start": N_(
-        "To receive digital content at once, tick both boxes: the request, and the loss of the right of withdrawal."
+        "To have it at once, tick both boxes: the request, and what becomes of the right of withdrawal."
     ),
     "order.deadline": N_("The time to pay this order has passed. It was cancelled, and nothing was kept."),
     "attempt": N_("A payment is under way. Finish it on the page of your bank, or wait a moment and look again."),
