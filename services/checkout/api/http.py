@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Path, Request, Response
 from typing_extensions import override
 
 from relance.kernel.errors import InputError, NotNow
+from services.checkout.api.patience import PatientHttp
 from services.checkout.application.desk import Desk
 
 __all__ = ["HttpEdge", "make_webhooks"]
@@ -88,7 +89,7 @@ class HttpEdge:
             app.include_router(router)
         self.app = app
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, lifespan="off", http="httptools",
+            app, log_level="warning", access_log=False, server_header=False, lifespan="off", http=PatientHttp,
             ws="none", timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=int(drain_s) or 1,
             limit_concurrency=connections_max, proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=trusted_proxies or "127.0.0.1",
