@@ -56,6 +56,10 @@ class EffectRunner:
                 self._log.warning("database_away", error=str(error))
                 taken = 0
                 await asyncio.sleep(_IDLE_S)
+            except Exception as error:  # noqa: BLE001 - effects go on whatever was read
+                self._log.error("effects_failed", error=type(error).__name__, text=str(error)[:200])
+                taken = 0
+                await asyncio.sleep(_IDLE_S)
             if not taken:
                 await self._wait(stop)
         if self._tasks:

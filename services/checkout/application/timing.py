@@ -4,9 +4,9 @@ Webhooks are hints that may never come; so whatever is under way is asked about 
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from services.checkout.domain.checkouts import Checkout, Expire
 from services.checkout.domain.orders import ClockMoved, Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.metrics import DeskMetrics
-from services.checkout.store import ANY, Transaction
+from services.checkout.store import ANY, Conflict, Transaction
 
 __all__ = ["Timekeeper"]
 
@@ -29,6 +29,9 @@ _EVERY_S: Final = 0.5
 _BATCH: Final = 100
 _LONGEST_S: Final = 900.0
 _SWEEP_EVERY: Final = timedelta(hours=1)
+_PUT_OFF: Final = timedelta(minutes=1)
+
+T = TypeVar("T", Order, Checkout, Watch)
 
 
 class Timekeeper:
@@ -42,11 +45,18 @@ class Timekeeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
+        work = (self._orders, self._checkouts, self._watches, self._sweep)  # none waits for what another waits for
+        await asyncio.gather(*(self._repeat(one, stop) for one in work))
+
+    async def _repeat(self, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                done = await self.round()
+                done = await work()
             except NotNow as error:
                 self._log.warning("database_away", error=str(error))
+                done = 0
+            except Exception as error:  # noqa: BLE001 - time goes on whatever was read
+                self._log.error("timing_failed", error=type(error).__name__, text=str(error)[:200])
                 done = 0
             if not done:
                 try:
@@ -56,33 +66,52 @@ class Timekeeper:
                     continue
 
     async def round(self) -> int:
-        """Act on all that is due; how many."""
+        """Act on all that is due; how many were done."""
+        return await self._orders() + await self._checkouts() + await self._watches() + await self._sweep()
+
+    async def _orders(self) -> int:
+        done = await self._all_due(Order, lambda shop, order: self._order(shop, str(order.id)))
+        if done:
+            self._desk.nudge()
+        return done
+
+    async def _checkouts(self) -> int:
+        return await self._all_due(Checkout, lambda shop, checkout: self._expire(shop, str(checkout.id)))
+
+    async def _watches(self) -> int:
+        return await self._all_due(Watch, self._look, at_once=_BATCH)
+
+    async def _sweep(self) -> int:
         now = self._desk.clock()
-        orders = await self._desk.look(lambda tx: tx.due(Order, now, _BATCH))
-        for shop, order in orders:
-            await self._guarded("order", self._order(shop, str(order.id)))
-        ended = await self._desk.look(lambda tx: tx.due(Checkout, now, _BATCH))
-        for shop, checkout in ended:
-            await self._guarded("checkout", self._expire(shop, str(checkout.id)))
-        looks = await self._desk.look(lambda tx: tx.due(Watch, now, _BATCH))
-        await asyncio.gather(*(self._guarded("watch", self._look(shop, watch)) for shop, watch in looks))
         if now - self._swept >= _SWEEP_EVERY:
             self._swept = now
             await self._desk.again(lambda tx: tx.sweep(now))
-        if orders:
-            self._desk.nudge()
-        return len(orders) + len(ended) + len(looks)
+        return 0
 
-    async def _guarded(self, what: str, work: Awaitable[None]) -> None:
+    async def _all_due(self, type_: type[T], act: Callable[[str, T], Awaitable[None]], at_once: int = 1) -> int:
+        now = self._desk.clock()
+        due = await self._desk.look(lambda tx: tx.due(type_, now, _BATCH))
+        done = 0
+        for start in range(0, len(due), at_once):
+            some = due[start : start + at_once]
+            done += sum(await asyncio.gather(*(self._guarded(type_, shop, value, act) for shop, value in some)))
+        return done
+
+    async def _guarded(self, type_: type[T], shop: str, value: T, act: Callable[[str, T], Awaitable[None]]) -> bool:
+        """Whether it was done. What could not be done makes way for the others: its time comes again in a minute."""
+        what = type_.__name__.lower()
         try:
-            await work
-        except NotNow:
-            raise
-        except Exception as error:  # noqa: BLE001 - one order must not keep the others from being looked at
+            await act(shop, value)
+        except Exception as error:
+            if isinstance(error, NotNow) and not isinstance(error, Conflict):
+                raise
             self._metrics.timers.labels(what, "failed").inc()
             self._log.error("timer_failed", what=what, error=type(error).__name__, text=str(error)[:200])
-        else:
-            self._metrics.timers.labels(what, "done").inc()
+            until = self._desk.clock() + _PUT_OFF
+            await self._desk.again(lambda tx: tx.put_off(type_, shop, str(value.id), until))
+            return False
+        self._metrics.timers.labels(what, "done").inc()
+        return True
 
     async def _order(self, shop: str, order_id: str) -> None:
         async def work(tx: Transaction) -> None:

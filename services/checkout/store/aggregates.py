@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from relance.kernel.errors import Defect
 from relance.kernel.instants import to_ms
@@ -130,6 +130,12 @@ class Aggregates(Part):
             .limit(limit)
         )
         return [(row.shop, read_body(type_, row.body)) for row in await self._execute(statement)]
+
+    async def put_off(self, type_: type[msgspec.Struct], shop: str, id_: str, until: datetime) -> None:
+        """Have a value's time come no sooner than `until`; nothing else of it changes."""
+        await self._write_rows_of(type_)
+        where = (_A.kind == kind_of(type_), _A.shop == shop, _A.id == id_, _A.due_at_ms < to_ms(until))
+        await self._execute(update(AGGREGATES).where(*where).values(due_at_ms=to_ms(until)))
 
     async def _write_rows_of(self, type_: type[msgspec.Struct]) -> None:
         kind = kind_of(type_)
