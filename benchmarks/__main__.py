@@ -13,6 +13,9 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.checkout import desk_alone
+from benchmarks.checkout.orders import orders
+from benchmarks.checkout.till import Broker
+from benchmarks.checkout.tunnel import tunnel
 from benchmarks.cluster import Cluster
 from benchmarks.detection_delay import detection_delay
 from benchmarks.drain import Task
@@ -26,7 +29,7 @@ from relance.kafka import local
 
 _DIRECTORY: Final = ROOT / "build" / "bench"
 _DEFAULT: Final = ("relance", "flink", "kafka_streams", "quix", "faust")
-_MEASURES: Final = ("alone", "alone7", "delay", "http", "law", "paper")
+_MEASURES: Final = ("alone", "alone7", "delay", "http", "orders", "tunnel", "law", "paper")
 _CONSOLE: Final = Console(width=None if sys.stdout.isatty() else 200)
 
 
@@ -125,6 +128,7 @@ def _compare(arguments: argparse.Namespace, broker: local.Broker, told: Told) ->
 def _measure(arguments: argparse.Namespace, broker: local.Broker, told: Told) -> tuple[list[Measure], dict[str, str]]:
     """Relance's other numbers; of those that could not be taken the reason."""
     cluster = Cluster(broker.bootstrap)
+    till = Broker(cluster, broker.pid)
     scale = 10 if arguments.quick else 1
 
     def alone(sessions: int, *, with_restore: bool) -> list[Measure]:
@@ -142,6 +146,8 @@ def _measure(arguments: argparse.Namespace, broker: local.Broker, told: Told) ->
         "alone7": lambda: alone(7_000_000 // scale, with_restore=False),
         "delay": lambda: detection_delay(cluster, _DIRECTORY, rate=50_000 / scale, seconds=60 / scale**0.3, told=told),
         "http": lambda: http_intake(cluster, _DIRECTORY, broker_pid=broker.pid, seconds=20 / scale**0.5, told=told),
+        "orders": lambda: orders(till, _DIRECTORY, seconds=20 / scale**0.5, told=told),
+        "tunnel": lambda: tunnel(till, _DIRECTORY, seconds=20 / scale**0.5, told=told),
         "law": lambda: desk_alone.law(_DIRECTORY, told),
         "paper": lambda: desk_alone.paper(_DIRECTORY, told),
     }

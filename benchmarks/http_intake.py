@@ -12,6 +12,7 @@ from typing import Final
 
 from benchmarks.cluster import Cluster
 from benchmarks.live_service import LiveService, free_port
+from benchmarks.processes import pin
 from benchmarks.relance_system import DEFINITIONS, fresh_topics, tracking_start, write_shop
 from benchmarks.report import Measure
 from benchmarks.systems import ROOT, Place
@@ -42,14 +43,14 @@ def http_intake(
     service = LiveService(start, metrics_port, directory / "http")
     try:
         service.wait(service.ready, _READY_LIMIT_S, "ready")
-        _pin(service.tree.pid, cores[-1:])
-        _pin(broker_pid, cores[:-1] or cores)
+        pin(service.tree.pid, cores[-1:])
+        pin(broker_pid, cores[:-1] or cores)
         told("HTTP: bodies of 50 events")
         many, cpu_s = _load(service, port, cores, "--events", "50", "--seconds", str(seconds))
         told("HTTP: single events")
         single, _ = _load(service, port, cores, "--events", "1", "--rate", str(_SINGLE_RATE), "--seconds", str(seconds))
     finally:
-        _pin(broker_pid, cores)
+        pin(broker_pid, cores)
         service.tree.stop(30.0)
     events = many["events_per_s"]
     return [
@@ -66,12 +67,6 @@ def http_intake(
             note=f"p50 {single['p50_ms']} ms, longest {single['max_ms']} ms",
         ),
     ]  # fmt: skip
-
-
-def _pin(pid: int, cores: list[int]) -> None:
-    """Bind all threads of a process."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
 
 
 def _load(service: LiveService, port: int, cores: list[int], *arguments: str) -> tuple[dict[str, float], float]:

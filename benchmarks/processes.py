@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-__all__ = ["Tree", "cpu_of", "log_tail"]
+__all__ = ["Tree", "cpu_of", "log_tail", "pin"]
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -19,6 +19,12 @@ _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 def cpu_of(pid: int) -> float:
     """CPU seconds of a process and its descendants, those too that have ended and were waited for; 0: it is gone."""
     return _usage(pid)[0]
+
+
+def pin(pid: int, cores: Sequence[int]) -> None:
+    """Bind all threads of a process."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 def _usage(root: int) -> tuple[float, int]:
