@@ -104,31 +104,33 @@ class Linking(Tunnel):
         if isinstance(found, Refusal):
             return found
 
-        async def work(tx: Transaction) -> View | Refusal | tuple[CartLine, ...]:
+        async def work(tx: Transaction) -> View | Refusal:
             loaded = await self.load(tx, found.shop, UUID(found.subject), lock=True)
             if isinstance(loaded, Refusal):
                 return loaded
-            seen = await self._seen(tx, loaded)
+            view = (await self._seen(tx, loaded)).view
             if loaded.checkout.state in checkouts.ENDED or loaded.at >= loaded.checkout.expires_at:
-                return ended(seen.view)
+                return ended(view)
             other = None if beside is None or beside == loaded.checkout.id else await tx.get(
                 Checkout, found.shop, str(beside), lock=True
             )  # fmt: skip
             record = None if other is None else await tx.get(Record, found.shop, str(beside))
             if other is None or record is None:
-                return seen.view
+                return view
             moved = checkouts.step(other, Supersede(by=found.subject), loaded.at)
-            if not isinstance(moved, Refusal) and moved.transition:
-                await tx.put(found.shop, str(other.id), moved.state, before=other.version, state="superseded")
-                await tx.say(moved.events)
-            return seen.view if how == "replace" else _added(loaded.record.lines, record.lines)
+            if isinstance(moved, Refusal) or not moved.transition:
+                return view  # its lines were added before, or are ordered
+            if how == "add":
+                lines = _added(loaded.record.lines, record.lines)
+                added = await self.refill(tx, loaded, lines, loaded.record.coupons)
+                if isinstance(added, Refusal):
+                    return added
+                view = added
+            await tx.put(found.shop, str(other.id), moved.state, before=other.version, state="superseded")
+            await tx.say(moved.events)
+            return view
 
-        done = await self.again(work)
-        if not isinstance(done, tuple):
-            return done
-        view = await self.view(found.shop, UUID(found.subject))
-        coupons = () if isinstance(view, Refusal) else view.record.coupons
-        return await self.change_cart(found.shop, UUID(found.subject), done, coupons)
+        return await self.again(work)
 
     # -- codes ------------------------------------------------------------------------------------------------------
 
@@ -165,6 +167,10 @@ class Linking(Tunnel):
         if isinstance(found, Refusal):
             return found
         name = _named(token)
+        guessing = f"code/{found.shop}/{found.subject}"  # over all links to the order, and all codes that were sent
+        if self.counted(guessing) >= 2 * self.terms.code_tries:
+            return _WRONG
+        self.count(guessing)  # before anything is awaited: many at once are many
 
         async def work(tx: Transaction) -> Entered | Refusal:
             kept = await tx.get(Code, found.shop, name, lock=True)
@@ -177,7 +183,10 @@ class Linking(Tunnel):
             await tx.put(found.shop, name, tried, before=kept.version)
             return _WRONG
 
-        return await self.again(work)
+        entered = await self.again(work)
+        if isinstance(entered, Entered):
+            self.take_back(guessing)
+        return entered
 
     async def send_link(self, shop: str, order_id: str, email: str) -> None:
         """Send a new link to an order to its own address, when the one given is that. The caller never learns which."""

@@ -104,22 +104,26 @@ class Ordering(Room):
         An attempt that is under way goes on where it is open; with another means it is ended first, and the provider
         has to prove that. An offline means secures the order at once.
         """
-        if network_address and self.counted(network_address) >= self.terms.attempts_per_address:
+        if self.counted(network_address) >= self.terms.attempts_per_address:
             return Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
-        ready = await self._clear_the_way(shop, str(order_id), means)
-        if ready is not None:
-            return ready
 
         async def work(tx: Transaction) -> OrderView | Refusal:
             refused = await self._start(tx, shop, str(order_id), means)
             return refused or await self._view(tx, shop, str(order_id))
 
-        view = await self.again(work)
-        self.nudge()
-        if isinstance(view, Refusal) or view.order.live is None:
-            return view
-        if network_address:
-            self.count(network_address)
+        self.count(network_address)  # before anything is awaited: many at once are many
+        is_begun = False
+        try:
+            if (ready := await self._clear_the_way(shop, str(order_id), means)) is not None:
+                return ready
+            view = await self.again(work)
+            self.nudge()
+            if isinstance(view, Refusal) or view.order.live is None:
+                return view
+            is_begun = True
+        finally:
+            if not is_begun:
+                self.take_back(network_address)
         return await self.page_at_psp(shop, order_id) or await self.order(shop, order_id)
 
     async def leave_payment(self, shop: str, order_id: UUID) -> OrderView | Refusal:
@@ -338,7 +342,11 @@ class Ordering(Room):
             return Refusal("order.state", f"the order is {order.state}: there is nothing to pay")
         tender = order.tenders[due]
         named = means or tender.means
-        chosen = next((one for one in found.all_means if one.id == named), None)
+        record = await tx.get(Record, shop, order.checkout_id)
+        country = "" if record is None else record.destination(found.zone, found.places).country
+        fit = [one for one in found.all_means if one.id == tender.means]
+        fit += available(found.all_means, tender.amount_minor, country)
+        chosen = next((one for one in fit if one.id == named), None)
         if chosen is None:
             return Refusal("payment.chosen", f"{named} is not offered here", "A06", "L221-14 al. 3")
         if chosen.id != tender.means:

@@ -105,18 +105,7 @@ class Tunnel(Room):
 
         async def work(tx: Transaction) -> View | Refusal:
             loaded = await self.load(tx, shop, checkout_id, lock=True)
-            if isinstance(loaded, Refusal):
-                return loaded
-            at = loaded.at
-            record = replace(loaded.record, lines=tuple(lines), coupons=tuple(coupons)[:10])
-            basis = await self.basis(tx, loaded.shop, record, (), lock=False)
-            priced = price(basis, wanted(loaded.shop, loaded.checkout, record), at, self.law(at))
-            if not priced.lines:
-                return next(iter(priced.refusals), Refusal("lines", "the cart is empty"))
-            moved = checkouts.step(loaded.checkout, cart_of(priced), at)
-            if isinstance(moved, Refusal):
-                return moved
-            return await self._keep(tx, loaded, moved, record, basis)
+            return loaded if isinstance(loaded, Refusal) else await self.refill(tx, loaded, lines, coupons)
 
         return await self.again(work)
 
@@ -239,6 +228,21 @@ class Tunnel(Room):
             return Refusal("checkout_id", "there is no such checkout")
         found = await self.shop(tx, shop)
         return found if isinstance(found, Refusal) else Loaded(found, checkout, record, self.clock())
+
+    async def refill(
+        self, tx: Transaction, loaded: Loaded, lines: Sequence[CartLine], coupons: Sequence[str]
+    ) -> View | Refusal:  # fmt: skip
+        """Another cart, whole; when it is refused nothing has changed."""
+        at = loaded.at
+        record = replace(loaded.record, lines=tuple(lines), coupons=tuple(coupons)[:10])
+        basis = await self.basis(tx, loaded.shop, record, (), lock=False)
+        priced = price(basis, wanted(loaded.shop, loaded.checkout, record), at, self.law(at))
+        if not priced.lines:
+            return next(iter(priced.refusals), Refusal("lines", "the cart is empty"))
+        moved = checkouts.step(loaded.checkout, cart_of(priced), at)
+        if isinstance(moved, Refusal):
+            return moved
+        return await self._keep(tx, loaded, moved, record, basis)
 
     async def _seen(self, tx: Transaction, loaded: Loaded, basis: Basis | None = None) -> Seen:
         means = loaded.checkout.means
