@@ -75,7 +75,7 @@ def _begin(rules: str) -> None:
 
 def _render(facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
     assert _documents is not None
-    return _documents.confirmation(facts)
+    return _documents.confirmation(facts, _documents.accepted_terms(facts))
 
 
 class LegalShelf:

@@ -132,6 +132,10 @@ class Acknowledging(Stocking, Linking):
                 facts=facts),
             Act(at_ms=to_ms(at), act="shown", what="confirmation_mail", document=documents[1]),
         ]  # fmt: skip
+        papers = {"confirmation.pdf": pdf}
+        if made.terms is not None:
+            papers["terms.pdf"] = sha256(made.terms).hexdigest()
+            acts.insert(0, await self._accepted(tx, asked, made.terms))
         await tx.record(shop, order_id, acts)
         request = MessageRequest(
             id=request_id(order.id, "order.confirmation", 0),
@@ -149,7 +153,13 @@ class Acknowledging(Stocking, Linking):
         await tx.put_token(
             asked.token, "order.view", shop, order_id, at + timedelta(days=self.terms.view_lasts_days)
         )  # fmt: skip
-        after = replace(
-            kept, acknowledged_at=at, documents={**kept.documents, "confirmation.pdf": pdf}, version=kept.version + 1
-        )
+        after = replace(kept, acknowledged_at=at, documents={**kept.documents, **papers}, version=kept.version + 1)
         await tx.put(shop, order_id, after, before=kept.version)
+
+    async def _accepted(self, tx: Transaction, asked: _Asked, terms: bytes) -> Act:
+        """The terms that were accepted, kept by their bytes: once for all who accepted them, for nobody is in them."""
+        facts, rules = asked.facts, self.book.on(asked.facts.recap.law_on)
+        kept = await tx.keep(facts.order.context.shop, terms, "application/pdf")
+        named = tuple(rule_ref(rules[id_]) for id_ in ("A09",) if id_ in rules)
+        said = {"version": facts.recap.terms_version}
+        return Act(at_ms=to_ms(self.clock()), act="shown", what="terms", rules=named, document=kept, facts=said)

@@ -81,7 +81,7 @@ async def test_an_order_is_paid_and_confirmed(till: Till, bank: RunningBank, sto
     assert (order.order.state, order.order.paid_at is not None) == ("confirmed", True)
     await till.effects.drain()
     order = await till.order(pressed)
-    assert set(order.documents) == {"confirmation.pdf"}, order.alerts
+    assert set(order.documents) == {"confirmation.pdf", "terms.pdf"}, order.alerts
     async with store.transaction() as tx:
         pdf = await tx.blob(SHOP.id, order.documents["confirmation.pdf"])
         level = await tx.get(Level, SHOP.id, "L-1")

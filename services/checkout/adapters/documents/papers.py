@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["Documents", "Rendered"]
 
 HERE: Final = Path(__file__).parent
+TERMS_KEPT: Final = 64
 EXCEPTIONS_SHA256: Final = "d4b0c08db6076f9b9745dbcf18161670fe7fae066832c47cd7a4694e258de8ef"  # L221-28, 2026-04-03
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """A confirmation, ready to be kept and sent. `html` and `text` are the two parts of the mail; both say all that the
-    PDF says. `texts`: the SHA-256 of each prescribed text by its slot; `items`: what rule A10 asks for.
+    PDF says. `texts`: the SHA-256 of each prescribed text by its slot; `items`: what rule A10 asks for; `terms`: the
+    terms of sale that were accepted, as PDF.
     """
 
     subject: str
@@ -44,6 +46,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     items: tuple[str, ...]
     texts: dict[str, str]
+    terms: bytes | None = None
 
 
 class Documents:
@@ -63,6 +66,7 @@ class Documents:
         )
         self._templates.filters |= {"article": _article, "paragraphs": _paragraphs}
         self._exceptions = _exceptions()
+        self._accepted: dict[tuple[str, int, str, str, date], bytes | None] = {}
 
     @cached_property
     def _press(self) -> "Press":
@@ -81,8 +85,28 @@ class Documents:
         gc.collect()
         gc.freeze()
 
-    def confirmation(self, facts: ConfirmationFacts) -> Rendered | tuple[Refusal, ...]:
-        """The confirmation on a durable medium, or all that it lacks, each with its rule."""
+    def accepted_terms(self, facts: ConfirmationFacts) -> bytes | None:
+        """The terms of sale that an order accepted, as the link beside its button showed them; None when the shop has
+        another version by now, or none that may be published.
+        """
+        shop, version = facts.shop, facts.recap.terms_version
+        if shop.legal.terms_version != version:
+            return None
+        key = (shop.id, shop.version, version, shop.language(facts.language), facts.recap.law_on)
+        if key not in self._accepted:
+            made = self.terms(shop, facts.language, facts.recap.law_on)
+            if len(self._accepted) >= TERMS_KEPT:
+                self._accepted.clear()
+            self._accepted[key] = made if isinstance(made, bytes) else None
+        return self._accepted[key]
+
+    def confirmation(self, facts: ConfirmationFacts, terms: bytes | None = None) -> Rendered | tuple[Refusal, ...]:
+        """The confirmation on a durable medium, or all that it lacks, each with its rule. `terms`: those that were
+        accepted, whose hash it prints.
+        """
+        if terms is not None:
+            legal = msgspec.structs.replace(facts.shop.legal, terms_sha256=sha256(terms).hexdigest())
+            facts = msgspec.structs.replace(facts, shop=msgspec.structs.replace(facts.shop, legal=legal))
         sheet = confirmation.compose(facts, (self._book, facts.recap.law_on))
         if isinstance(sheet, tuple):
             return sheet
@@ -98,6 +122,7 @@ class Documents:
             text=plain_text(mail),
             items=sheet.items,
             texts=sheet.texts,
+            terms=terms,
         )
 
     def terms(self, shop: Shop, language: str, on: date | None = None) -> bytes | Refusal:

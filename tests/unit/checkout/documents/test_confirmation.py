@@ -11,6 +11,7 @@ from relance.rules.law.goods import Digital, Equipment, Line, Subscription
 from services.checkout.adapters.documents import Documents, Rendered
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts, Sheet
+from services.checkout.domain.disclosures import shown_legal
 from services.checkout.domain.recap import Chosen
 from services.checkout.domain.tenders import Tender
 from tests.unit.checkout.documents import lumen
@@ -309,3 +310,20 @@ def test_the_mail_loads_nothing_and_follows_nobody(documents: Documents) -> None
     assert not re.search(r"<(img|script|link|iframe|form|object)\b", html)
     assert not re.search(r"url\(|@import|utm_|track", html)
     assert set(re.findall(r'href="([^"]*)"', html)) == {"https://mediation.example"}
+
+
+def test_the_terms_that_were_accepted_are_those_of_the_link_and_the_confirmation_prints_their_hash(
+    documents: Documents,
+) -> None:
+    """The law sees a shop with what our pages show for it; the bytes of its terms are the same."""
+    facts = lumen.facts(*ALL)
+    shown = replace(facts.shop, legal=shown_legal(lumen.SHOP, *lumen.LAW))
+    terms = documents.accepted_terms(replace(facts, shop=shown))
+    assert terms == documents.terms(lumen.SHOP, "fr", lumen.DAY)
+    assert terms is not None
+    found = documents.confirmation(facts, terms)
+    assert isinstance(found, Rendered)
+    assert found.terms == terms
+    assert sha256(terms).hexdigest() in found.text
+    later = replace(facts.shop, legal=replace(facts.shop.legal, terms_version="2026-12"))
+    assert documents.accepted_terms(replace(facts, shop=later)) is None
