@@ -9,6 +9,7 @@ from relance.evidence.entries import Act
 from relance.kernel.instants import to_ms
 from relance.rules.law.book import Book
 from relance.rules.law.buttons import ButtonLists
+from relance.rules.law.calendar import paris_date
 from relance.rules.law.terms import parameters
 from services.checkout.application.desk import Desk
 from services.checkout.application.tunnel import subject_of
@@ -123,5 +124,5 @@ def _page(view: View) -> bytes:
 
 def _buttons(view: View, book: Book) -> tuple[str, ...]:
     """The shop's own words first, then the law's."""
-    lists = parameters(book, "A04", view.at.date(), ButtonLists)
+    lists = parameters(book, "A04", paris_date(view.at), ButtonLists)
     return tuple(dict.fromkeys((view.button.text, *sorted(lists.allowed.get(view.language, ())))))
