@@ -30,6 +30,12 @@ class Frequency:
         while len(self._seen) > _KNOWN_MAX:
             self._seen.popitem(last=False)
 
+    def take_back(self, name: str) -> None:
+        """The last one was none after all."""
+        times = self._seen.get(self._hashed(name))
+        if times:
+            times.pop()
+
     def of(self, name: str, at: datetime) -> int:
         """How often within the last hour."""
         times = self._seen.get(self._hashed(name))

@@ -111,19 +111,14 @@ class Ordering(Room):
             refused = await self._start(tx, shop, str(order_id), means)
             return refused or await self._view(tx, shop, str(order_id))
 
-        self.count(network_address)  # before anything is awaited: many at once are many
-        is_begun = False
-        try:
+        with self.trying(network_address, order_id) as counts:
             if (ready := await self._clear_the_way(shop, str(order_id), means)) is not None:
                 return ready
             view = await self.again(work)
             self.nudge()
             if isinstance(view, Refusal) or view.order.live is None:
                 return view
-            is_begun = True
-        finally:
-            if not is_begun:
-                self.take_back(network_address)
+            counts()
         return await self.page_at_psp(shop, order_id) or await self.order(shop, order_id)
 
     async def leave_payment(self, shop: str, order_id: UUID) -> OrderView | Refusal:

@@ -44,14 +44,16 @@ class Pressing(Ordering, Tunnel):
                 return loaded
             return await self._press(tx, loaded, press, acts)
 
-        placed = await self.again(work)
+        with self.trying(acts.network_address, checkout_id) as counts:
+            placed = await self.again(work)
+            if not isinstance(placed, Refusal | Again):
+                counts()
         if isinstance(placed, Refusal):
             return placed
         if isinstance(placed, Again):
             return Pressed(placed.order_id, await self.page_at_psp(shop, placed.order_id), again=True)
         order_id, trial = placed
         self.nudge()
-        self._count_attempt(acts.network_address)
         page = None if trial is None else await self.open_attempt(shop, str(order_id), trial.attempt.id, trial)
         return Pressed(order_id, page, again=False)
 
@@ -145,10 +147,6 @@ class Pressing(Ordering, Tunnel):
         if recent < self.terms.attempts_per_address:
             return None
         return Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
-
-    def _count_attempt(self, network_address: str) -> None:
-        if network_address:
-            self.count(network_address)
 
 
 def _with_acts(loaded: Loaded, acts: PressActs) -> Record:

@@ -1,9 +1,11 @@
 """What every use case works with: the store, the book of law, the clock, and how a cart's basis is read."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -64,6 +66,7 @@ class Room:
         self.clock = clock
         self._shops: dict[str, Shop] = {}
         self._frequency = Frequency()
+        self._tried: set[UUID] = set()
         self._opening: dict[str, asyncio.Future[str | None]] = {}
         self.work_waits = asyncio.Event()
 
@@ -77,7 +80,37 @@ class Room:
 
     def count(self, who: str) -> None:
         """One more try of somebody."""
-        self._frequency.count(who, self.clock())
+        if who:
+            self._frequency.count(who, self.clock())
+
+    def take_back(self, who: str) -> None:
+        """The last try was none."""
+        if who:
+            self._frequency.take_back(who)
+
+    @contextmanager
+    def trying(self, who: str, what: UUID) -> Iterator[Callable[[], None]]:
+        """A try that counts from its beginning, so that many at once are many; afterwards it counts when the function
+        that is given was called. Those that are about the same thing at once are one: fifty clicks on one button.
+        """
+        is_first, is_kept = what not in self._tried, False
+
+        def keep() -> None:
+            nonlocal is_kept
+            is_kept = True
+
+        if is_first:
+            self._tried.add(what)
+            self.count(who)
+        try:
+            yield keep
+        finally:
+            if is_first:
+                self._tried.discard(what)
+            if is_first and not is_kept:
+                self.take_back(who)
+            elif is_kept and not is_first:
+                self.count(who)
 
     def counted(self, who: str) -> int:
         """How many tries within the last hour."""

@@ -25,3 +25,15 @@ def test_memory_is_bounded() -> None:
         tries.count(str(number), AT)
     assert tries.of("0", AT) == 0
     assert tries.of(str(frequency._KNOWN_MAX + 9), AT) == 1
+
+
+def test_what_was_none_after_all_is_taken_back() -> None:
+    tries = Frequency()
+    tries.count("a", AT)
+    tries.count("a", AT)
+    tries.take_back("a")
+    tries.take_back("b")
+    assert tries.of("a", AT) == 1
+    tries.take_back("a")
+    tries.take_back("a")
+    assert tries.of("a", AT) == 0
