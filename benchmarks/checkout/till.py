@@ -87,7 +87,7 @@ def till(broker: Broker, directory: Path, told: Callable[[str], None]) -> Iterat
             "BASE_URL": f"http://127.0.0.1:{http_port}", "BANK_URL": f"http://127.0.0.1:{bank_port}",
         }  # fmt: skip
         service = _service(settings, broker.cluster.kafka, home, own, directory / "checkout")
-        ends.callback(service.tree.stop, 30.0)
+        ends.callback(service.tree.kill)  # its database goes with it: nothing is left to finish
         service.wait(service.ready, _READY_LIMIT_S, "ready")
         address = f"127.0.0.1:{grpc_port}"
         yield Till(
