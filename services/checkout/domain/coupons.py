@@ -118,8 +118,11 @@ def apply(lines: Sequence[Line], coupons: Sequence[Coupon], person: str, at: dat
 
 
 def reserve(coupon: Coupon, uses: Uses, order_id: str, person: str) -> Uses | Refusal:
-    """The uses with this order's; the same when it has its use already. To be stored only over `uses.version`."""
-    if order_id in uses.by_order:
+    """The uses with this order's; the same when it has its use already, or when they are not bounded: then nobody
+    counts them, and orders with one code for all do not wait for each other. To be stored only over `uses.version`.
+    """
+    bounded = coupon.uses_max is not None or coupon.uses_per_person is not None
+    if order_id in uses.by_order or not bounded:
         return uses
     if coupon.uses_max is not None and len(uses.by_order) >= coupon.uses_max:
         return Refusal("coupon.code", f"{coupon.code} has been used up")

@@ -138,6 +138,12 @@ def test_a_person_has_his_uses_and_guests_are_not_one_person() -> None:
     assert isinstance(reserve(once, used, "o2", "eve"), Uses)
 
 
+def test_uses_without_a_bound_are_not_counted() -> None:
+    uses = Uses(code="TEN")
+    assert reserve(TEN, uses, "o1", "ada") is uses
+    assert release(uses, "o1") is uses
+
+
 LINES = st.lists(
     st.builds(
         lambda unit, quantity, rate, ceiling: replace(
