@@ -11,6 +11,7 @@ from services.checkout.application.room import Room
 from services.checkout.domain.articles import Article, check_article
 from services.checkout.domain.coupons import Coupon, check_coupon, folded_code
 from services.checkout.domain.disclosures import shop_document
+from services.checkout.domain.legal_pages import check_pages
 from services.checkout.domain.offers import History, Price, put
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop, check_shop
@@ -29,14 +30,14 @@ class Shopkeeping(Room):
     """Acts of a shop's backend. Each is whole or refused."""
 
     async def put_shop(self, shop: Shop) -> Refusal | None:
-        """Take a shop's settings; refused when the law does not let it publish as it is, or nobody takes its
-        payments.
+        """Take a shop's settings; refused when the law does not let it publish as it is, when a legal page of it lacks
+        something, or when nobody takes its payments.
         """
         if refused := check_shop(shop, self.providers):
             return refused
         at = self.clock()
         book, day = self.law(at)
-        if refused := blocked(check(shop_document(shop, book, at, day), book)):
+        if refused := blocked(check(shop_document(shop, book, at, day), book)) or check_pages(shop, (book, day)):
             return refused
 
         async def work(tx: Transaction) -> None:

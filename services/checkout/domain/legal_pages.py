@@ -14,7 +14,7 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.prescribed import Blank, Choices, Notice, Prescribed, filled_form, notice, pinned
 from services.checkout.domain.shops import Shop
 
-__all__ = ["LEGAL_PAGES", "LegalPage", "Name", "check_words", "compose_page"]
+__all__ = ["LEGAL_PAGES", "LegalPage", "Name", "check_pages", "check_words", "compose_page"]
 
 Law = tuple[Book, date]
 Name = Literal["imprint", "terms", "withdrawal", "guarantees", "privacy", "accessibility"]
@@ -82,6 +82,16 @@ def compose_page(shop: Shop, name: Name, language: str, law: Law) -> LegalPage |
         archive_years=archive.get("years", 0),
         archive_from_minor=archive.get("total_minor", 0),
     )
+
+
+def check_pages(shop: Shop, law: Law) -> Refusal | None:
+    """The first thing that keeps a legal page of the shop from being published: whoever orders has to find them all."""
+    for name in LEGAL_PAGES:
+        for language in shop.languages:
+            page = compose_page(shop, name, language, law)
+            if isinstance(page, tuple):
+                return page[0]
+    return None
 
 
 def check_words(shop: Shop, law: Law, texts: Mapping[str, str]) -> tuple[Refusal, ...]:

@@ -12,7 +12,7 @@ from relance.rules.law.shop import Mediator
 from services.checkout.adapters.documents import Documents, papers
 from services.checkout.adapters.documents.plain import plain_text
 from services.checkout.adapters.documents.words import words
-from services.checkout.domain.legal_pages import LEGAL_PAGES
+from services.checkout.domain.legal_pages import LEGAL_PAGES, check_pages
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop
 from tests.unit.checkout.documents import lumen
@@ -273,3 +273,20 @@ def test_before_the_online_function_was_law_the_notice_does_not_speak_of_it(docu
     assert isinstance(made, bytes)
     old = documents.faults(with_legal(withdrawal_function_url=""), "fr", lumen.DAY.replace(month=1))
     assert not [one for one in old if one.rule == "B10"]
+
+
+@pytest.mark.parametrize(
+    ("shop", "rule"),
+    [
+        (with_legal(terms_version=""), "A09"),
+        (with_legal(withdrawal_variants=()), "B02"),
+        (replace(lumen.SHOP, texts={}), "E26"),
+    ],
+)
+def test_a_shop_with_a_gap_in_a_legal_page_is_not_taken(shop: Shop, rule: str) -> None:
+    """Nobody is to accept terms that the link beside the box does not show."""
+    assert check_pages(lumen.SHOP, lumen.LAW) is None
+    refused = check_pages(shop, lumen.LAW)
+    assert refused is not None
+    assert refused.rule == rule
+    assert refused.article
