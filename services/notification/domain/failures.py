@@ -21,6 +21,7 @@ Stage = Literal["greeting", "authentication", "sender", "recipient", "content"]
 _FINAL: Final = frozenset({"address", "mailbox_full", "policy", "refused"})
 _STATUS: Final = re.compile(r"(?<![\w.])([245])\.(\d{1,3})\.(\d{1,3})(?![\w.])")
 _GREY: Final = re.compile(r"gr[ae]y[- ]?list", re.IGNORECASE)
+_READ_MAX: Final = 2_000  # letters of a reply; the time to look for addresses grows with their square
 _ADDRESSES: Final = re.compile(r"\S+@\S+")
 _HOUR_MS: Final = 3_600_000
 _DETAIL_MAX: Final = 300
@@ -81,6 +82,8 @@ def _permanent(status: str, stage: Stage, code: int) -> Sort:
 
 def without_addresses(text: str) -> str:
     """One bounded line that holds no mail address: details are kept and logged longer than addresses may be."""
+    if len(text) > _READ_MAX:  # at a space: half an address would not be known for one
+        text = text[:_READ_MAX].rpartition(" ")[0]
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return _ADDRESSES.sub("<address>", line)[:_DETAIL_MAX]
 

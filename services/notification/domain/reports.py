@@ -23,6 +23,8 @@ _ACTIONS: Final[dict[str, Action]] = {
     "failed": "failed", "delayed": "delayed", "delivered": "delivered", "relayed": "relayed", "expanded": "expanded",
 }  # fmt: skip
 _ADDRESSED: Final = ("to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "resent-to")
+_FIELDS_MAX: Final = 20  # of one name
+_FIELD_MAX: Final = 1_000  # letters: the time to look for addresses grows with their square
 _ADDRESS: Final = re.compile(r"[^\s<>,;:\"]+@[^\s<>,;:\"]+")
 _GRAVITY: Final = ("failed", "delayed", "expanded", "relayed", "delivered")
 
@@ -79,7 +81,8 @@ def failure_of(report: Report) -> Failure:
 def _request(message: Message, secret: bytes, envelope_to: str) -> UUID | None:
     candidates = [envelope_to]
     for name in _ADDRESSED:
-        candidates += [found for value in message.get_all(name, []) for found in _ADDRESS.findall(str(value))]
+        values = message.get_all(name, [])[:_FIELDS_MAX]
+        candidates += [found for value in values for found in _ADDRESS.findall(str(value)[:_FIELD_MAX])]
     for candidate in candidates:
         if (request := read_return_path(secret, candidate)) is not None:
             return request

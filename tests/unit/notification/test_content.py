@@ -1,5 +1,6 @@
 """What messages are made of, and what none may hold."""
 
+import time
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
@@ -16,6 +17,7 @@ from services.notification.adapters.mail import build
 from services.notification.adapters.mail.rendering import LANGUAGES, Templates
 from services.notification.domain.addresses import parse_address, return_path
 from services.notification.domain.composing import Attachment, Letter, compose
+from services.notification.domain.failures import without_addresses
 from services.notification.domain.linting import lint_structure, lint_wording
 from services.notification.domain.reports import failure_of, read_report
 from services.notification.domain.senders import read_senders
@@ -194,3 +196,13 @@ def test_a_letter_in_a_letter_in_a_letter_is_no_report_and_breaks_nothing(level:
     raw = f"Delivered-To: {PATH}\r\n".encode() + (level + b"\r\n\r\n--b\r\n") * levels
     assert read_report(raw, SECRET.encode()) is None
     assert read_report((level + b"\r\n\r\n") * levels, SECRET.encode(), PATH) is None
+
+
+def test_a_report_with_lines_without_end_takes_no_time_and_tells_no_address() -> None:
+    long = f"To: {'a' * 1_000_000}\r\n".encode()
+    began = time.perf_counter()
+    assert read_report(long + dsn(PATH, "failed", "5.1.1"), SECRET.encode()) is not None
+    told = without_addresses("x" * 1_995 + " jane.doe@example.com " + "y" * 1_000_000)
+    assert time.perf_counter() - began < 2.0
+    assert told == "x" * 300
+    assert "jane" not in without_addresses("a@b.example " * 165 + "b" * 10 + " jane.doe@example.com")
