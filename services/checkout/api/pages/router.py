@@ -4,11 +4,13 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable
+from datetime import date
 from typing import Any, Final, Protocol
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from relance.rules.law.calendar import paris_date
 from services.checkout.api.pages.beginning import Beginning
 from services.checkout.api.pages.choosing import Choosing
 from services.checkout.api.pages.frames import Painter
@@ -85,7 +87,7 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
     return router
 
 
-_Key = tuple[str, int, int, str, str]
+_Key = tuple[str, int, int, str, str, date]
 
 
 class _Papers:
@@ -117,7 +119,7 @@ class _Papers:
         if name not in _PAPERS:
             return self._parts.unknown(visit)
         language = shop.language(visit.request.query_params.get("lang", visit.hint)[:5])
-        key = (shop.id, shop.version, id(shop), name, language)
+        key = (shop.id, shop.version, id(shop), name, language, paris_date(self._parts.desk.clock()))  # the law's day
         made = self._made.get(key)
         if made is None:
             made = await self._make(shop, name, language, key)
