@@ -69,7 +69,7 @@ class Acknowledging(Stocking, Linking):
         attempt = next((one for one in order.attempts if one.id == ref), None)
         if attempt is None:
             return
-        if attempt.received_minor:
+        if any(one.attempt_id == ref and one.cause == "surplus" for one in order.refunds):
             await alert(tx, shop, order_id, Alert("payment.refunded", self.clock(), ref))
         elif order.state == "placed" and order.due is not None and order.live is None:
             token = secrets.token_urlsafe(32)

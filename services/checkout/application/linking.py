@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from relance.events.messages import Kind, MessageRequest, encode, request_id
+from services.checkout.application import telling
 from services.checkout.application.tunnel import Tunnel, ended
 from services.checkout.domain import checkouts
 from services.checkout.domain.checkouts import Checkout, Supersede
@@ -128,6 +129,8 @@ class Linking(Tunnel):
                 view = added
             await tx.put(found.shop, str(other.id), moved.state, before=other.version, state="superseded")
             await tx.say(moved.events)
+            facts = {"by": found.subject, "lines": how}
+            await tx.record(found.shop, str(other.id), [telling.happened("superseded", loaded.at, "checkout", facts)])
             return view
 
         return await self.again(work)

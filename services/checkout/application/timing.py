@@ -12,6 +12,7 @@ import msgspec
 
 from relance.kernel.errors import NotNow
 from relance.observability import logs
+from services.checkout.application import telling
 from services.checkout.application.desk import Desk
 from services.checkout.application.ordering import Watch, order_due, watched
 from services.checkout.domain import checkouts
@@ -138,6 +139,8 @@ class Timekeeper:
             after = moved.state if moved.transition else replace(checkout, version=checkout.version + 1)
             await tx.put(shop, checkout_id, after, before=checkout.version, state=after.state, due_at=None)
             await tx.say(moved.events)
+            if moved.transition:
+                await tx.record(shop, checkout_id, [telling.happened("expired", self._desk.clock(), "checkout", {})])
 
         await self._desk.again(work)
 

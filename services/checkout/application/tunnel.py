@@ -294,6 +294,7 @@ class Tunnel(Room):
         if not isinstance(moved, Refusal) and moved.transition:
             await tx.put(shop, str(old.id), moved.state, before=old.version, state=moved.state.state)
             await tx.say(moved.events)
+            await tx.record(shop, str(old.id), [telling.happened("superseded", at, "checkout", {"by": str(by)})])
         return order_id
 
     async def _keep(
