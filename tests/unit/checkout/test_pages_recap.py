@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from services.checkout.api.pages import recap
 from services.checkout.api.pages.beginning import Beginning
-from services.checkout.api.pages.faces import Around, tunnel_frame
+from services.checkout.api.pages.faces import Around, sums_of, tunnel_frame
 from services.checkout.api.pages.frames import Painter, guard
 from services.checkout.api.pages.sessions import Keys, Session
 from services.checkout.api.pages.tongues import load_tongues
@@ -74,3 +74,18 @@ def test_a_cart_that_was_ordered_before_says_so_and_names_no_order(before: str) 
     page = bytes(begin._cart(visit, here).body).decode()
     assert ("Vous avez déjà commandé ce panier" in page) is bool(before)
     assert not before or before not in page
+
+
+def test_a_trader_without_tax_shows_none_and_french_texts_of_the_law_are_marked_french() -> None:
+    shop = basis().shop
+    free = msgspec.structs.replace(shop, trader=msgspec.structs.replace(shop.trader, vat_franchise=True))
+    tongue = PAINTER.tongue("en")
+    for each, rates in ((shop, 1), (free, 0)):
+        record = Record(id=str(ID), shop="lumen", lines=(CartLine("L-1", 1),), locale="en")
+        view = see(checkout(), record, basis(shop=each), AT, LAW).view
+        assert len(sums_of(view, tongue, with_lines=False).vat) == rates
+    keys = Keys(("k" * 40,), lambda: "fresh")
+    begin = Beginning(Parts(cast("Any", None), PageSettings(secrets=("k" * 40,)), PAINTER, keys))
+    here = Here(view, keys.entry("checkout", "lumen", str(ID), "open", 0), tongue)
+    visit = Visit(Request({"type": "http", "method": "GET", "headers": [], "path": "/"}), Session(), 0)
+    assert 'id="phone-after" lang="fr"' in bytes(begin._contact(visit, here).body).decode()

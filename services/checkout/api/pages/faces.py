@@ -137,7 +137,7 @@ def sums_of(view: View, tongue: Tongue, *, with_lines: bool) -> Sums:
         delivery_minor=sums.delivery_minor,
         total_minor=sums.total_minor,
         vat=tuple((str(rate).replace(".", "," if tongue.language == "fr" else "."), amount)
-                  for rate, amount in sums.vat_minor.items()),
+                  for rate, amount in sums.vat_minor.items() if not view.shop.trader.vat_franchise),
         mode=mode_label(view.shop, quote, tongue) if delivers and quote is not None else "",
         estimated=delivers and view.chosen is None,
         expected_on=quote.expected_on if delivers and quote is not None else None,

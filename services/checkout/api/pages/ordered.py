@@ -210,7 +210,7 @@ def sums_of_order(view: OrderView, tongue: Tongue, *, lines: bool) -> Sums:
         delivery_minor=recap.delivery_minor,
         total_minor=recap.total_minor,
         vat=tuple((rate.replace(".", "," if tongue.language == "fr" else "."), amount)
-                  for rate, amount in recap.vat_minor.items()),
+                  for rate, amount in recap.vat_minor.items() if not view.shop.trader.vat_franchise),
         mode=label,
         expected_on=recap.delivery.expected_on if recap.delivery is not None else None,
         lines=things if lines else (),
