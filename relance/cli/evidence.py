@@ -1,5 +1,6 @@
 """`relance evidence`: the evidence of an order, out of the checkout's database or in a file that needs none."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -151,7 +152,8 @@ def export(
     dossier = stored.dossier(order, database, stored.checkpoint_lines(checkpoints), opened=not closed)
     path = output or Path(f"preuves-{order}.html")
     try:
-        path.write_bytes(written(dossier))
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # it names a person
+            file.write(written(dossier))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     _say(f"{path}: {len(dossier.entries)} entries, {len(dossier.seals)} seals, {len(dossier.documents)} documents")

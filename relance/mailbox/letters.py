@@ -41,7 +41,7 @@ class Letters:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def keep(self, sender: str, recipients: list[str], data: bytes) -> str:
         """Keep a letter as it came, with its envelope before it; returns its id once it is on disk."""

@@ -75,6 +75,10 @@ class Links:
             if isinstance(after, View) and after.checkout.id != found.checkout.id:
                 after = found
         else:
+            copier = f"copy {visit.address}"
+            if wait := self.parts.guesses.wait_s(copier):
+                return self.parts.slow_down(visit, wait)
+            self.parts.guesses.wrong(copier)  # each is a new checkout: a link makes only so many
             after = await self._copy(found, other if choice == "add" else None)
         if isinstance(after, Refusal):
             return self.parts.refused(visit, after, 409, found.shop, tongue)
