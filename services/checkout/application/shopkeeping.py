@@ -14,6 +14,7 @@ from services.checkout.domain.disclosures import shop_document
 from services.checkout.domain.legal_pages import check_pages
 from services.checkout.domain.offers import History, Price, put
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.recap import check_buttons
 from services.checkout.domain.shops import Shop, check_shop
 from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import Purse
@@ -38,6 +39,8 @@ class Shopkeeping(Room):
         at = self.clock()
         book, day = self.law(at)
         if refused := blocked(check(shop_document(shop, book, at, day), book)) or check_pages(shop, (book, day)):
+            return refused
+        if refused := check_buttons({language: shop.button[language] for language in shop.languages}, (book, day)):
             return refused
 
         async def work(tx: Transaction) -> None:

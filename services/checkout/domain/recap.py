@@ -2,7 +2,7 @@
 hash, and the shopper sees the recap again with what has changed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.tenders import Tender
 
 __all__ = [
-    "Button", "Chosen", "Difference", "Recap", "RecapLine", "Shown", "canonical", "check_words", "compose",
-    "differences", "digest",
+    "Button", "Chosen", "Difference", "Recap", "RecapLine", "Shown", "canonical", "check_buttons", "check_words",
+    "compose", "differences", "digest",
 ]  # fmt: skip
 
 
@@ -160,6 +160,20 @@ def check_words(recap: Recap, law: tuple[Book, date]) -> Refusal | None:
     rule = book.rule("A05" if now == 0 and "A05" in book.on(day) else "A04", day)
     reason = f"{recap.button.text!r} is {found.status}: the words do not say that an order obliges to pay"
     return Refusal("recap.button.text", reason, rule.id, rule.article)
+
+
+def check_buttons(words: Mapping[str, str], law: tuple[Book, date]) -> Refusal | None:
+    """Whether a shop's button could conclude an order that costs something, by language: asked before any shopper sees
+    it.
+    """
+    book, day = law
+    lists, rule = parameters(book, "A04", day, ButtonLists), book.rule("A04", day)
+    for language, text in words.items():
+        found = check_button(text, language, due_now_minor=1, due_later_minor=0, lists=lists)
+        if not found.allowed:
+            reason = f"{text!r} is {found.status}: the words do not say that an order obliges to pay"
+            return Refusal(f"button.{language}", reason, rule.id, rule.article)
+    return None
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

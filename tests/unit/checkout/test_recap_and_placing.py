@@ -9,7 +9,17 @@ from services.checkout.domain.coupons import Coupon, Uses
 from services.checkout.domain.orders import OrderTerms
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.placing import Again, Placed, Shelf, buyer, order_now
-from services.checkout.domain.recap import Button, Chosen, Recap, canonical, check_words, compose, differences, digest
+from services.checkout.domain.recap import (
+    Button,
+    Chosen,
+    Recap,
+    canonical,
+    check_buttons,
+    check_words,
+    compose,
+    differences,
+    digest,
+)  # fmt: skip
 from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import Purse, Tender
 from tests.unit.checkout.story import AT, BOUND, HOUR, LAMP, LAW, RECAP, at_recap, refused, said
@@ -119,3 +129,18 @@ def test_a_gift_is_in_the_order_and_digital_content_has_no_stock() -> None:
     found = ordered(click(compose(lines, cost(Basket(lines=lines), 490), shown)))
     assert [line.id for line in found.order.state.lines] == ["1", "2"]
     assert [level.sku for level in found.levels] == ["L-1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ({"fr": "Commander avec obligation de paiement"}, ""),
+        ({"fr": "Commander avec obligation de paiement", "en": "Order with obligation to pay"}, ""),
+        ({"fr": "Commander"}, "button.fr"),
+        ({"fr": "Commander avec obligation de paiement", "en": "Let us go"}, "button.en"),
+    ],
+)
+def test_words_of_a_shops_button_are_read_before_any_shopper_reads_them(words: dict[str, str], field: str) -> None:
+    found = check_buttons(words, LAW)
+    assert (found.field if found is not None else "") == field
+    assert found is None or (found.rule, bool(found.article)) == ("A04", True)
