@@ -106,6 +106,8 @@ async def _read(store: Store, only: Place | None) -> _Read:
         entries = entries.where(ENTRIES.c.shop == only.shop, ENTRIES.c.chain == only.chain)
     found: dict[tuple[str, str], list[bytes]] = {}
     async with store.database.reading() as connection:
+        if connection.dialect.name == "postgresql":  # orders go on meanwhile: all is read as it stood at one instant
+            await connection.execution_options(isolation_level="REPEATABLE READ")
         rows = {(row.shop, row.chain): row for row in await connection.execute(chains)}
         for row in await connection.execute(entries.order_by(ENTRIES.c.shop, ENTRIES.c.chain, ENTRIES.c.seq)):
             found.setdefault((row.shop, row.chain), []).append(bytes(row.data))
