@@ -15,6 +15,7 @@ from services.checkout.api.following import PURPOSES, Following
 from services.checkout.api.reading import (
     read_address,
     read_cart,
+    read_codes,
     read_contact,
     read_id,
     read_lines,
@@ -198,7 +199,7 @@ class CheckoutServicer(Selling, Following, checkout_pb2_grpc.CheckoutServiceServ
         desk = self._desk
         if request.HasField("cart"):
             lines = read_lines(request.cart.lines, "cart.lines")
-            done = await desk.change_cart(shop, id_, lines, tuple(request.cart.coupons))
+            done = await desk.change_cart(shop, id_, lines, read_codes(request.cart.coupons, "cart.coupons"))
             if isinstance(done, Refusal):
                 return done
         if request.HasField("contact"):
@@ -213,7 +214,9 @@ class CheckoutServicer(Selling, Following, checkout_pb2_grpc.CheckoutServiceServ
             if isinstance(done, Refusal):
                 return done
         if request.HasField("payment"):
-            done = await desk.choose_means(shop, id_, request.payment.means, tuple(request.payment.purses))
+            done = await desk.choose_means(
+                shop, id_, request.payment.means, read_codes(request.payment.purses, "payment.purses")
+            )
             if isinstance(done, Refusal):
                 return done
         return None

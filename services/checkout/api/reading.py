@@ -17,8 +17,8 @@ from services.checkout.domain.records import Address, CartLine, NewCart
 from services.checkout.domain.tenders import Purse
 
 __all__ = [
-    "CHANNELS", "RECEIVERS", "read_address", "read_cart", "read_contact", "read_id", "read_instant", "read_json",
-    "read_lines", "read_placing", "read_price", "read_purse", "read_units", "required",
+    "CHANNELS", "RECEIVERS", "read_address", "read_cart", "read_codes", "read_contact", "read_id", "read_instant",
+    "read_json", "read_lines", "read_placing", "read_price", "read_purse", "read_units", "required",
 ]  # fmt: skip
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -39,6 +39,8 @@ RECEIVERS: Final[dict[int, Receiver]] = {
 }
 _KINDS: Final = {number: name.removeprefix("ACT_KIND_").lower() for name, number in pb.ActKind.items() if number}
 _TEXT_MAX: Final = 512
+_LINES_MAX: Final = 500
+_CODES_MAX: Final = 10
 
 
 def required(text: str, field: str, letters_max: int = 128) -> str:
@@ -89,10 +91,19 @@ def read_json(data: bytes, kind: type[T], field: str) -> T:
 
 def read_lines(lines: Sequence[pb.CartLine], field: str) -> tuple[CartLine, ...]:
     """The lines of a cart."""
+    if len(lines) > _LINES_MAX:
+        raise invalid(field, f"at most {_LINES_MAX}")
     return tuple(
         _struct(CartLine, {"sku": line.sku, "quantity": line.quantity}, f"{field}.{place}")
         for place, line in enumerate(lines)
     )
+
+
+def read_codes(codes: Sequence[str], field: str) -> tuple[str, ...]:
+    """Codes of coupons, or numbers of gift cards and vouchers."""
+    if len(codes) > _CODES_MAX:
+        raise invalid(field, f"at most {_CODES_MAX}")
+    return tuple(required(code, f"{field}.{place}") for place, code in enumerate(codes))
 
 
 def read_cart(request: pb.CreateCheckoutRequest) -> NewCart:
@@ -111,9 +122,9 @@ def read_contact(contact: pb.Contact) -> checkouts.GiveContact:
     """The contact, with what was agreed to beside it."""
     given = {
         "email": required(contact.email, "contact.email", 254),
-        "phone": contact.phone or None,
-        "first_name": contact.first_name or None,
-        "last_name": contact.last_name or None,
+        "phone": required(contact.phone, "contact.phone", 32) if contact.phone else None,
+        "first_name": required(contact.first_name, "contact.first_name", 100) if contact.first_name else None,
+        "last_name": required(contact.last_name, "contact.last_name", 100) if contact.last_name else None,
     }
     consents = tuple(
         _struct(

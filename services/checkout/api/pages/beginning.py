@@ -47,12 +47,15 @@ class Beginning(Walk):
             return self._cart(visit, here, asked.wrong)
         if not asked.lines:
             return self._cart(visit, here, [Refusal("lines", "")])
+        guesser, added = f"coupon {visit.address}", set(asked.coupons) - set(view.record.coupons)
+        if added and (wait := self.parts.guesses.wait_s(guesser)):
+            return self.parts.slow_down(visit, wait)
         after = await self.parts.desk.change_cart(view.shop.id, view.checkout.id, asked.lines, asked.coupons)
         if isinstance(after, Refusal):
             return self._cart(visit, here, [after])
-        added = set(asked.coupons) - set(view.record.coupons)
         refused = [one for one in after.refusals if one.field.startswith("coupon")]
         if added and refused:
+            self.parts.guesses.wrong(guesser)
             before = [code for code in asked.coupons if code not in added]
             restored = await self.parts.desk.change_cart(view.shop.id, view.checkout.id, asked.lines, before)
             shown = restored if isinstance(restored, View) else view
