@@ -80,10 +80,10 @@ def test_a_trader_without_tax_shows_none_and_french_texts_of_the_law_are_marked_
     shop = basis().shop
     free = msgspec.structs.replace(shop, trader=msgspec.structs.replace(shop.trader, vat_franchise=True))
     tongue = PAINTER.tongue("en")
-    for each, rates in ((shop, 1), (free, 0)):
-        record = Record(id=str(ID), shop="lumen", lines=(CartLine("L-1", 1),), locale="en")
-        view = see(checkout(), record, basis(shop=each), AT, LAW).view
-        assert len(sums_of(view, tongue, with_lines=False).vat) == rates
+    record = Record(id=str(ID), shop="lumen", lines=(CartLine("L-1", 1),), locale="en")
+    view, untaxed = (see(checkout(), record, basis(shop=each), AT, LAW).view for each in (shop, free))
+    assert len(sums_of(view, tongue, with_lines=False).vat) == 1
+    assert not sums_of(untaxed, tongue, with_lines=False).vat
     keys = Keys(("k" * 40,), lambda: "fresh")
     begin = Beginning(Parts(cast("Any", None), PageSettings(secrets=("k" * 40,)), PAINTER, keys))
     here = Here(view, keys.entry("checkout", "lumen", str(ID), "open", 0), tongue)
