@@ -25,10 +25,11 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 
 # These files first: one that is begun last keeps one worker busy when the others have nothing to do any more.
-LONGEST = (
-    "test_harness_faults", "test_spine_faults", "test_spine_upsets", "test_demo", "test_replay",
-    "test_harness_rebalance", "test_relance_js", "test_tracking_faults", "test_harness_flow", "test_session_service",
-    "test_cli", "test_raw_topic",
+LONGEST = (  # rough order is enough
+    "test_harness_faults", "test_spine_faults", "test_replay", "test_demo", "test_spine_upsets", "test_service",
+    "test_harness_rebalance", "test_evidence_commands", "test_cli", "test_relance_js", "test_tracking_faults",
+    "test_harness_flow", "test_raw_process", "test_desk_trials", "test_session_service", "test_store_relay",
+    "test_checkout_service_orders", "test_pages_browser", "test_full_disk",
 )  # fmt: skip
 
 Completed = subprocess.CompletedProcess[str]
