@@ -141,7 +141,7 @@ def test_an_open_page_keeps_its_time_when_the_provider_does_not_answer() -> None
     order = paying(placed().state)
     sent = after(order, news(order, "sent", psp_id="cs_1")).state
     lost = after(sent, news(order, "unknown"), at=AT + MINUTE)
-    assert lost == (sent, "", (), ())
+    assert (lost.state, lost.transition, lost.events, lost.effects) == (sent, "", (), ())
     late = after(lost.state, ClockMoved(), at=AT + 30 * MINUTE)
     assert (said(late), data(late)["category"]) == (["payment.failed"], "abandoned_at_bank")
 
