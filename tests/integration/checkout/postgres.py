@@ -78,7 +78,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = (base.parent if is_shared else base) / "shared-postgres"
     users = place / "users"
     users.mkdir(parents=True, exist_ok=True)
-    user, told = users / str(os.getpid()), place / "server.json"
+    user, told = users / f"{os.getpid()}-{uuid4().hex}", place / "server.json"  # two packages of tests ask for it
     with locked(place / "users.lock"):
         if not told.exists():
             home = _home()
