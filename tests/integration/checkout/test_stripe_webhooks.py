@@ -20,8 +20,9 @@ from tests.integration.checkout.bank_kit import (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bank() -> Iterator[RunningBank]:
+    """One for each test: what pages of another do when the clock is moved would be heard, too."""
     with running_bank("--late-s", "1", "--settle-s", "3600") as started:
         yield started
 
