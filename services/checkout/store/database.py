@@ -13,11 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from relance.database.engines import READS
 from services.checkout.store.errors import translated
 
-__all__ = ["READS", "Database", "Held", "Role"]
-
-READS: Final = "relance_reads"  # an execution option: this transaction will write nothing
+__all__ = ["Database", "Held", "Role"]
 
 Role = Literal["relay", "sealing"]
 Held = Callable[[], Awaitable[bool]]  # whether the role is still this process's

@@ -1,0 +1,1 @@
+"""Databases as services speak to them: which drivers, and how."""
