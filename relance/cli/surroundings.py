@@ -1,15 +1,13 @@
 """The environment of the services on this machine: what the caller's leaves open is kept in the home directory."""
 
-import os
-import secrets
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from relance.cli.servers import BANK, CHECKOUT, MAILBOX, Server
+from relance.custody.secret_files import kept_secret
 
-__all__ = ["EXAMPLE_SHOP", "kept_secret", "surroundings"]
+__all__ = ["EXAMPLE_SHOP", "surroundings"]
 
 EXAMPLE_SHOP: Final = Path(__file__).parents[2] / "examples" / "shop"
 
@@ -38,16 +36,3 @@ def surroundings(home: Path, kafka: str, given: Mapping[str, str], servers: Sequ
             "RELANCE_NOTIFICATION_SMTP_TLS": "none",
         }
     return left_open | {name: value for name, value in given.items() if value} | {"RELANCE_KAFKA": kafka}
-
-
-def kept_secret(path: Path) -> str:
-    """A random secret of 64 letters that is made once, and for its owner alone to read."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
-        with os.fdopen(number, "w") as out:
-            out.write(f"{secrets.token_hex(32)}\n")
-            out.flush()
-            os.fsync(number)
-        Path(fresh).replace(path)  # whole or not there
-    return path.read_text().strip()

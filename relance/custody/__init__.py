@@ -1,1 +1,1 @@
-"""What evidence rests on outside any database: the log of checkpoints, which only grows."""
+"""What is kept outside any database: the log of checkpoints, which only grows, and secrets."""

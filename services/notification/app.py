@@ -14,6 +14,7 @@ import uvloop
 import yaml
 from prometheus_client import CollectorRegistry
 
+from relance.custody.secret_files import kept_secret
 from relance.kernel.errors import Defect, InputError, NotNow, RelanceError
 from relance.kernel.settings import read
 from relance.observability import logs
@@ -23,7 +24,6 @@ from relance.observability.shutdown import stop_requested, wind_down
 from services.notification.adapters.dkim_keys import DkimKeys, make_key, make_missing, record_of
 from services.notification.adapters.documents import CheckoutDocuments
 from services.notification.adapters.inbox import Inbox
-from services.notification.adapters.local_secrets import local_secret
 from services.notification.adapters.maildir import Maildir
 from services.notification.adapters.relay import Relay
 from services.notification.adapters.smtp import SmtpPool
@@ -124,7 +124,7 @@ def _file(path: Path) -> bytes:
 
 
 def _secret(settings: Settings) -> bytes:
-    return (settings.secret or local_secret(settings.room / "secret")).encode()
+    return (settings.secret or kept_secret(settings.room / "secret")).encode()
 
 
 def _senders(path: Path) -> dict[str, Sender]:
@@ -174,7 +174,7 @@ class _Service:
         self._stop = stop_requested(asyncio.get_running_loop())
         ledger = Ledger(await open_engine(settings.database_url, settings.connections))
         mailer = SmtpPool(settings)
-        token = settings.checkout_token or local_secret(Path(settings.home) / "checkout" / "notification.token")
+        token = settings.checkout_token or kept_secret(Path(settings.home) / "checkout" / "notification.token")
         documents = CheckoutDocuments(settings.checkout, token, settings.checkout_timeout_s)
         preparing = Preparing(self._senders, documents, self._keys, self._secret, self._metrics)
         pace = Pace(settings.domain_at_once, settings.domain_per_minute)

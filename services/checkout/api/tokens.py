@@ -10,9 +10,9 @@ from typing import Final, Literal, NamedTuple
 
 import grpc
 
+from relance.custody.secret_files import kept_secret
 from services.checkout.api.refusals import Refused
 from services.checkout.store import Store
-from services.checkout.store.keys import make_once
 
 __all__ = ["Caller", "Doors", "local_token"]
 
@@ -85,9 +85,7 @@ def local_token(given: str, home: Path, name: str) -> str:
     """
     if given.strip():
         return given.strip()
-    path = home / "checkout" / f"{name}.token"
-    make_once(path, secrets.token_urlsafe(_TOKEN_BYTES).encode())
-    return path.read_text(encoding="ascii").strip()
+    return kept_secret(home / "checkout" / f"{name}.token")
 
 
 def _bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -1,6 +1,5 @@
 """Keys: the master key that wraps each person's, and the key that signs checkpoints. Both are files, or settings."""
 
-import os
 import secrets
 from hashlib import sha256
 from pathlib import Path
@@ -11,12 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from typing_extensions import override
 
+from relance.custody.secret_files import make_once
 from relance.evidence.checkpoints import key_hex, key_pem
 from relance.kernel.errors import InputError
 
 __all__ = [
-    "MasterKey", "UnknownMaster", "find_master_key", "local_master_key", "local_signing_key", "make_once",
-    "master_key", "read_signing_key",
+    "MasterKey", "UnknownMaster", "find_master_key", "local_master_key", "local_signing_key", "master_key",
+    "read_signing_key",
 ]  # fmt: skip
 
 _BYTES: Final = 32
@@ -114,21 +114,3 @@ def read_signing_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise InputError(f"the key that signs checkpoints: {path.name} is no Ed25519 key")
     return key
-
-
-def make_once(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone can read, unless it is there. Whole or not at all, whoever is first."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-        os.link(fresh, path)
-    except FileExistsError:
-        pass  # another process was first: its key counts
-    finally:
-        os.close(descriptor)
-        fresh.unlink()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from relance.custody.secret_files import kept_secret
 from relance.kernel.errors import InputError
 from services.checkout.api.pages.bounds import network_of
 from services.checkout.api.tokens import local_token
 from services.checkout.settings import Settings
-from services.notification.adapters.local_secrets import local_secret
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_not_everybody_is_believed_who_he_is(believed: str) -> None:
     "make",
     [
         lambda home: local_token("", home, "notification"),
-        lambda home: local_secret(home / "checkout" / "notification.token"),
+        lambda home: kept_secret(home / "checkout" / "notification.token"),
     ],
 )
 def test_of_many_who_begin_at_once_all_have_the_same_secret(tmp_path: Path, make: Callable[[Path], str]) -> None:
@@ -58,4 +58,4 @@ def test_of_many_who_begin_at_once_all_have_the_same_secret(tmp_path: Path, make
 def test_an_empty_secret_is_none(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("\n")
     with pytest.raises(InputError, match="is empty"):
-        local_secret(tmp_path / "secret")
+        kept_secret(tmp_path / "secret")

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from relance.cli.stack import Stack
-from relance.cli.surroundings import kept_secret
+from relance.custody.secret_files import kept_secret
 
 KEY = "RELANCE_SESSION_HASH_KEY"
 

@@ -9,17 +9,15 @@ from typing import Final
 
 from relance.kernel.errors import InputError
 
-__all__ = ["local_secret"]
+__all__ = ["kept_secret", "make_once"]
 
 _BYTES: Final = 32
 
 
-def local_secret(path: Path) -> str:
-    """What the file holds; it is made when it is not there. Raises InputError when it cannot be."""
+def kept_secret(path: Path) -> str:
+    """What the file holds: 64 random letters, made when it is not there. Raises InputError when it cannot be had."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            _make(path)
+        make_once(path, f"{secrets.token_hex(_BYTES)}\n".encode())
         found = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'not a text'}") from None
@@ -28,12 +26,17 @@ def local_secret(path: Path) -> str:
     return found
 
 
-def _make(path: Path) -> None:
-    """Whole or not at all, whoever is first: another service may begin at the same time and look for it."""
+def make_once(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone can read, unless it is there. Whole or not at all, whoever is first: another
+    process may begin at the same time and look for it.
+    """
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(_BYTES))
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):  # then the other's counts
