@@ -75,61 +75,52 @@ def show_shop(token: Token = "", at: At = _HERE) -> None:
 
 def put_articles(file: File, token: Token = "", at: At = _HERE) -> None:
     """Put articles: a list, each with sku, product_id, name, vat_percent, and `facts` of the law."""
-    import msgspec
+    from relance.cli import checkout_files
+    from relance.cli.checkout_calls import Caller
 
-    from relance.cli.checkout_calls import Caller, entries
-    from relance.rpc.checkout.v1 import checkout_pb2 as pb
-
-    articles = [msgspec.json.encode(article) for article in entries(file, "articles")]
-    Caller(at, token).call("PutArticles", pb.PutArticlesRequest(articles=articles), str(file))
-    OUT.print(f"{len(articles)} articles are put", markup=False)
+    asked = checkout_files.articles(file)
+    Caller(at, token).call("PutArticles", asked, str(file))
+    OUT.print(f"{len(asked.articles)} articles are put", markup=False)
 
 
 def put_offers(file: File, token: Token = "", at: At = _HERE) -> None:
     """Put prices: a list, each with sku and `prices` (id, since, price_minor, and what else a price has)."""
-    from relance.cli.checkout_calls import Caller, entries
-    from relance.rpc.checkout.v1 import checkout_pb2 as pb
+    from relance.cli import checkout_files
+    from relance.cli.checkout_calls import Caller
 
-    offers = [_offer(entry, f"{file}: entry {place}") for place, entry in enumerate(entries(file, "offers"), start=1)]
-    Caller(at, token).call("PutOffers", pb.PutOffersRequest(offers=offers), str(file))
-    OUT.print(f"prices of {len(offers)} articles are put", markup=False)
+    asked = checkout_files.offers(file)
+    Caller(at, token).call("PutOffers", asked, str(file))
+    OUT.print(f"prices of {len(asked.offers)} articles are put", markup=False)
 
 
 def put_stock(file: File, token: Token = "", at: At = _HERE) -> None:
     """Put units on hand: a mapping of sku to units."""
-    from relance.cli.checkout_calls import Caller, read_yaml
-    from relance.rpc.checkout.v1 import checkout_pb2 as pb
+    from relance.cli import checkout_files
+    from relance.cli.checkout_calls import Caller
 
-    levels = read_yaml(file)
-    if not isinstance(levels, dict) or not all(type(count) is int for count in levels.values()):
-        raise InputError(f"{file}: a mapping of sku to units is needed")
-    asked = [pb.StockLevel(sku=str(sku), on_hand=count) for sku, count in levels.items()]
-    Caller(at, token).call("PutStock", pb.PutStockRequest(levels=asked), str(file))
-    OUT.print(f"the stock of {len(asked)} articles is put", markup=False)
+    asked = checkout_files.stock(file)
+    Caller(at, token).call("PutStock", asked, str(file))
+    OUT.print(f"the stock of {len(asked.levels)} articles is put", markup=False)
 
 
 def put_coupons(file: File, token: Token = "", at: At = _HERE) -> None:
     """Put coupons: a list, each with code, kind, starts_at, ends_at, and what it grants."""
-    import msgspec
+    from relance.cli import checkout_files
+    from relance.cli.checkout_calls import Caller
 
-    from relance.cli.checkout_calls import Caller, entries
-    from relance.rpc.checkout.v1 import checkout_pb2 as pb
-
-    coupons = [msgspec.json.encode(coupon) for coupon in entries(file, "coupons")]
-    Caller(at, token).call("PutCoupons", pb.PutCouponsRequest(coupons=coupons), str(file))
-    OUT.print(f"{len(coupons)} coupons are put", markup=False)
+    asked = checkout_files.coupons(file)
+    Caller(at, token).call("PutCoupons", asked, str(file))
+    OUT.print(f"{len(asked.coupons)} coupons are put", markup=False)
 
 
 def put_purses(file: File, token: Token = "", at: At = _HERE) -> None:
     """Put gift cards and vouchers: a list, each with ref, means and balance_minor."""
-    from relance.cli.checkout_calls import Caller, entries
-    from relance.rpc.checkout.v1 import checkout_pb2 as pb
+    from relance.cli import checkout_files
+    from relance.cli.checkout_calls import Caller
 
-    asked = [
-        _message(pb.Purse, entry, f"{file}: entry {place}") for place, entry in enumerate(entries(file, "purses"), 1)
-    ]
-    Caller(at, token).call("PutPurses", pb.PutPursesRequest(purses=asked), str(file))
-    OUT.print(f"{len(asked)} gift cards and vouchers are put", markup=False)
+    asked = checkout_files.purses(file)
+    Caller(at, token).call("PutPurses", asked, str(file))
+    OUT.print(f"{len(asked.purses)} gift cards and vouchers are put", markup=False)
 
 
 def create_token(
@@ -244,25 +235,3 @@ def _told(order: Any) -> list[tuple[str, str]]:
 
 def _money(minor: int) -> str:
     return f"{minor / 100:.2f} EUR"
-
-
-def _offer(entry: Any, where: str) -> Any:
-    from relance.rpc.checkout.v1 import checkout_pb2 as pb
-
-    prices = entry.get("prices")
-    if not isinstance(prices, list) or not prices or not set(entry) <= {"sku", "prices"}:
-        raise InputError(f"{where}: sku and a list of prices are needed")
-    return pb.Offer(sku=str(entry.get("sku", "")), prices=[_message(pb.Price, price, where) for price in prices])
-
-
-def _message(kind: Any, entry: Any, where: str) -> Any:
-    """A message of its fields. Raises InputError for a field that it does not have, or of another type."""
-    fields = {field.name for field in kind.DESCRIPTOR.fields}
-    if not isinstance(entry, dict) or (unknown := sorted(set(entry) - fields)):
-        named = unknown[0] if isinstance(entry, dict) else entry
-        raise InputError(f"{where}: {named} is none of {', '.join(sorted(fields))}")
-    plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in entry.items()}
-    try:
-        return kind(**plain)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {error}") from None

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import yaml
 
-from relance.cli.checkout_calls import Caller, operator_token
+from relance.cli.checkout_calls import Caller, operator_token, read_yaml
 from relance.cli.servers import CHECKOUT, MAILBOX
 from relance.kernel.errors import NotNow
 
@@ -43,29 +42,17 @@ class Stage:
 
         Raises InputError (the law, a fault in the files) and NotNow.
         """
+        from relance.cli import checkout_files
         from relance.rpc.checkout.v1 import checkout_pb2 as pb
 
         operator = Caller(self._grpc, operator_token({}, self._home))
         self.token = operator.call("CreateToken", pb.CreateTokenRequest(shop="demo")).token
         shop = Caller(self._grpc, self.token)
         shop.call("PutShop", pb.PutShopRequest(shop=msgspec.json.encode(self._facts())), "shop.yaml")
-        articles = [msgspec.json.encode(article) for article in _read("articles")]
-        shop.call("PutArticles", pb.PutArticlesRequest(articles=articles), "articles.yaml")
-        offers = [
-            pb.Offer(
-                sku=offer["sku"],
-                prices=[
-                    pb.Price(id=one["id"], since=one["since"].isoformat(), price_minor=one["price_minor"])
-                    for one in offer["prices"]
-                ],
-            )
-            for offer in _read("offers")
-        ]
-        shop.call("PutOffers", pb.PutOffersRequest(offers=offers), "offers.yaml")
-        levels = [pb.StockLevel(sku=sku, on_hand=units) for sku, units in _read("stock").items()]
-        shop.call("PutStock", pb.PutStockRequest(levels=levels), "stock.yaml")
-        coupons = [msgspec.json.encode(coupon) for coupon in _read("coupons")]
-        shop.call("PutCoupons", pb.PutCouponsRequest(coupons=coupons), "coupons.yaml")
+        shop.call("PutArticles", checkout_files.articles(_SHOP / "articles.yaml"), "articles.yaml")
+        shop.call("PutOffers", checkout_files.offers(_SHOP / "offers.yaml"), "offers.yaml")
+        shop.call("PutStock", checkout_files.stock(_SHOP / "stock.yaml"), "stock.yaml")
+        shop.call("PutCoupons", checkout_files.coupons(_SHOP / "coupons.yaml"), "coupons.yaml")
         own = {
             "SHOP_PORT": str(self._port), "RELANCE_CHECKOUT_ADDRESS": self._grpc,
             "RELANCE_CHECKOUT_TOKEN": self.token, "RELANCE_URL": tracking, "RELANCE_KEY": key,
@@ -99,7 +86,7 @@ class Stage:
 
     def _facts(self) -> Any:
         """The shop's facts, with the addresses that it has here."""
-        facts = _read("shop")
+        facts = read_yaml(_SHOP / "shop.yaml")
         legal = facts["legal"] | {"accessibility_statement": f"{self.pages}/legal/demo/accessibility"}
         return facts | {"base_url": self.shop, "return_urls": [self.shop], "legal": legal}
 
@@ -126,10 +113,6 @@ class Stage:
                 time.sleep(0.05)
             else:
                 return
-
-
-def _read(name: str) -> Any:
-    return yaml.safe_load((_SHOP / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def _free_port() -> int:
