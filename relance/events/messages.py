@@ -20,7 +20,7 @@ __all__ = [
     "decode_request", "encode", "outcome_id", "request_id",
 ]  # fmt: skip
 
-Kind = Literal["order.confirmation", "payment.failed", "order.lapsed", "code", "order.link"]
+Kind = Literal["order.confirmation", "payment.failed", "order.lapsed", "code", "order.link", "account.link"]
 Outcome = Literal["accepted", "bounced", "failed", "dead"]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Shop = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -35,6 +35,7 @@ FACTS: Final[dict[str, tuple[str, ...]]] = {
     "order.lapsed": ("order_number",),
     "code": ("code",),
     "order.link": ("order_number", "link"),
+    "account.link": ("link", "shop_name", "minutes"),
 }
 """The facts that each kind must have; `subject` too when the body is checkout's own.
 
@@ -60,8 +61,9 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One message to one person about one order (or, for a code, one checkout). `body_sha256` given: that body is sent
-    under the subject in `facts`; absent: notification's own template of the kind.
+    """One message to one person about one order (or, for a code or a link to an account, one checkout or account).
+
+    `body_sha256` given: that body is sent under the subject in `facts`; absent: notification's own template of the kind.
     """
 
     id: UUID

@@ -36,6 +36,7 @@ RESENT: Final[Mapping[Kind, bool]] = {
     "order.lapsed": True,
     "payment.failed": True,
     "order.link": True,
+    "account.link": False,
     "code": False,
 }
 """Whether a message of the kind is sent again when nobody knows whether it was taken."""
@@ -70,8 +71,10 @@ class Settled(NamedTuple):
 
 
 def message_class(kind: Kind) -> MessageClass:
-    """What an address is suppressed for. A code is asked for at the moment it is sent, and shows a bounce by itself."""
-    return "code" if kind == "code" else "order"
+    """What an address is suppressed for. A code, or a link that opens once, is asked for at the moment it is
+    sent, and shows a bounce by itself.
+    """
+    return "code" if kind in {"code", "account.link"} else "order"
 
 
 def outcome_of(request: MessageRequest, settled: Settled, at: datetime, message_id: str) -> MessageOutcome:

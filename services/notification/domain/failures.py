@@ -31,6 +31,7 @@ LASTS_MS: Final[dict[Kind, int]] = {
     "order.lapsed": 72 * _HOUR_MS,
     "payment.failed": 24 * _HOUR_MS,  # then the order has lapsed
     "order.link": _HOUR_MS,
+    "account.link": _HOUR_MS // 6,
     "code": _HOUR_MS // 6,  # who waits for a code asks for another
 }
 """How long after its request a message of the kind is still tried."""

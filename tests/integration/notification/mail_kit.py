@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from typing_extensions import override
 
-from relance.events.messages import Body, Document, Kind, MessageRequest, request_id
+from relance.events.messages import FACTS, Body, Document, Kind, MessageRequest, request_id
 from relance.rpc.checkout.v1 import checkout_pb2
 from services.notification.adapters.dkim_keys import make_key
 from services.notification.domain.senders import DkimKey
@@ -218,12 +218,12 @@ def make_request(
         "order_number": "D-1001", "category": "authentication", "link": "https://demo.example/p/token",
         "code": "042137", "subject": "Votre commande D-1001",
     }  # fmt: skip
-    wanted = {
-        "order.confirmation": ("order_number", "subject"), "payment.failed": ("order_number", "category", "link"),
-        "order.lapsed": ("order_number", "link"), "code": ("code",), "order.link": ("order_number", "link"),
-    }[kind]  # fmt: skip
+    given |= {"shop_name": "Boutique démo", "minutes": 15}
+    wanted = FACTS[kind]
     if kind == "order.confirmation":
         given["link"] = "https://demo.example/o/token"
+        wanted += ("subject", "link")
+    elif kind == "order.lapsed":
         wanted += ("link",)
     return MessageRequest(
         id=request_id(order, kind, n), shop=SHOP, kind=kind, order_id=order, to=to, locale="fr",
