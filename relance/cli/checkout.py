@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from relance.cli.checkout_refunds import list_refunds, redirect_refund, retry_refund, settle_refund
 from relance.cli.console import NOTES, OUT
 from relance.kernel.errors import InputError
 
@@ -31,6 +32,8 @@ def register(program: typer.Typer) -> None:
     _sub(group, "purses", "Gift cards and vouchers.", put=put_purses)
     _sub(group, "token", "Tokens of a shop's backend.", create=create_token, revoke=revoke_token)
     _sub(group, "orders", "Orders.", list=list_orders, show=show_order)
+    _sub(group, "refunds", "Money on its way back.", list=list_refunds, retry=retry_refund, redirect=redirect_refund,
+         settle=settle_refund)  # fmt: skip
     program.add_typer(group, name="checkout")
 
 

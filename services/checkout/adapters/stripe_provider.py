@@ -259,6 +259,8 @@ class StripeProvider(PaymentProvider):
         page = await self._find(attempt)
         if page is not None and page.intent is not None and (known := await self._find_refund(refund, page.intent.id)):
             return self._refund_news(known, refund)
+        if refund.state == "succeeded":  # an authorisation that was let go leaves no refund
+            return RefundNews(refund_id=refund.id, status="succeeded", psp_at=self._now(), attempted=refund.tries)
         return await self._give_back(refund, attempt)
 
     async def _find_refund(self, refund: Refund, intent_id: str) -> Returned | None:
@@ -293,7 +295,9 @@ class StripeProvider(PaymentProvider):
 
     def _refund_failed(self, refund: Refund, reason: str) -> RefundNews:
         self._log.warning("refund_refused", refund=refund.id, reason=reason)
-        return RefundNews(refund_id=refund.id, status="failed", psp_at=self._now(), attempted=refund.tries)
+        return RefundNews(
+            refund_id=refund.id, status="failed", psp_at=self._now(), attempted=refund.tries, reason=reason
+        )
 
     def _not_opened(self, attempt: Attempt) -> News:
         """A page whose address never reached us: nobody could go there to pay."""

@@ -134,7 +134,8 @@ def news_of_refund(returned: Returned, refund: Refund, now: datetime) -> RefundN
         at = now if refund.state == "pending" else max(_time(returned.created, now), refund.requested_at)
         return RefundNews(refund_id=refund.id, status="succeeded", psp_at=at, attempted=refund.tries)
     status: Literal["failed", "pending"] = "failed" if returned.status in {"failed", "canceled"} else "pending"
-    return RefundNews(refund_id=refund.id, status=status, psp_at=now, attempted=refund.tries)
+    reason = (returned.failure_reason or returned.status) if status == "failed" else ""
+    return RefundNews(refund_id=refund.id, status=status, psp_at=now, attempted=refund.tries, reason=reason)
 
 
 def _money(page: Page, attempt: Attempt, now: datetime) -> News | None:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from relance.rpc.checkout.v1 import checkout_pb2_grpc
 from services.checkout.api.calls import Calls, Context
-from services.checkout.api.following import PURPOSES, Following
+from services.checkout.api.following import PURPOSES
 from services.checkout.api.reading import (
     read_address,
     read_cart,
@@ -23,6 +23,7 @@ from services.checkout.api.reading import (
     required,
 )
 from services.checkout.api.refusals import by_law, invalid, missing
+from services.checkout.api.returning import Returning
 from services.checkout.api.selling import Selling
 from services.checkout.api.tokens import Caller, Doors, Kind
 from services.checkout.api.writing import instant, to_checkout, to_texts, to_totals
@@ -47,7 +48,7 @@ def make_servicer(desk: Desk, store: Store, metrics: CallMetrics, own: Mapping[K
     return CheckoutServicer(desk, Calls(doors, store, metrics), doors)
 
 
-class CheckoutServicer(Selling, Following, checkout_pb2_grpc.CheckoutServiceServicer):
+class CheckoutServicer(Selling, Returning, checkout_pb2_grpc.CheckoutServiceServicer):
     """Answers shops' backends. One per process."""
 
     def __init__(self, desk: Desk, calls: Calls, doors: Doors) -> None:

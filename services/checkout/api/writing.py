@@ -13,7 +13,7 @@ from services.checkout.domain.presenting import LineView, OrderView, View
 from services.checkout.domain.records import TextShown
 from services.checkout.domain.shops import OfferedMeans, Place, Shop, speak
 
-__all__ = ["instant", "to_checkout", "to_notices", "to_order", "to_texts", "to_totals"]
+__all__ = ["instant", "to_checkout", "to_notices", "to_order", "to_refunds", "to_texts", "to_totals"]
 
 
 def instant(at: datetime | None) -> str:
@@ -147,10 +147,7 @@ def _order(order: Order) -> pb.Order:
             )
             for one in order.attempts
         ],
-        refunds=[
-            pb.Refund(id=one.id, amount_minor=one.amount_minor, state=one.state, cause=one.cause)
-            for one in order.refunds
-        ],
+        refunds=to_refunds(order),
         parcels=[_parcel(one) for one in order.parcels],
         placed_at=instant(order.placed_at),
         concluded_at=instant(order.concluded_at),
@@ -161,6 +158,29 @@ def _order(order: Order) -> pb.Order:
         person_id=order.context.person_id,
         visitor_id=order.context.visitor_id,
     )
+
+
+def to_refunds(order: Order) -> list[pb.Refund]:
+    """The refunds of an order, in the order in which they were asked for."""
+    return [
+        pb.Refund(
+            id=one.id,
+            amount_minor=one.amount_minor,
+            state=one.state,
+            cause=one.cause,
+            order_id=str(order.id),
+            paid_by=order.tenders[one.tender].means,
+            means=one.means,
+            agreed_at=instant(one.agreed_at),
+            by_hand=one.by_hand or order.tenders[one.tender].kind == "offline",
+            tries=one.tries,
+            reason=one.reason,
+            requested_at=instant(one.requested_at),
+            succeeded_at=instant(one.succeeded_at),
+            failed_at=instant(one.failed_at),
+        )
+        for one in order.refunds
+    ]
 
 
 def _parcel(parcel: Parcel) -> pb.Parcel:

@@ -8,7 +8,7 @@ import msgspec
 
 from relance.events.messages import MessageOutcome
 from services.checkout.application import telling
-from services.checkout.application.ordering import Ordering
+from services.checkout.application.refunding import Refunding
 from services.checkout.domain.outcomes import Effect
 from services.checkout.domain.presenting import Alert, Kept
 from services.checkout.store import Transaction
@@ -21,7 +21,7 @@ _SOURCE: Final = "notification.outcomes.v1"
 _ALERTS_MAX: Final = 20
 
 
-class Hearing(Ordering):
+class Hearing(Refunding):
     """Messages may come twice, late or in any order."""
 
     async def heard(self, psp: str, body: bytes, headers: Mapping[str, str]) -> bool:

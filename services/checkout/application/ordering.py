@@ -19,16 +19,17 @@ from services.checkout.domain.outcomes import Moved, Refusal
 from services.checkout.domain.presenting import Kept, OrderView
 from services.checkout.domain.recap import Recap
 from services.checkout.domain.records import Record
-from services.checkout.domain.refunds import RefundNews
+from services.checkout.domain.refunds import Refund, RefundNews
 from services.checkout.domain.tenders import BY_PROVIDER, STORED, available
 from services.checkout.ports import Ask, Opened
 from services.checkout.store import ANY, Transaction
 
-__all__ = ["Ordering", "Trial", "Watch", "order_due", "watched"]
+__all__ = ["Ordering", "Trial", "Watch", "may_change", "order_due", "watched"]
 
 replace = msgspec.structs.replace
 
-_UNTOLD: Final = frozenset({"type", "reason", "tracking_url"})  # free words may name a person
+_UNTOLD: Final = frozenset({"type", "reason", "tracking_url", "purse", "key"})  # free words may name a person
+_COMES_BACK: Final = timedelta(days=30)  # a refund that a card's bank did not take has come back by then
 _NO_ORDER: Final = Refusal("order_id", "there is no such order")
 
 
@@ -59,11 +60,17 @@ def order_due(order: Order) -> datetime | None:
     return min((at for at in times if at is not None), default=None)
 
 
-def watched(order: Order) -> bool:
+def watched(order: Order, at: datetime) -> bool:
     """Whether the provider has something to say about it."""
-    return any(one.open_at_psp for one in order.attempts) or any(
-        one.attempt_id and one.state in {"requested", "pending"} for one in order.refunds
-    )
+    return any(one.open_at_psp for one in order.attempts) or any(may_change(one, at) for one in order.refunds)
+
+
+def may_change(refund: Refund, at: datetime) -> bool:
+    """Whether the provider may have news of a refund: it is under way, or succeeded lately and may still come back."""
+    if not refund.attempt_id or refund.means:
+        return False
+    lately = refund.succeeded_at is not None and at < refund.succeeded_at + _COMES_BACK
+    return refund.state in {"requested", "pending"} or (refund.state == "succeeded" and lately)
 
 
 class Ordering(Room):
@@ -216,20 +223,6 @@ class Ordering(Room):
         await self.hear(shop, order_id, news)
         return news
 
-    async def refund(self, shop: str, order_id: str, refund_id: str, *, first: bool) -> RefundNews | None:
-        """Have the provider give money back, or say how far that is."""
-        order = await self.look(lambda tx: tx.get(Order, shop, order_id))
-        refund = None if order is None else next((one for one in order.refunds if one.id == refund_id), None)
-        if order is None or refund is None or refund.state not in {"requested", "pending", "redirected"}:
-            return None
-        attempt = next((one for one in order.attempts if one.id == refund.attempt_id), None)
-        provider = None if attempt is None else self.providers.get(attempt.psp)
-        if attempt is None or provider is None:
-            return None
-        news = await (provider.refund if first else provider.look_refund)(refund, attempt)
-        await self.hear(shop, order_id, news)
-        return news
-
     async def hear(self, shop: str, order_id: str, news: News | RefundNews) -> None:
         """What the provider says becomes the order's."""
 
@@ -264,8 +257,9 @@ class Ordering(Room):
     ) -> None:  # fmt: skip
         """Store an order, and have the provider asked while money is under way."""
         shop, order_id = order.context.shop, str(order.id)
-        await tx.put(shop, order_id, order, before=before, state=order.state, due_at=order_due(order))
-        if watch and watched(order):
+        keys = {("refund", one.state) for one in order.refunds if one.state != "succeeded"} if order.refunds else None
+        await tx.put(shop, order_id, order, before=before, state=order.state, due_at=order_due(order), keys=keys)
+        if watch and watched(order, self.clock()):
             first = self.clock() + timedelta(seconds=self.terms.early_look_s)
             await tx.put(shop, order_id, Watch(id=order_id), before=ANY, due_at=first)
 

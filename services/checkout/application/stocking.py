@@ -78,16 +78,16 @@ class Stocking(Ordering):
         if refund is None or refund.state not in {"requested", "redirected"}:
             return
         tender = order.tenders[refund.tender]
-        if refund.means or tender.kind not in STORED:
+        if refund.by_hand or (tender.kind not in STORED and not refund.purse):
             await alert(tx, shop, order.id, Alert("refund.by_hand", self.clock(), refund_id))
             return
-        purse = await tx.get(Purse, shop, tender.ref, lock=True)
-        if purse is None:
-            await alert(tx, shop, order.id, Alert("refund.failed", self.clock(), refund_id))
-            return
-        fuller = replace(purse, balance_minor=purse.balance_minor + refund.amount_minor, version=purse.version + 1)
-        await tx.put(shop, purse.ref, fuller, before=purse.version)
+        purse = await tx.get(Purse, shop, refund.purse or tender.ref, lock=True)
         news = RefundNews(refund_id=refund_id, status="succeeded", psp_at=self.clock(), attempted=refund.tries)
+        if purse is None:  # it is not the shop's any more: the consumer is asked for another way
+            news = replace(news, status="failed", reason="no_such_card")
+        else:
+            fuller = replace(purse, balance_minor=purse.balance_minor + refund.amount_minor, version=purse.version + 1)
+            await tx.put(shop, purse.ref, fuller, before=purse.version)
         await self.advance(tx, shop, str(order.id), news)
 
     async def _release_coupons(self, tx: Transaction, order: Order) -> None:

@@ -5,7 +5,7 @@ Webhooks are hints that may never come; so whatever is under way is asked about 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from relance.kernel.errors import NotNow
 from relance.observability import logs
 from services.checkout.application import telling
 from services.checkout.application.desk import Desk
-from services.checkout.application.ordering import Watch, order_due, watched
+from services.checkout.application.ordering import Watch, may_change, order_due, watched
 from services.checkout.domain import checkouts
 from services.checkout.domain.checkouts import Checkout, Expire
 from services.checkout.domain.orders import ClockMoved, Order
@@ -151,16 +151,30 @@ class Timekeeper:
             if attempt.open_at_psp:
                 await self._desk.ask(shop, watch.id, attempt.id)
         for refund in order.refunds if order is not None else ():
-            if refund.attempt_id and refund.state in {"requested", "pending", "redirected"}:
+            if may_change(refund, self._desk.clock()):
                 await self._desk.refund(shop, watch.id, refund.id, first=False)
         wait_s = min(_LONGEST_S, self._desk.terms.early_look_s * (1 << min(watch.looks, 10)))
 
         async def work(tx: Transaction) -> None:
             now = await tx.get(Order, shop, watch.id)
-            if now is None or not watched(now):
+            at = self._desk.clock()
+            if now is None or not watched(now, at):
                 await tx.remove(Watch, shop, watch.id)
                 return
             again = Watch(id=watch.id, looks=watch.looks + 1)
-            await tx.put(shop, watch.id, again, before=ANY, due_at=self._desk.clock() + timedelta(seconds=wait_s))
+            wait = _rest(now, at) or timedelta(seconds=wait_s)
+            await tx.put(shop, watch.id, again, before=ANY, due_at=at + wait)
 
         await self._desk.again(work)
+
+
+def _rest(order: Order, at: datetime) -> timedelta | None:
+    """How long nobody need be asked: all is done, and only money that was given back may come back. A day at first,
+    then twice as long each time. None while something is under way.
+    """
+    if any(one.open_at_psp for one in order.attempts) or any(
+        one.state != "succeeded" and may_change(one, at) for one in order.refunds
+    ):
+        return None
+    done = [one.succeeded_at for one in order.refunds if one.succeeded_at is not None and may_change(one, at)]
+    return max(timedelta(days=1), at - max(done)) if done else None

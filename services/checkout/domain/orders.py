@@ -10,7 +10,7 @@ from relance.events.envelope import Item
 from relance.rules.law.delivery import Resolution
 from services.checkout.domain.attempts import SECURED, Attempt, News, Patience
 from services.checkout.domain.events import Aggregate
-from services.checkout.domain.refunds import Cause, Redirect, Refund, RefundNews, Retry
+from services.checkout.domain.refunds import Cause, Redirect, Refund, RefundNews, Retry, Settle
 from services.checkout.domain.tenders import BY_PROVIDER, Means, Tender
 
 __all__ = [
@@ -211,7 +211,7 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="withdraw"):
 
 Act = (
     StartAttempt | SwitchMeans | CancelAttempt | News | ClockMoved | Received | GiveBack | RefundNews | Redirect | Retry
-    | Prepare | Ship | Deliver | Close | Cancel | Resolve | Withdraw
+    | Settle | Prepare | Ship | Deliver | Close | Cancel | Resolve | Withdraw
 )  # fmt: skip
 
 

@@ -174,14 +174,16 @@ def give_back(order: Order, act: GiveBack, at: datetime) -> Moved[Order] | Refus
     return moved(after, "refund_requested", (), effects)
 
 
-def hear_refund(order: Order, act: refunds.RefundNews | refunds.Redirect | refunds.Retry, at: datetime) -> (
-    Moved[Order] | Refusal
-):  # fmt: skip
+def hear_refund(
+    order: Order, act: refunds.RefundNews | refunds.Redirect | refunds.Retry | refunds.Settle, at: datetime
+) -> Moved[Order] | Refusal:
     """What an act on one refund, or the provider's news of it, changes."""
     place = next((place for place, one in enumerate(order.refunds) if one.id == act.refund_id), None)
     if place is None:
         return Refusal("refund_id", "this order has no such refund")
     before = order.refunds[place]
+    if refused := _unfit(order, before, act):
+        return refused
     after = refunds.step(before, act, at)
     if isinstance(after, Refusal):
         return after
@@ -354,4 +356,18 @@ def _with_refund(
 
 
 def _refund_effect(refund: Refund) -> Effect:
-    return Effect("refund_at_psp" if refund.attempt_id else "restore_tender", refund.id)
+    at_psp = refund.attempt_id and not refund.means
+    return Effect("refund_at_psp" if at_psp else "restore_tender", refund.id)
+
+
+def _unfit(
+    order: Order, refund: Refund, act: refunds.RefundNews | refunds.Redirect | refunds.Retry | refunds.Settle
+) -> Refusal | None:
+    """What the order knows of an act on its refund: the means that paid, and when it was placed."""
+    tender = order.tenders[refund.tender]
+    if isinstance(act, refunds.Settle) and tender.kind in STORED and not refund.means:
+        return Refusal("refund_id", "this refund goes onto the card or voucher that paid: nobody sends it by hand")
+    if isinstance(act, refunds.Redirect) and act.agreed_at is not None and act.agreed_at < order.placed_at:
+        reason = "an agreement given before the order, such as in terms, is none to this"
+        return Refusal("agreed_at", reason, "F11", "L221-24 al. 3")
+    return None

@@ -224,6 +224,24 @@ async def test_a_failed_refund_alerts_is_tried_again_and_goes_another_way(till: 
     assert till.at_bank(order_id) == (1, TOTAL), "the money goes by transfer: the card gets nothing"
 
 
+async def test_a_refund_that_had_succeeded_and_came_back_days_later_is_found_without_a_webhook(till: Till) -> None:
+    order_id, page = await till.orders("came-back")
+    await till.pays(page, "4000000000005126")
+    ok(await till.desk.look_now(SHOP.id, order_id))
+    await till.does(order_id, Cancel(reason="changed my mind"))
+    await till.works()
+    await till.lives_through(1)
+    assert (await till.order(order_id)).refunds[0].state == "succeeded"
+    await till.lives_through(3 * 24 * 60)
+    refund = (await till.order(order_id)).refunds[0]
+    assert (refund.state, refund.returns, refund.reason) == ("failed", 1, "expired_or_canceled_card")
+    assert "payment.look" in {alert.kind for alert in (await till.view(order_id)).alerts}
+    await till.does(order_id, Retry(refund_id=refund.id))
+    await till.works()
+    assert (await till.order(order_id)).refunds[0].state == "succeeded"
+    assert till.at_bank(order_id) == (1, 0)
+
+
 async def test_nothing_secret_is_logged(till: Till, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         order_id, page = await till.orders("logged")

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from services.checkout.domain import lifecycle
 from services.checkout.domain.orders import GiveBack, Order, kept_minor, left_minor
-from services.checkout.domain.refunds import Redirect, RefundNews, Retry
+from services.checkout.domain.refunds import Redirect, RefundNews, Retry, Settle
 from services.checkout.domain.tenders import Tender, allot
 from tests.unit.checkout.story import AT, after, data, news, paying, placed, refused, said
 
@@ -62,7 +62,7 @@ def test_another_means_only_after_the_first_failed_and_with_consent() -> None:
     tomorrow = Redirect(refund_id=card, means="transfer", agreed_at=AT + timedelta(days=1))
     assert refused(lifecycle.step(failed(), tomorrow, AT)).field == "agreed_at"
     moved = after(failed(), Redirect(refund_id=card, means="transfer", agreed_at=AT))
-    assert (moved.state.refunds[1].state, moved.effects[0].kind) == ("redirected", "refund_at_psp")
+    assert (moved.state.refunds[1].state, moved.effects[0].kind) == ("redirected", "restore_tender")
     done = RefundNews(refund_id=card, status="succeeded", psp_at=AT, attempted=2)
     assert said(after(moved.state, done)) == ["refund.succeeded"]
 
@@ -78,3 +78,46 @@ def test_only_what_failed_is_tried_again() -> None:
     order = after(paid(), back(10470)).state
     assert refused(lifecycle.step(order, Retry(refund_id=order.refunds[1].id), AT)).field == "refund_id"
     assert refused(lifecycle.step(order, Retry(refund_id="none"), AT)).field == "refund_id"
+
+
+def redirected(**fields: object) -> Order:
+    card = failed().refunds[1].id
+    return after(failed(), Redirect(refund_id=card, means="transfer", agreed_at=AT, key="r", **fields)).state  # type: ignore[arg-type]
+
+
+def test_an_agreement_in_terms_is_none_and_a_repeated_request_does_nothing() -> None:
+    card = failed().refunds[1].id
+    before = Redirect(refund_id=card, means="transfer", agreed_at=AT - timedelta(hours=1))
+    told = refused(lifecycle.step(failed(), before, AT))
+    assert (told.field, told.rule, told.article) == ("agreed_at", "F11", "L221-24 al. 3")
+    again = after(redirected(), Redirect(refund_id=card, means="transfer", agreed_at=AT, key="r"))
+    assert again.transition == ""
+    retried = after(failed(), Retry(refund_id=card, key="k")).state
+    assert after(retried, Retry(refund_id=card, key="k")).transition == ""
+    assert refused(lifecycle.step(retried, Retry(refund_id=card, key="l"), AT)).field == "refund_id"
+
+
+def test_money_that_goes_by_hand_has_gone_when_the_shop_says_so() -> None:
+    order, later = redirected(), AT + timedelta(days=1)
+    card, gift = order.refunds[1].id, order.refunds[0].id
+    assert refused(lifecycle.step(order, Settle(refund_id=card, sent_at=later), AT)).field == "sent_at"
+    assert refused(lifecycle.step(order, Settle(refund_id=gift, sent_at=AT), AT)).field == "refund_id"
+    done = after(order, Settle(refund_id=card, sent_at=AT))
+    assert said(done) == ["refund.succeeded"]
+    assert done.state.refunds[1].succeeded_at == AT
+    assert after(done.state, Settle(refund_id=card, sent_at=AT)).transition == ""
+    assert refused(lifecycle.step(failed(), Settle(refund_id=card, sent_at=AT), AT)).field == "refund_id"
+    onto_a_card = redirected(purse="g2")
+    assert refused(lifecycle.step(onto_a_card, Settle(refund_id=card, sent_at=AT), AT)).field == "refund_id"
+
+
+def test_a_refund_that_came_back_days_later_is_owed_again() -> None:
+    order = after(paid(), back(10470)).state
+    card = order.refunds[1].id
+    gone = after(order, RefundNews(refund_id=card, status="succeeded", psp_at=AT)).state
+    came = after(gone, RefundNews(refund_id=card, status="failed", psp_at=AT, reason="expired_or_canceled_card"))
+    refund = came.state.refunds[1]
+    assert (refund.state, refund.returns, refund.succeeded_at, refund.reason) == (
+        "failed", 1, None, "expired_or_canceled_card",
+    )  # fmt: skip
+    assert [one.kind for one in came.effects] == ["alert_shop"]

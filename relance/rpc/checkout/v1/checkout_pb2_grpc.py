@@ -144,6 +144,26 @@ class CheckoutServiceStub:
                 request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RefundOrderRequest.SerializeToString,
                 response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RefundOrderResponse.FromString,
                 _registered_method=True)
+        self.ListRefunds = channel.unary_unary(
+                '/relance.rpc.checkout.v1.CheckoutService/ListRefunds',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListRefundsRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListRefundsResponse.FromString,
+                _registered_method=True)
+        self.RetryRefund = channel.unary_unary(
+                '/relance.rpc.checkout.v1.CheckoutService/RetryRefund',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryRefundRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryRefundResponse.FromString,
+                _registered_method=True)
+        self.RedirectRefund = channel.unary_unary(
+                '/relance.rpc.checkout.v1.CheckoutService/RedirectRefund',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RedirectRefundRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RedirectRefundResponse.FromString,
+                _registered_method=True)
+        self.SettleRefund = channel.unary_unary(
+                '/relance.rpc.checkout.v1.CheckoutService/SettleRefund',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.SettleRefundRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.SettleRefundResponse.FromString,
+                _registered_method=True)
         self.IssueLink = channel.unary_unary(
                 '/relance.rpc.checkout.v1.CheckoutService/IssueLink',
                 request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.IssueLinkRequest.SerializeToString,
@@ -317,6 +337,35 @@ class CheckoutServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRefunds(self, request, context):
+        """Refunds of an order; or, of all orders, those that are in a state, to be seen to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryRefund(self, request, context):
+        """Another try of a failed refund, to the means that paid.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedirectRefund(self, request, context):
+        """A failed refund goes to another means, which the consumer expressly agreed to (L221-24 al. 3) and at no cost to him. His
+        words are kept as evidence. Refused while the means that paid was not tried.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleRefund(self, request, context):
+        """The shop has sent the money by hand: of a refund that goes by transfer or cheque.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueLink(self, request, context):
         """A link for a shopper, bound to one purpose.
         """
@@ -442,6 +491,26 @@ def add_CheckoutServiceServicer_to_server(servicer, server):
                     servicer.RefundOrder,
                     request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RefundOrderRequest.FromString,
                     response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RefundOrderResponse.SerializeToString,
+            ),
+            'ListRefunds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefunds,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListRefundsRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListRefundsResponse.SerializeToString,
+            ),
+            'RetryRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryRefund,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryRefundRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryRefundResponse.SerializeToString,
+            ),
+            'RedirectRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedirectRefund,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RedirectRefundRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RedirectRefundResponse.SerializeToString,
+            ),
+            'SettleRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleRefund,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.SettleRefundRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.SettleRefundResponse.SerializeToString,
             ),
             'IssueLink': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueLink,
@@ -992,6 +1061,114 @@ class CheckoutService:
             '/relance.rpc.checkout.v1.CheckoutService/RefundOrder',
             relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RefundOrderRequest.SerializeToString,
             relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RefundOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRefunds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.CheckoutService/ListRefunds',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListRefundsRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListRefundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.CheckoutService/RetryRefund',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryRefundRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryRefundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedirectRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.CheckoutService/RedirectRefund',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RedirectRefundRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RedirectRefundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.CheckoutService/SettleRefund',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.SettleRefundRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.SettleRefundResponse.FromString,
             options,
             channel_credentials,
             insecure,

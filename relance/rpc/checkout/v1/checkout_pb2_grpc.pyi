@@ -89,6 +89,16 @@ class CheckoutServiceStub:
     ReceivePayment: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.ReceivePaymentRequest, _checkout_pb2.ReceivePaymentResponse]
     """Money of an offline means has arrived."""
     RefundOrder: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.RefundOrderRequest, _checkout_pb2.RefundOrderResponse]
+    ListRefunds: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.ListRefundsRequest, _checkout_pb2.ListRefundsResponse]
+    """Refunds of an order; or, of all orders, those that are in a state, to be seen to."""
+    RetryRefund: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.RetryRefundRequest, _checkout_pb2.RetryRefundResponse]
+    """Another try of a failed refund, to the means that paid."""
+    RedirectRefund: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.RedirectRefundRequest, _checkout_pb2.RedirectRefundResponse]
+    """A failed refund goes to another means, which the consumer expressly agreed to (L221-24 al. 3) and at no cost to him. His
+    words are kept as evidence. Refused while the means that paid was not tried.
+    """
+    SettleRefund: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.SettleRefundRequest, _checkout_pb2.SettleRefundResponse]
+    """The shop has sent the money by hand: of a refund that goes by transfer or cheque."""
     IssueLink: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.IssueLinkRequest, _checkout_pb2.IssueLinkResponse]
     """A link for a shopper, bound to one purpose."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.GetDocumentRequest, _checkout_pb2.GetDocumentResponse]
@@ -159,6 +169,16 @@ class CheckoutServiceAsyncStub(CheckoutServiceStub):
     ReceivePayment: _aio.UnaryUnaryMultiCallable[_checkout_pb2.ReceivePaymentRequest, _checkout_pb2.ReceivePaymentResponse]  # type: ignore[assignment]
     """Money of an offline means has arrived."""
     RefundOrder: _aio.UnaryUnaryMultiCallable[_checkout_pb2.RefundOrderRequest, _checkout_pb2.RefundOrderResponse]  # type: ignore[assignment]
+    ListRefunds: _aio.UnaryUnaryMultiCallable[_checkout_pb2.ListRefundsRequest, _checkout_pb2.ListRefundsResponse]  # type: ignore[assignment]
+    """Refunds of an order; or, of all orders, those that are in a state, to be seen to."""
+    RetryRefund: _aio.UnaryUnaryMultiCallable[_checkout_pb2.RetryRefundRequest, _checkout_pb2.RetryRefundResponse]  # type: ignore[assignment]
+    """Another try of a failed refund, to the means that paid."""
+    RedirectRefund: _aio.UnaryUnaryMultiCallable[_checkout_pb2.RedirectRefundRequest, _checkout_pb2.RedirectRefundResponse]  # type: ignore[assignment]
+    """A failed refund goes to another means, which the consumer expressly agreed to (L221-24 al. 3) and at no cost to him. His
+    words are kept as evidence. Refused while the means that paid was not tried.
+    """
+    SettleRefund: _aio.UnaryUnaryMultiCallable[_checkout_pb2.SettleRefundRequest, _checkout_pb2.SettleRefundResponse]  # type: ignore[assignment]
+    """The shop has sent the money by hand: of a refund that goes by transfer or cheque."""
     IssueLink: _aio.UnaryUnaryMultiCallable[_checkout_pb2.IssueLinkRequest, _checkout_pb2.IssueLinkResponse]  # type: ignore[assignment]
     """A link for a shopper, bound to one purpose."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_checkout_pb2.GetDocumentRequest, _checkout_pb2.GetDocumentResponse]  # type: ignore[assignment]
@@ -340,6 +360,40 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _checkout_pb2.RefundOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_checkout_pb2.RefundOrderResponse, _abc.Awaitable[_checkout_pb2.RefundOrderResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListRefunds(
+        self,
+        request: _checkout_pb2.ListRefundsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_checkout_pb2.ListRefundsResponse, _abc.Awaitable[_checkout_pb2.ListRefundsResponse]]:
+        """Refunds of an order; or, of all orders, those that are in a state, to be seen to."""
+
+    @_abc_1.abstractmethod
+    def RetryRefund(
+        self,
+        request: _checkout_pb2.RetryRefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_checkout_pb2.RetryRefundResponse, _abc.Awaitable[_checkout_pb2.RetryRefundResponse]]:
+        """Another try of a failed refund, to the means that paid."""
+
+    @_abc_1.abstractmethod
+    def RedirectRefund(
+        self,
+        request: _checkout_pb2.RedirectRefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_checkout_pb2.RedirectRefundResponse, _abc.Awaitable[_checkout_pb2.RedirectRefundResponse]]:
+        """A failed refund goes to another means, which the consumer expressly agreed to (L221-24 al. 3) and at no cost to him. His
+        words are kept as evidence. Refused while the means that paid was not tried.
+        """
+
+    @_abc_1.abstractmethod
+    def SettleRefund(
+        self,
+        request: _checkout_pb2.SettleRefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_checkout_pb2.SettleRefundResponse, _abc.Awaitable[_checkout_pb2.SettleRefundResponse]]:
+        """The shop has sent the money by hand: of a refund that goes by transfer or cheque."""
 
     @_abc_1.abstractmethod
     def IssueLink(
