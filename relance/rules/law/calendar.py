@@ -3,6 +3,7 @@
 import calendar
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -53,9 +54,14 @@ class Holidays(msgspec.Struct, frozen=True):
 
     def days(self, year: int) -> frozenset[date]:
         """The holidays of one year."""
-        sunday = easter(year)
-        moving = {sunday + timedelta(days=offset) for offset in self.easter}
-        return frozenset(moving | {date.fromisoformat(f"{year}-{day}") for day in self.fixed})
+        return _holidays(self.fixed, self.easter, year)
+
+
+@lru_cache(maxsize=256)
+def _holidays(fixed: tuple[str, ...], after_easter: tuple[int, ...], year: int) -> frozenset[date]:
+    sunday = easter(year)
+    moving = {sunday + timedelta(days=offset) for offset in after_easter}
+    return frozenset(moving | {date.fromisoformat(f"{year}-{day}") for day in fixed})
 
 
 def paris_date(instant: datetime) -> date:

@@ -1,7 +1,8 @@
 """Facts of the shop: who trades, and what its legal pages hold."""
 
-from datetime import date
-from typing import Final, Literal
+from datetime import date, datetime
+from functools import cache
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -18,10 +19,20 @@ class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     def __post_init__(self) -> None:
         """Raise ValueError for a date from which no period can be counted."""
-        for name in self.__struct_fields__:
+        for name in _dated(type(self)):
             value = getattr(self, name)
             if isinstance(value, date) and not FIRST_YEAR <= value.year <= LAST_YEAR:
                 raise ValueError(f"{name} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
+
+
+@cache
+def _dated(kind: type[Fact]) -> tuple[str, ...]:
+    """The fields in which a date can be: a document is made of hundreds of facts, and few of them have one."""
+    return tuple(field.name for field in msgspec.structs.fields(kind) if _holds_date(field.type))
+
+
+def _holds_date(kind: Any) -> bool:
+    return kind in {date, datetime, Any} or any(_holds_date(part) for part in get_args(kind))
 
 
 class Host(Fact, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """What a computation needs of a rule: its parameters, typed; and the one way to say that a question has no answer."""
 
+import builtins
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,10 +29,24 @@ def parameters(book: Book, id: str, day: date, kind: type[T]) -> T:  # noqa: A00
     Raises NotInForce; Defect when the book gives a parameter another shape than its computation.
     """
     rule = book.rule(id, day)
+    key = (builtins.id(rule), kind)
+    found = _TYPED.get(key)
+    if found is None:
+        if len(_TYPED) >= 4096:
+            _TYPED.clear()
+        found = _TYPED[key] = (rule, _typed(rule, kind))  # the rule is kept, so that its id stays its own
+    made: T = found[1]
+    return made
+
+
+_TYPED: dict[tuple[int, type[msgspec.Struct]], tuple[Rule, Any]] = {}
+
+
+def _typed(rule: Rule, kind: type[T]) -> T:
     try:
         return msgspec.convert(rule.parameters, kind)
     except msgspec.ValidationError as error:
-        raise Defect(f"rule {id}, version {rule.version}: its parameters do not fit: {error}") from None
+        raise Defect(f"rule {rule.id}, version {rule.version}: its parameters do not fit: {error}") from None
 
 
 def reading_of(*rules: Rule) -> str:

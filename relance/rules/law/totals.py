@@ -112,8 +112,15 @@ def totals(lines: Sequence[CartLine], coupon: Coupon | None, delivery: Delivery 
     taxed = _by_rate(lines, net)
     for rate, share in _delivery_shares(lines, net, gross, fee).items():
         taxed[rate] += share
-    vat = {rate: half_up(Fraction(amount) * Fraction(rate) / (100 + Fraction(rate))) for rate, amount in taxed.items()}
+    vat = {rate: _vat_in(amount, rate) for rate, amount in taxed.items()}
     return Totals(gross, net, fee, goods_off + delivery_off, taxed, vat, sum(net) + fee)
+
+
+def _vat_in(amount: int, rate: Decimal) -> int:
+    """The tax within an amount, half up: `amount` x rate / (100 + rate), in whole numbers."""
+    above, below = rate.as_integer_ratio()
+    part = 100 * below + above
+    return (2 * amount * above + part) // (2 * part)
 
 
 def _discounts(coupon: Coupon | None, goods_minor: int, fee_minor: int) -> tuple[int, int]:

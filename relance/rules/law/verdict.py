@@ -45,9 +45,7 @@ def check(document: Document, book: Book, on: date | None = None) -> Verdict:
     warnings: list[Finding] = []
     acted = document.order is not None or document.attempts or document.refunds
     stage = STAGES["order" if acted else document.stage]
-    for rule, meaning in _enforced(book, contract_day, day):
-        if meaning.stage > stage:
-            continue
+    for rule, meaning in _enforced(book, contract_day, day, stage):
         for field, reason, article, warn in meaning.check(rule, document, document.at):
             found = warnings if warn or rule.severity == "warn" else blockers
             found.append(
@@ -57,8 +55,9 @@ def check(document: Document, book: Book, on: date | None = None) -> Verdict:
 
 
 @lru_cache(maxsize=256)
-def _enforced(book: Book, contract_day: date, day: date) -> tuple[tuple[Rule, Meaning], ...]:
-    return tuple((rule, MEANINGS[rule.id]) for rule in _chosen(book.on(contract_day), book.on(day)))
+def _enforced(book: Book, contract_day: date, day: date, stage: int) -> tuple[tuple[Rule, Meaning], ...]:
+    found = ((rule, MEANINGS[rule.id]) for rule in _chosen(book.on(contract_day), book.on(day)))
+    return tuple((rule, meaning) for rule, meaning in found if meaning.stage <= stage)
 
 
 def _chosen(at_contract: Mapping[str, Rule], today: Mapping[str, Rule]) -> Iterator[Rule]:

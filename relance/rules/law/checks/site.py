@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from relance.rules.law.archive import ArchiveTerms, archive_until
 from relance.rules.law.book import Rule
@@ -51,9 +52,14 @@ def mediator(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]
 def closed_platform(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """No text names the closed platform."""
     for name, text in document.legal.texts.items():
-        plain = text.casefold()
+        plain = _folded(text)
         if any(address in plain for address in rule.parameters["denied"]):
             yield Fault(f"legal.texts.{name}", "names the European platform that was closed")
+
+
+@lru_cache(maxsize=256)
+def _folded(text: str) -> str:
+    return text.casefold()
 
 
 @meaning("G05", "shop")
