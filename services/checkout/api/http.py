@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Path, Request, Response
 from typing_extensions import override
 
 from relance.kernel.errors import InputError, NotNow
+from services.checkout.api.direct import Direct
 from services.checkout.api.patience import PatientHttp
 from services.checkout.application.desk import Desk
 
@@ -88,8 +89,9 @@ class HttpEdge:
         for router in routers:
             app.include_router(router)
         self.app = app
+        self.asgi = Direct(app, (route for router in routers for route in router.routes))
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, lifespan="off", http=PatientHttp,
+            self.asgi, log_level="warning", access_log=False, server_header=False, lifespan="off", http=PatientHttp,
             ws="none", timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=int(drain_s) or 1,
             limit_concurrency=connections_max, proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=trusted_proxies or "127.0.0.1",

@@ -2,24 +2,27 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from starlette.responses import Response
 
 from services.checkout.api.pages.facts import legal_url
+from services.checkout.api.pages.folding import FoldedEnvironment
 from services.checkout.api.pages.themes import inline_hash, style_of
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import Problem
 from services.checkout.domain.shops import Shop, speak
 
 __all__ = ["Frame", "Help", "LegalLink", "Notice", "Painter", "Step", "Sums", "Thing", "guard", "home_of", "policy"]
+
+T = TypeVar("T")
 
 _HERE: Final = Path(__file__).parent
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?|https://\*\.[A-Za-z0-9.-]+")
@@ -118,6 +121,21 @@ class Assets(NamedTuple):
     js: str
 
 
+class _Page(Response):
+    """A page whose headers are ready."""
+
+    def __init__(self, body: bytes, status: int, guards: Mapping[str, str]) -> None:
+        self.body, self.status_code, self.background = body, status, None
+        ready = _headers(tuple(guards.items()))
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), *ready]
+
+
+@lru_cache(maxsize=1024)
+def _headers(guards: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    named = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in guards)
+    return (*named, (b"content-type", b"text/html; charset=utf-8"))
+
+
 class Painter:
     """Templates by language, compiled when it is made; and the files that the pages load."""
 
@@ -142,14 +160,14 @@ class Painter:
 
     def respond(self, body: bytes, page: Frame, status: int = 200) -> Response:
         """A painted page with its guards."""
-        return Response(body, status, headers=dict(page.guards), media_type="text/html; charset=utf-8")
+        return _Page(body, status, page.guards)
 
     def _url(self, name: str) -> str:
         return f"/static/{self.digests[name]}/{name}"
 
 
 def _environment(tongue: Tongue, assets: Assets) -> Environment:
-    environment = Environment(
+    environment = FoldedEnvironment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -159,6 +177,7 @@ def _environment(tongue: Tongue, assets: Assets) -> Environment:
         cache_size=-1,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.catalogue = tongue.catalogue
     environment.install_gettext_translations(tongue.catalogue, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(money=tongue.money, day=tongue.day, moment=tongue.moment)
     environment.globals.update(assets=assets, colon="\u00a0: " if tongue.language == "fr" else ": ")
@@ -169,8 +188,12 @@ def guard(shop: Shop | None, payment_origins: Sequence[str] = ()) -> Mapping[str
     """The headers of a page. `payment_origins`: where a form may lead besides ourselves."""
     if shop is None:
         return policy("", (), (), tuple(payment_origins))
+    return policy(*kept_of(shop, "guards", _guarding), tuple(payment_origins))
+
+
+def _guarding(shop: Shop) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     shown = tuple(dict.fromkeys(_origin(url) for url in (shop.base_url, shop.logo_url, *shop.return_urls) if url))
-    return policy(style_of(shop.theme), shop.frame_ancestors, shown, tuple(payment_origins))
+    return style_of(shop.theme), shop.frame_ancestors, shown
 
 
 @lru_cache(maxsize=1024)
@@ -212,22 +235,12 @@ def _origin(url: str) -> str:
 
 def home_of(shop: Shop, language: str) -> dict[str, Any]:
     """The part of a frame that a shop's version has in common with all its pages."""
-    return _home(shop.id, shop.version, id(shop), language) or _keep_home(shop, language)
+    return kept_of(shop, f"home {language}", lambda shop: _home(shop, language))
 
 
-_HOMES: dict[tuple[str, int, int, str], tuple[Shop, dict[str, Any]]] = {}
-
-
-def _home(shop_id: str, version: int, identity: int, language: str) -> dict[str, Any] | None:
-    found = _HOMES.get((shop_id, version, identity, language))
-    return found[1] if found is not None else None
-
-
-def _keep_home(shop: Shop, language: str) -> dict[str, Any]:
-    if len(_HOMES) >= 1024:
-        _HOMES.clear()
+def _home(shop: Shop, language: str) -> dict[str, Any]:
     trader = shop.trader
-    made = {
+    return {
         "language": language,
         "shop_name": shop.name,
         "home_url": shop.base_url if _origin(shop.base_url) else "",
@@ -235,7 +248,20 @@ def _keep_home(shop: Shop, language: str) -> dict[str, Any]:
         "style": style_of(shop.theme),
         "trader": ", ".join(part for part in (trader.name, trader.address, trader.phone, trader.email) if part),
     }
-    _HOMES[shop.id, shop.version, id(shop), language] = (shop, made)  # the shop is kept, so that its id stays its own
+
+
+_KEPT: dict[tuple[str, int, int, str], tuple[Shop, Any]] = {}
+
+
+def kept_of(shop: Shop, what: str, make: Callable[[Shop], T]) -> T:
+    """What a shop's version always gives, made once: of another version, or another shop, it is made anew."""
+    key = (shop.id, shop.version, id(shop), what)
+    found = _KEPT.get(key)
+    if found is None:
+        if len(_KEPT) >= 4096:
+            _KEPT.clear()
+        found = _KEPT[key] = (shop, make(shop))  # the shop is kept, so that its id stays its own
+    made: T = found[1]
     return made
 
 
@@ -257,6 +283,10 @@ def _hook(url: str, reference: str) -> str:
 
 def legal_links(shop: Shop, tongue: Tongue) -> tuple[LegalLink, ...]:
     """The legal pages, by their names."""
+    return kept_of(shop, f"legal {tongue.language}", lambda shop: _legal_links(shop, tongue))
+
+
+def _legal_links(shop: Shop, tongue: Tongue) -> tuple[LegalLink, ...]:
     names = {
         "imprint": tongue.say("Legal notice"),
         "terms": tongue.say("Terms of sale"),

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from relance.kernel.errors import NotNow
 from relance.observability import logs
+from services.checkout.api.direct import endpoint_of
 from services.checkout.api.pages.bounds import Form, Guesses, TooMuch, network_of, read_form
 from services.checkout.api.pages.frames import Frame, LegalLink, Painter, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.sessions import COOKIE, LIVES_S, Entry, Keys, Kind, Level, Session
@@ -106,7 +107,7 @@ class Parts:
                 )  # fmt: skip
             return response
 
-        return endpoint
+        return endpoint_of(endpoint)
 
     async def _answer(self, handler: Handler, visit: Visit) -> Response:
         tongue = self.painter.tongue(visit.hint)
