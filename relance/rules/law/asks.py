@@ -3,16 +3,18 @@
 Times are RFC 3339 with a zone, dates ISO, money euro cents. Meaning of the answers: docs/law.md.
 """
 
+import codecs
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Any, Final, Union
+from typing import Annotated, Any, Final, Union, get_args
 
 import msgspec
 
 from relance.rules.law.calendar import Instant, Moment
 from relance.rules.law.consents import Said
 from relance.rules.law.delivery import Notice
+from relance.rules.law.faults import in_words
 from relance.rules.law.prices import Reduction, Step
 from relance.rules.law.refunds import Mode, Regime, ServiceUse
 from relance.rules.law.terms import Unanswerable
@@ -20,9 +22,9 @@ from relance.rules.law.totals import CartLine, Coupon, Delivery, Percent
 from relance.rules.law.withdrawal import Line
 
 __all__ = [
-    "ArchiveUntil", "Asked", "ButtonCheck", "CheckoutCheck", "ConsentDerive", "DeliveryLatest", "DeliveryResolution",
-    "InformedAt", "PricePrior", "RefundAmount", "RefundDue", "RefundSurcharge", "RenewalWindow", "TotalsOf",
-    "WithdrawalDeadline", "WithdrawalDecision", "convert", "read",
+    "KINDS", "ArchiveUntil", "Asked", "ButtonCheck", "CheckoutCheck", "ConsentDerive", "DeliveryLatest",
+    "DeliveryResolution", "InformedAt", "PricePrior", "RefundAmount", "RefundDue", "RefundSurcharge", "RenewalWindow",
+    "TotalsOf", "WithdrawalDeadline", "WithdrawalDecision", "convert", "read",
 ]  # fmt: skip
 
 YEARS: Final = range(1900, 2200)  # beyond them no period of the law can be counted in a calendar's years
@@ -59,9 +61,9 @@ class WithdrawalDecision(WithdrawalDeadline, frozen=True, kw_only=True, tag="wit
 
 
 class RefundAmount(Asked, frozen=True, kw_only=True, tag="refund.amount"):
-    """How much is given back; `lines_minor`: what was paid for the lines given back."""
+    """How much is given back; `lines_minor`: what was paid for the lines given back, each or in all."""
 
-    lines_minor: Annotated[tuple[Minor, ...], msgspec.Meta(max_length=1000)]
+    lines_minor: Annotated[tuple[Minor, ...], msgspec.Meta(max_length=1000)] | Minor
     delivery_paid_minor: Minor
     modes: Annotated[tuple[Mode, ...], msgspec.Meta(max_length=1000)]
     service: ServiceUse | None = None
@@ -170,6 +172,7 @@ _Any = Union[  # noqa: UP007 - an alias at run time
     WithdrawalDeadline, WithdrawalDecision, RefundAmount, RefundDue, RefundSurcharge, DeliveryLatest,
     DeliveryResolution, PricePrior, ButtonCheck, CheckoutCheck, ConsentDerive, ArchiveUntil, RenewalWindow, TotalsOf,
 ]  # fmt: skip
+KINDS: Final[tuple[str, ...]] = tuple(str(kind.__struct_config__.tag) for kind in get_args(_Any))  # what `ask` may be
 _AT: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$", re.DOTALL)
 _KEY: Final = re.compile(r"field `(?P<name>[^`]*)`")
 _ALIASES: Final = ("contact history", "history")  # how the table of questions words contact_history
@@ -177,6 +180,9 @@ _ALIASES: Final = ("contact history", "history")  # how the table of questions w
 
 def read(line: bytes) -> Asked:
     """The question of one line of JSON. Raises Unanswerable with the dotted path of the field that is wrong."""
+    line = line.removeprefix(codecs.BOM_UTF8)
+    if not line.strip():
+        raise Unanswerable("", "an empty line is no question")
     try:
         plain = msgspec.json.decode(line)
     except RecursionError:
@@ -192,6 +198,9 @@ def read(line: bytes) -> Asked:
     for alias in _ALIASES:
         if alias in plain and "contact_history" not in plain:
             plain["contact_history"] = plain.pop(alias)
+    named = plain.get("ask")
+    if named is not None and named not in KINDS:
+        raise Unanswerable("ask", f"there is no question {named!r}; known: {', '.join(KINDS)}")
     asked = convert(plain, _Any)
     assert isinstance(asked, Asked)
     return asked
@@ -226,7 +235,7 @@ def _refusal(message: str, root: str) -> Unanswerable:
     key = _KEY.search(reason)
     if key and reason.startswith("Object "):
         path = f"{path}.{key['name']}" if path else key["name"]
-    return Unanswerable(".".join(part for part in (root, path) if part), reason)
+    return Unanswerable(".".join(part for part in (root, path) if part), in_words(reason))
 
 
 def _instants(value: Any, path: str) -> Iterator[tuple[str, date]]:

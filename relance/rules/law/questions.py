@@ -14,6 +14,7 @@ import msgspec
 
 from relance.rules.law import asks, consents, delivery, refunds, verdict, withdrawal
 from relance.rules.law.archive import ArchiveTerms, archive_until
+from relance.rules.law.asks import KINDS
 from relance.rules.law.book import Book, NotInForce, Rule
 from relance.rules.law.buttons import ButtonLists, check_button
 from relance.rules.law.calendar import Holidays, paris_date, rolled
@@ -90,7 +91,8 @@ def _plan(asked: asks.Asked, today: date) -> tuple[date, Callable[[Any, Book, da
 
 def _informed(asked: asks.WithdrawalDeadline) -> withdrawal.Informed:
     if isinstance(asked.informed, asks.InformedAt):
-        return withdrawal.Informed(in_time=False, on=asked.informed.at.day)
+        day = asked.informed.at.day
+        return withdrawal.Informed(in_time=day <= paris_date(asked.concluded_at), on=day)
     return withdrawal.Informed(in_time=asked.informed)
 
 
@@ -148,8 +150,9 @@ def _decision(asked: asks.WithdrawalDecision, book: Book, day: date) -> _Answer:
 
 def _refund_amount(asked: asks.RefundAmount, book: Book, day: date) -> _Answer:
     service = asked.service
-    found = refunds.amount(asked.lines_minor, asked.delivery_paid_minor, asked.modes, service, (book, day))
-    only_service = service is not None and not asked.lines_minor
+    lines = (asked.lines_minor,) if isinstance(asked.lines_minor, int) else asked.lines_minor
+    found = refunds.amount(lines, asked.delivery_paid_minor, asked.modes, service, (book, day))
+    only_service = service is not None and not sum(lines)
     return _Answer({"refund_minor": found.refund_minor}, "B25" if only_service else "B12", found._asdict())
 
 
@@ -318,4 +321,4 @@ _ASKED: Final[Mapping[type[asks.Asked], tuple[str | None, Callable[[Any, Book, d
     asks.RenewalWindow: ("refusal_until", _renewal),
     asks.TotalsOf: (None, _totals),
 }
-KINDS: Final = tuple(str(kind.__struct_config__.tag) for kind in _ASKED)  # what `ask` may be
+assert {kind.__struct_config__.tag for kind in _ASKED} == set(KINDS), "each question has one who answers it"

@@ -1,0 +1,44 @@
+"""What is wrong with a question or a document, in words for who wrote it: msgspec's messages name Python's types."""
+
+import re
+from typing import Final
+
+__all__ = ["in_words"]
+
+_KINDS: Final = {
+    "object": "an object", "array": "a list", "str": "a text", "int": "a whole number", "float": "a number",
+    "bool": "true or false", "null": "nothing", "NoneType": "nothing", "date": "a date", "datetime": "a time",
+    "decimal": "a number", "dict": "an object", "list": "a list",
+}  # fmt: skip
+_DATE: Final = "a date such as 2026-03-02 is needed, one that the calendar has"
+_TIME: Final = "a time with its zone is needed, such as 2026-03-02T10:00:00+01:00 (RFC 3339)"
+_SAYS: Final = (
+    (re.compile(r"^Object missing required field"), "is missing"),
+    (re.compile(r"^Object contains unknown field"), "there is no such field"),
+    (re.compile(r"^Invalid (?:RFC3339|ISO8601) encoded date$"), _DATE),
+    (re.compile(r"^Invalid RFC3339 encoded datetime$|^Expected `datetime` with a timezone"), _TIME),
+    (re.compile(r"^Expected `array` of length >= 1$"), "at least one is needed"),
+    (re.compile(r"^Expected `(?:array|object|str)` of length <= (\d+)$"), r"no more than \1 are taken"),
+    (re.compile(r"^Expected `(?:int|float)` >= (\S+)$"), r"a number not below \1 is needed"),
+    (re.compile(r"^Expected `(?:int|float)` <= (\S+)$"), r"a number not above \1 is needed"),
+    (re.compile(r"^Invalid (?:enum )?value ('.*')$", re.DOTALL), r"\1 is none of the words that can stand here"),
+)
+_GOT: Final = re.compile(r"^Expected `(?P<wanted>[a-zA-Z| ]+)`, got `(?P<given>\w+)`$")
+
+
+def in_words(message: str) -> str:
+    """`message` of a decoding, without its path, in plain words; as it is when nothing here knows it."""
+    for pattern, words in _SAYS:
+        if found := pattern.search(message):
+            return found.expand(words)
+    found = _GOT.match(message)
+    if found is None:
+        return message
+    kinds = found["wanted"].replace(" ", "").split("|")
+    if kinds == ["datetime"]:
+        return _TIME
+    if kinds == ["date"]:
+        return _DATE
+    wanted = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
+    given = "a fraction" if found["given"] == "float" else _KINDS.get(found["given"], found["given"])
+    return f"{wanted} is needed, not {given}"
