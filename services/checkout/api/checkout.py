@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from relance.rpc.checkout.v1 import checkout_pb2_grpc
 from services.checkout.api.calls import Calls, Context
 from services.checkout.api.following import PURPOSES
+from services.checkout.api.outgoing import Outgoing
 from services.checkout.api.reading import (
     read_address,
     read_cart,
@@ -48,7 +50,7 @@ def make_servicer(desk: Desk, store: Store, metrics: CallMetrics, own: Mapping[K
     return CheckoutServicer(desk, Calls(doors, store, metrics), doors)
 
 
-class CheckoutServicer(Selling, Returning, checkout_pb2_grpc.CheckoutServiceServicer):
+class CheckoutServicer(Selling, Returning, Outgoing, checkout_pb2_grpc.CheckoutServiceServicer):
     """Answers shops' backends. One per process."""
 
     def __init__(self, desk: Desk, calls: Calls, doors: Doors) -> None:
@@ -62,12 +64,14 @@ class CheckoutServicer(Selling, Returning, checkout_pb2_grpc.CheckoutServiceServ
 
         async def work(caller: Caller) -> pb.CreateCheckoutResponse | Refusal:
             async def create() -> pb.CreateCheckoutResponse | Refusal:
-                view = await self._desk.create(caller.shop, read_cart(request), request.idempotency_key)
+                view = await self._create(caller.shop, request)
                 return view if isinstance(view, Refusal) else pb.CreateCheckoutResponse(checkout=to_checkout(view))
 
             made = await self._calls.once("CreateCheckout", caller, request, create, pb.CreateCheckoutResponse)
             if not isinstance(made, Refusal):
-                token = await self._desk.issue(caller.shop, "checkout.enter", made.checkout.checkout_id)
+                token = await self._desk.entrance(
+                    caller.shop, made.checkout.checkout_id, signed_in=bool(request.assertion)
+                )
                 made.url = self._desk.url_of("checkout.enter", token)
             return made
 
@@ -187,6 +191,19 @@ class CheckoutServicer(Selling, Returning, checkout_pb2_grpc.CheckoutServiceServ
             return pb.RevokeTokenResponse()
 
         return await self._calls.answer("RevokeToken", context, work, _OPERATOR)
+
+    async def _create(self, shop: str, request: pb.CreateCheckoutRequest) -> View | Refusal:
+        """A checkout, for whom the shop has named in its assertion; one that is not good makes none."""
+        cart = read_cart(request)
+        if not request.assertion:
+            return await self._desk.create(shop, cart, request.idempotency_key)
+        claims = await self._desk.asserted(shop, request.idempotency_key, request.assertion)
+        if isinstance(claims, Refusal):
+            return claims
+        if cart.person_id not in {"", claims.sub}:
+            raise invalid("cart.person_id", "is another person than the one of the assertion")
+        view = await self._desk.create(shop, replace(cart, person_id=claims.sub), request.idempotency_key)
+        return view if isinstance(view, Refusal) else await self._desk.sign_in(shop, view.checkout.id, claims)
 
     async def _view(self, caller: Caller, checkout_id: UUID) -> View:
         found = await self._desk.view(caller.shop, checkout_id)

@@ -15,6 +15,7 @@ from relance.kernel.instants import to_ms
 from services.checkout.application.linking import Linking
 from services.checkout.application.stocking import Stocking, alert
 from services.checkout.application.tunnel import subject_of
+from services.checkout.domain.accounts import accounts_of
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.confirmation import ConfirmationFacts
 from services.checkout.domain.disclosures import rule_ref, shown_legal
@@ -22,7 +23,7 @@ from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import Alert, Kept
 from services.checkout.domain.records import Record
-from services.checkout.store import Transaction
+from services.checkout.store import ANY, Transaction
 
 if TYPE_CHECKING:  # what renders PDF is loaded by the process that does it
     from services.checkout.adapters.documents import Rendered
@@ -145,7 +146,7 @@ class Acknowledging(Stocking, Linking):
             to=asked.facts.email,
             locale=asked.facts.language,
             facts={"order_number": order_id[:8], "subject": made.subject, "shop_name": asked.facts.shop.name},
-            documents=(Document(name="confirmation.pdf", sha256=pdf),),
+            documents=tuple(Document(name=name, sha256=hash_) for name, hash_ in sorted(papers.items())),
             body_sha256=Body(html=html, text=text),
             requested_at=at,
         )
@@ -155,6 +156,8 @@ class Acknowledging(Stocking, Linking):
         )  # fmt: skip
         after = replace(kept, acknowledged_at=at, documents={**kept.documents, **papers}, version=kept.version + 1)
         await tx.put(shop, order_id, after, before=kept.version)
+        for account in accounts_of(asked.checkout, asked.facts.record):
+            await tx.put(shop, account.id, account, before=ANY)
 
     async def _accepted(self, tx: Transaction, asked: _Asked, terms: bytes) -> Act:
         """The terms that were accepted, kept by their bytes: once for all who accepted them, for nobody is in them."""

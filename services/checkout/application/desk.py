@@ -1,5 +1,6 @@
 """The one door of pages and interface: every use case of the checkout. Refusals are returned, never raised."""
 
+from services.checkout.application.accounts import Accounts
 from services.checkout.application.acknowledging import Acknowledging
 from services.checkout.application.hearing import Hearing
 from services.checkout.application.pressing import Pressing
@@ -8,5 +9,5 @@ from services.checkout.application.shopkeeping import Shopkeeping
 __all__ = ["Desk"]
 
 
-class Desk(Shopkeeping, Pressing, Acknowledging, Hearing):
+class Desk(Shopkeeping, Pressing, Acknowledging, Accounts, Hearing):
     """All acts of shoppers, shops and providers. NotNow is raised when the database is away or too many act at once."""

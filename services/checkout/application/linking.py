@@ -45,6 +45,7 @@ class Entered(NamedTuple):
     shop: str
     subject: str
     purpose: str
+    data: str = ""
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +83,7 @@ class Linking(Tunnel):
             found = await self.again(lambda tx: tx.take_token(token, purpose, at))
         else:
             found = await self.look(lambda tx: tx.look_token(token, purpose, at))
-        return _DEAD if found is None else Entered(found.shop, found.subject, found.purpose)
+        return _DEAD if found is None else Entered(found.shop, found.subject, found.purpose, found.data)
 
     async def revoke(self, shop: str, purpose: Purpose, subject: str) -> None:
         """No link of this purpose leads to the subject any more."""

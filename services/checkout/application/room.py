@@ -38,6 +38,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     view_lasts_days: int = 3653  # the archived contract is reached for ten years
     code_minutes: int = 15
     code_tries: int = 5
+    link_minutes: int = 20  # how long a link that signs in holds
     purse_tries: int = 10  # unknown gift cards and vouchers that a checkout may name within an hour
     early_look_s: float = 20.0  # how long a payment under way waits for the first look of the reconciler
     session_hours: int = 12

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from relance.rules.law.verdict import check
+from services.checkout.adapters.assertions import check_keys
 from services.checkout.application.room import Room
 from services.checkout.domain.articles import Article, check_article
 from services.checkout.domain.coupons import Coupon, check_coupon, folded_code
@@ -34,7 +35,7 @@ class Shopkeeping(Room):
         """Take a shop's settings; refused when the law does not let it publish as it is, when a legal page of it lacks
         something, or when nobody takes its payments.
         """
-        if refused := check_shop(shop, self.providers):
+        if refused := check_shop(shop, self.providers) or check_keys(shop):
             return refused
         at = self.clock()
         book, day = self.law(at)

@@ -18,7 +18,7 @@ from services.checkout.domain.outcomes import Moved, Refusal, unchanged
 
 __all__ = [
     "Act", "ChangeCart", "Checkout", "ChooseDelivery", "ChooseMeans", "ConsentGiven", "Contact", "Expire",
-    "GiveContact", "Press", "ShowRecap", "State", "Supersede", "begin", "order_id", "step",
+    "GiveContact", "Identify", "Press", "ShowRecap", "State", "Supersede", "begin", "order_id", "step",
 ]  # fmt: skip
 
 State = Literal["open", "contacted", "delivering", "paying", "recap", "ordered", "expired", "superseded"]
@@ -107,7 +107,14 @@ class Supersede(msgspec.Struct, frozen=True, kw_only=True, tag="supersede"):
     by: str
 
 
-Act = GiveContact | ChooseDelivery | ChooseMeans | ChangeCart | ShowRecap | Press | Expire | Supersede
+class Identify(msgspec.Struct, frozen=True, kw_only=True, tag="identify"):
+    """Whoever shops has proved who he is. `method`: `shop` or `email`."""
+
+    person_id: str
+    method: str
+
+
+Act = Identify | GiveContact | ChooseDelivery | ChooseMeans | ChangeCart | ShowRecap | Press | Expire | Supersede
 
 
 class Checkout(Aggregate, frozen=True, kw_only=True):
@@ -164,6 +171,8 @@ def step(checkout: Checkout, act: Act, at: datetime) -> Moved[Checkout] | Refusa
             return moved(replace(checkout, state="superseded", superseded_by=act.by, recap_hash=""), "superseded")
         case ChangeCart():
             return _change(checkout, act, at)
+        case Identify():
+            return _identify(checkout, act, at)
         case GiveContact():
             return _contact(checkout, act, at)
         case ChooseDelivery():
@@ -193,6 +202,15 @@ def _change(checkout: Checkout, act: ChangeCart, at: datetime) -> Moved[Checkout
     fields = _cart(after)
     del fields["checkout_id"]
     return moved(after, "cart_changed", [Saying("cart.updated", at, fields)])
+
+
+def _identify(checkout: Checkout, act: Identify, at: datetime) -> Moved[Checkout]:
+    """Prices and codes may be his own from here on: the recap is to be shown again."""
+    if act.person_id == checkout.context.person_id:
+        return unchanged(checkout)
+    context = replace(checkout.context, person_id=act.person_id)
+    linked = [Saying("identity.linked", at, {"method": act.method})] if context.visitor_id else []
+    return moved(_anew(replace(checkout, context=context)), "identified", linked)
 
 
 def _contact(checkout: Checkout, act: GiveContact, at: datetime) -> Moved[Checkout] | Refusal:

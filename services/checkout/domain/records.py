@@ -13,7 +13,8 @@ from services.checkout.domain.recap import Recap
 from services.checkout.domain.shops import Place
 
 __all__ = [
-    "Address", "CartIndex", "CartLine", "NewCart", "PressActs", "Record", "TextShown", "address_hash", "check_address",
+    "Address", "CartIndex", "CartLine", "NewCart", "PressActs", "Record", "SignedIn", "TextShown", "address_hash",
+    "check_address",
 ]  # fmt: skip
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]
@@ -51,6 +52,21 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     postcode: Annotated[str, msgspec.Meta(max_length=16)]
     city: Text
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "FR"
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who has proved who he is, in this checkout, and what is filled in for him. `how`: by the shop's signed word, or
+    by a link that was sent to `email`; `id`: his account's.
+    """
+
+    how: Literal["shop", "email"]
+    id: str
+    at: datetime
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    phone: str = ""
+    address: Address | None = None
 
 
 class TextShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +121,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     loss_at: datetime | None = None
     fingerprint: str = ""
     attested_by_shop: bool = False
+    account: SignedIn | None = None
     version: int = 0
 
     def destination(self, zone: Destination, places: tuple[Place, ...]) -> Destination:

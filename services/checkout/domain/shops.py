@@ -13,8 +13,8 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.tenders import BY_PROVIDER, Means
 
 __all__ = [
-    "SHOP_ID", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop", "Words", "allowed_return",
-    "check_shop", "speak",
+    "SHOP_ID", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop", "Words",
+    "allowed_return", "check_shop", "speak",
 ]  # fmt: skip
 
 SHOP_ID: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -71,13 +71,25 @@ class ConsentAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     version: str
 
 
+class AssertionKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key with which the shop signs who its customer is: `public_key`, a PEM of Ed25519 or P-256, or `secret`, which
+    both sides know. `issuer` is the `iss` that it signs for.
+    """
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    issuer: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    public_key: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+    secret: Annotated[str, msgspec.Meta(max_length=512)] = ""
+
+
 class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that a shop says of itself. `return_urls`: prefixes where a shopper may be sent back to, nowhere else.
 
     `texts`: name to language to text: `terms`, `privacy`, `accessibility`, `confirmation` and others of the legal
     pages, and counsel's texts under the name of their slot (`A20.continuous`). `button`: the accessible name of the
     order button by language. `theme`: CSS custom properties by name. `similar_goods`: beside the objection to mail on
-    similar goods. `psp`: the provider asked for cards and wallets. `countries`: where it sells.
+    similar goods. `psp`: the provider asked for cards and wallets. `countries`: where it sells. `assertions`: what
+    the shop's word on its customers is checked by.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=SHOP_ID)]
@@ -105,6 +117,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     psp: str = "simulator"
     phone_needed: bool = False
     texts: dict[str, Words] = {}
+    assertions: Annotated[tuple[AssertionKey, ...], msgspec.Meta(max_length=8)] = ()
     version: int = 0
 
     @property

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.checkout.api.pages import faces, forms
 from services.checkout.api.pages.facts import legal_url
+from services.checkout.api.pages.persons import who_is
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Visit, see_other
 from services.checkout.api.pages.walking import Here, Walk, next_step
@@ -14,6 +15,7 @@ from services.checkout.api.pages.wording import Problem, problem
 from services.checkout.domain.checkouts import GiveContact
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
+from services.checkout.domain.records import SignedIn
 
 __all__ = ["Beginning"]
 
@@ -89,6 +91,7 @@ class Beginning(Walk):
             can_go=bool(lines) and not any(one.field.startswith(("lines", "coupon")) for one in view.refusals),
             go_to=next_step(view) if view.checkout.contact is not None else "contact",
             banner=view.texts.get("alcohol_banner"),
+            who=who_is(view, tongue),
             ordered_before=bool(view.record.ordered_before),
         )  # fmt: skip
 
@@ -106,7 +109,7 @@ class Beginning(Walk):
     async def show_contact(self, visit: Visit) -> Response:
         """Who orders."""
         here = await self.here(visit)
-        return here if isinstance(here, Response) else self._contact(visit, here)
+        return here if isinstance(here, Response) else self.contact(visit, here)
 
     async def give_contact(self, visit: Visit) -> Response:
         """The contact is given: from here on only this browser sees the checkout."""
@@ -114,28 +117,33 @@ class Beginning(Walk):
         if isinstance(here, Response):
             return here
         if not self.parts.honest(visit, here.entry.secret):
-            return self._contact(visit, here, stale=True)
+            return self.contact(visit, here, stale=True)
         view = here.view
         act = forms.contact_of(visit.form, view)
         if not isinstance(act, GiveContact):
-            return self._contact(visit, here, act)
+            return self.contact(visit, here, act)
         after = await self.parts.desk.give_contact(view.shop.id, view.checkout.id, act)
         if isinstance(after, Refusal):
-            return self._contact(visit, here, [after])
+            return self.contact(visit, here, [after])
         self.parts.rotate(visit, "checkout", view.shop.id, str(view.checkout.id), "contact")
         return see_other(f"{here.url}/{next_step(after)}")
 
-    def _contact(self, visit: Visit, here: Here, wrong: Sequence[Refusal] = (), *, stale: bool = False) -> Response:
-        view, tongue = here.view, here.tongue
+    def contact(
+        self, visit: Visit, here: Here, wrong: Sequence[Refusal] = (), *, stale: bool = False, asked: str = "",
+        problems: Sequence[Problem] = (),
+    ) -> Response:  # fmt: skip
+        """The page of the contact. `asked`: what is said of a link that was asked for; `problems`: of that form."""
+        view, tongue, delivers = here.view, here.tongue, here.view.checkout.needs_delivery
         given = view.checkout.contact
         known = given.contact if given is not None else None
+        account = view.record.account or SignedIn(how="email", id="", at=view.at)
         saved = {
-            "email": known.email if known else "",
-            "first_name": (known.first_name or "") if known else "",
-            "last_name": (known.last_name or "") if known else "",
-            "phone": (known.phone or "") if known else "",
+            "email": known.email if known else account.email,
+            "first_name": (known.first_name or "") if known else account.first_name,
+            "last_name": (known.last_name or "") if known else account.last_name,
+            "phone": (known.phone or "") if known else account.phone if delivers else "",
         }
-        posted = visit.request.method == "POST"
+        posted = visit.request.method == "POST" and "email" in visit.form
         form: dict[str, Any] = {name: visit.form.text(name) if posted else value for name, value in saved.items()}
         form["objected"] = visit.form.ticked("objected") if posted else bool(given and given.objected)
         answered = given.consents if given is not None else ()
@@ -151,13 +159,16 @@ class Beginning(Walk):
             for place, asked in enumerate(view.shop.consents)
             if (shown := view.texts.get(f"consent.{asked.channel}.{asked.purpose}")) is not None
         ]
-        errors = [self._contact_problem(one, tongue) for one in wrong]
+        errors = [*problems, *(self._contact_problem(one, tongue) for one in wrong)]
         email_notice, phone_field = view.texts.get("email_notice"), view.texts.get("phone_field")
         similar = view.texts.get("similar_goods")
-        delivers = view.checkout.needs_delivery
         return self.page(
             visit, here, "contact", tongue.say("Your details"), errors, stale=stale,
             form=form,
+            who=who_is(view, tongue),
+            asked=asked,
+            asks=bool(asked or problems),
+            asked_email=visit.form.text("account_email"),
             consents=consents,
             delivers=delivers,
             phone_needed=view.shop.phone_needed,

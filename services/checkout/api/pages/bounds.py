@@ -16,6 +16,7 @@ FORM_BYTES_MAX: Final = 65_536
 _BODY_S: Final = 10.0
 _FIELDS_MAX: Final = 1_200
 _TEXT_MAX: Final = 1_000
+_LONG: Final = {"assertion": 8_192}
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -29,11 +30,15 @@ class Form:
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         self._fields: dict[str, str] = {}
         for name, value in fields:
-            self._fields.setdefault(name, _CONTROLS.sub("", value).strip()[:_TEXT_MAX])
+            self._fields.setdefault(name, _CONTROLS.sub("", value).strip()[: _LONG.get(name, _TEXT_MAX)])
 
     def text(self, name: str) -> str:
         """The first value of a field; empty when it is not there."""
         return self._fields.get(name, "")
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a field was there at all."""
+        return name in self._fields
 
     def ticked(self, name: str) -> bool:
         """Whether a box was ticked."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces, forms
+from services.checkout.api.pages.persons import who_is
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Visit, see_other
 from services.checkout.api.pages.walking import Here, Walk, next_step
@@ -78,6 +79,7 @@ class Choosing(Walk):
         return self.page(
             visit, here, "delivery", tongue.say("Delivery"), errors, stale=stale,
             form=form,
+            who=who_is(view, tongue),
             quotes=quotes,
             near=typed,
             places=places,
@@ -153,6 +155,7 @@ class Choosing(Walk):
         return self.page(
             visit, here, "payment", tongue.say("Means of payment"), errors, stale=stale,
             form=form,
+            who=who_is(view, tongue),
             means=faces.means_faces(offered, tongue),
             stored=[speak(one.label, tongue.language) for one in stored],
             purses=faces_of,
@@ -166,7 +169,8 @@ def _postcode(view: View) -> str:
 
 
 def _delivery_form(visit: Visit, view: View) -> dict[str, str]:
-    contact, address = view.checkout.contact, view.record.address
+    contact, account = view.checkout.contact, view.record.account
+    address = view.record.address or (account.address if account is not None else None)
     known = contact.contact if contact is not None else None
     name = " ".join(part for part in ((known.first_name, known.last_name) if known else ()) if part)
     saved = {

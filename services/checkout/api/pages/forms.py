@@ -9,7 +9,7 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
 from services.checkout.domain.records import Address, CartLine
 
-__all__ = ["CartForm", "address_of", "cart_of", "contact_of", "mistyped"]
+__all__ = ["CartForm", "address_of", "cart_of", "contact_of", "is_email", "mistyped"]
 
 QUANTITY_MAX: Final = 9_999
 _EMAIL: Final = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@(?:[^\s@<>()\[\]\\,;:\".]+\.)+[^\s@<>()\[\]\\,;:\".]{2,}")
@@ -51,7 +51,7 @@ def contact_of(form: Form, view: View) -> GiveContact | list[Refusal]:
     """Who orders, with every answer to the boxes beside; all that is missing is said at once."""
     email, phone, delivers = form.text("email"), form.text("phone"), view.checkout.needs_delivery
     wrong: list[Refusal] = []
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    if not is_email(email):
         wrong.append(Refusal("contact.email", "an address has a name, an @ and a domain"))
     if delivers and not form.text("first_name"):
         wrong.append(Refusal("contact.first_name", "is missing"))
@@ -110,6 +110,11 @@ def address_of(form: Form, view: View) -> Address | list[Refusal]:
         name=form.text("name")[:200], line1=form.text("line1")[:200], line2=form.text("line2")[:200],
         postcode=postcode[:16], city=form.text("city")[:200], country=country,
     )  # fmt: skip
+
+
+def is_email(text: str) -> bool:
+    """Whether a text is an address that mail can be sent to."""
+    return len(text) <= 254 and _EMAIL.fullmatch(text) is not None
 
 
 def mistyped(email: str) -> str:

@@ -1,7 +1,7 @@
 """Links: into a checkout, back to a cart, to pay an order, to see one. They show; what acts is a form."""
 
 from typing import Any, Final, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -13,10 +13,10 @@ from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Message, Parts, Visit, return_link, see_other
 from services.checkout.api.pages.walking import stale_notice
 from services.checkout.api.pages.wording import Problem
+from services.checkout.application.accounts import SIGNED_IN
 from services.checkout.domain.checkouts import ENDED
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
-from services.checkout.domain.records import CartLine, NewCart
 
 __all__ = ["Links"]
 
@@ -42,9 +42,21 @@ class Links:
             return Response(status_code=503, headers={"cache-control": "no-store"})
         found = await self.parts.desk.open(_token(visit), "checkout.enter")
         if isinstance(found, Refusal):
-            return self._dead(visit)
-        self.parts.admit(visit, "checkout", found.shop, found.subject, "open")
+            return self.dead(visit)
+        if found.data == SIGNED_IN:
+            self.parts.rotate(visit, "checkout", found.shop, found.subject, "contact")
+        else:
+            self.parts.admit(visit, "checkout", found.shop, found.subject, "open")
         return see_other(f"/c/{found.subject}/cart")
+
+    async def enter_as(self, visit: Visit) -> Response:
+        """The shop sends its shopper here with its signed word on who he is. His browser sends no cookie with a form of
+        another site: a link that opens once leads him in, as the one that the form came to.
+        """
+        after = await self.parts.desk.enter_as(_token(visit), visit.form.text("assertion"))
+        if isinstance(after, Refusal):
+            return self.dead(visit)
+        return see_other(f"/enter/{after}")
 
     # -- back to a cart ----------------------------------------------------------------------------------------------
 
@@ -69,7 +81,8 @@ class Links:
             wrong = [Problem("choice", tongue.say("Choose what becomes of the cart that is on this device."))]
             return await self._restore(visit, found, wrong, status=422)
         known = visit.session.find("checkout", str(found.checkout.id))
-        if found.checkout.contact is None or (known is not None and known.level == "contact"):
+        nobodys = found.checkout.contact is None and found.record.account is None
+        if nobodys or (known is not None and known.level == "contact"):
             how: Literal["replace", "add"] = "add" if choice == "add" else "replace"
             after = await self.parts.desk.take_up(_token(visit), other.checkout.id if other else None, how)
             if isinstance(after, View) and after.checkout.id != found.checkout.id:
@@ -79,49 +92,17 @@ class Links:
             if wait := self.parts.guesses.wait_s(copier):
                 return self.parts.slow_down(visit, wait)
             self.parts.guesses.wrong(copier)  # each is a new checkout: a link makes only so many
-            after = await self._copy(found, other if choice == "add" else None)
+            after = await self.parts.desk.begin_anew(found, other if choice == "add" else None)
         if isinstance(after, Refusal):
             return self.parts.refused(visit, after, 409, found.shop, tongue)
         self.parts.admit(visit, "checkout", after.shop.id, str(after.checkout.id), "open")
         return see_other(f"/c/{after.checkout.id}/cart")
 
-    async def _copy(self, view: View, other: View | None) -> View | Refusal:
-        """A checkout of the same cart for another browser: what the first one entered of a person stays there, and so
-        do prices and codes that were one person's.
-        """
-        units: dict[str, int] = {}
-        for line in (*view.record.lines, *(other.record.lines if other is not None else ())):
-            units[line.sku] = min(9_999, units.get(line.sku, 0) + line.quantity)
-        context = view.checkout.context
-        cart = NewCart(
-            cart_id=context.cart_id,
-            lines=tuple(CartLine(sku, quantity) for sku, quantity in units.items()),
-            visitor_id=context.visitor_id,
-            recovery_link_id=context.recovery_link_id,
-            locale=view.record.locale,
-            return_url=view.record.return_url,
-        )
-        made = await self.parts.desk.create(view.shop.id, cart, f"restore/{uuid4()}")
-        if isinstance(made, Refusal):
-            return made
-        for code in view.record.coupons:
-            tried = await self.parts.desk.change_cart(
-                view.shop.id, made.checkout.id, made.record.lines, [*made.record.coupons, code]
-            )
-            if isinstance(tried, View) and not any(one.field.startswith("coupon") for one in tried.refusals):
-                made = tried
-                continue
-            back = await self.parts.desk.change_cart(
-                view.shop.id, made.checkout.id, made.record.lines, made.record.coupons
-            )
-            made = back if isinstance(back, View) else made
-        return made
-
     async def _cart(self, visit: Visit) -> View | Response:
         """The cart of the link, or of the checkout that took its place; else the answer."""
         view = await self.parts.desk.restored(_token(visit))
         if isinstance(view, Refusal):
-            return self._dead(visit)
+            return self.dead(visit)
         for _ in range(_HOPS_MAX):
             if view.checkout.state != "superseded" or not view.checkout.superseded_by:
                 break
@@ -155,7 +136,8 @@ class Links:
         other = await self.parts.desk.view(view.shop.id, UUID(entry.id))
         if isinstance(other, Refusal) or other.checkout.state in ENDED or other.at >= other.checkout.expires_at:
             return None
-        return other if other.checkout.contact is None or entry.level == "contact" else None
+        nobodys = other.checkout.contact is None and other.record.account is None
+        return other if nobodys or entry.level == "contact" else None
 
     async def _restore(
         self, visit: Visit, view: View, errors: list[Problem] | None = None, *, notices: list[Notice] | None = None,
@@ -245,17 +227,17 @@ class Links:
         token = _token(visit)
         found = await self.parts.desk.open(token, _purpose(visit))
         if isinstance(found, Refusal):
-            return self._dead(visit)
+            return self.dead(visit)
         view = await self.parts.desk.order(found.shop, UUID(found.subject))
         if isinstance(view, Refusal):
-            return self._dead(visit)
+            return self.dead(visit)
         entry = visit.session.find("order", found.subject)
         full = entry is not None and entry.level == "full" and entry.shop == found.shop
         tongue = self.parts.painter.tongue(view.language)
         here = f"/{'p' if _purpose(visit) == 'order.pay' else 'v'}/{token}"
         return Seen(view, tongue, here, token, masked=not full, link=True)
 
-    def _dead(self, visit: Visit) -> Response:
+    def dead(self, visit: Visit) -> Response:
         """A link that holds no longer, or never did: the same words. Who tries many gets none; a good link always
         opens, so that nobody shuts others of his network out.
         """

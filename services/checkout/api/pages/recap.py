@@ -8,6 +8,7 @@ from services.checkout.api.pages import faces
 from services.checkout.api.pages.facts import Sold, legal_url, rights
 from services.checkout.api.pages.forms import mistyped
 from services.checkout.api.pages.frames import Frame
+from services.checkout.api.pages.persons import who_is
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Visit, see_other
 from services.checkout.api.pages.walking import Here, Walk, next_step, stale_notice
@@ -126,6 +127,7 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
     early = view.texts.get("early_start")
     return {
         "changes": changes,
+        "who": who_is(view, tongue),
         "contact": {
             "name": " ".join(part for part in ((known.first_name, known.last_name) if known else ()) if part),
             "email": known.email if known else "",

@@ -18,6 +18,7 @@ from services.checkout.api.pages.links import Links
 from services.checkout.api.pages.purchase import Purchase
 from services.checkout.api.pages.recap import Recap
 from services.checkout.api.pages.sessions import Keys
+from services.checkout.api.pages.signing import Signing
 from services.checkout.api.pages.themes import inline_hash
 from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.api.pages.visits import PageSettings, Parts, Visit
@@ -30,7 +31,7 @@ __all__ = ["LegalPages", "make_pages", "redacted"]
 
 _PAPERS: Final = frozenset({*LEGAL_PAGES, "terms.pdf"})
 _FOREVER: Final = "public, max-age=31536000, immutable"
-_SECRET: Final = re.compile(r"(/(?:enter|r|p|v|w)/)[^/?\s\"']+")
+_SECRET: Final = re.compile(r"(/(?:enter|a|r|p|v|w)/)[^/?\s\"']+")
 _STYLE: Final = re.compile(rb"<style[^>]*>(.*?)</style>", re.DOTALL)
 
 
@@ -57,6 +58,7 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
     parts = Parts(desk, settings, Painter(load_tongues()), keys)
     begin, choose, recap, purchase = Beginning(parts), Choosing(parts), Recap(parts), Purchase(parts)
     links, papers = Links(parts, purchase), _Papers(parts, legal)
+    signing = Signing(parts, begin, links)
     router = APIRouter()
 
     def add(path: str, show: Callable[[Visit], Any] | None, act: Callable[[Visit], Any] | None = None) -> None:
@@ -76,7 +78,10 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
     add("/o/{order_id}/pay", purchase.show, purchase.pay)
     add("/o/{order_id}/link", purchase.show, purchase.send_link)
     add("/o/{order_id}/documents/{name}", purchase.document)
-    add("/enter/{token}", links.enter)
+    add("/c/{checkout_id}/account", begin.show_contact, signing.ask)
+    add("/c/{checkout_id}/signout", begin.show_contact, signing.out)
+    add("/a/{token}", signing.show_link, signing.use_link)
+    add("/enter/{token}", links.enter, links.enter_as)
     add("/r/{token}", links.show_cart, links.take_cart)
     for letter in ("p", "v"):
         add(f"/{letter}/{{token}}", links.show_order)

@@ -59,6 +59,10 @@ class Session(msgspec.Struct, frozen=True):
         others = (one for one in self.entries if (one.kind, one.id) != (entry.kind, entry.id))
         return Session((entry, *others)[:ENTRIES_MAX])
 
+    def without(self, entry: Entry) -> Session:
+        """Without what an entry names."""
+        return Session(tuple(one for one in self.entries if (one.kind, one.id) != (entry.kind, entry.id)))
+
 
 class Keys:
     """Signs and reads the cookie, and makes the tokens of forms. `secrets`: the first signs, all are believed."""

@@ -66,8 +66,8 @@ class Walk:
         here = Here(view, entry, self.parts.painter.tongue(view.language))
         if over := self._over(visit, here):
             return over
-        if view.checkout.contact is not None and entry.level == "open":
-            return self.parts.unknown(visit)  # somebody else has given the contact: what he gave is not shown
+        if entry.level == "open" and (view.checkout.contact is not None or view.record.account is not None):
+            return self.parts.unknown(visit)  # somebody else gave the contact, or signed in: his data are not shown
         steps = ["contact", "delivery", "payment", "recap"]
         due = next_step(view)
         if step == "delivery" and not view.checkout.needs_delivery:
