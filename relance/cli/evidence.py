@@ -1,22 +1,24 @@
 """`relance evidence`: the evidence of an order, out of the checkout's database or in a file that needs none."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relance.cli import evidence_stored as stored
-from relance.cli.console import OUT
+from relance.cli.console import NOTES, OUT
 from relance.kernel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from relance.evidence.dossier import Dossier
     from relance.evidence.entries import Entry
     from relance.evidence.examination import Examination
     from relance.evidence.verification import Verification
+    from services.checkout.store import Watching
 
 __all__ = ["register"]
 
@@ -102,22 +104,27 @@ def _tell(verification: "Verification") -> None:
 def _verify_stored(
     order: str, database: str, key: str | None, checkpoints: Path | None, heads: "Sequence[str]"
 ) -> None:
-    log = stored.checkpoint_lines(checkpoints)
+    log = stored.checkpoint_log(checkpoints)
     own = stored.published_key()
     first = key or own or _first_key(log)
-    checked = stored.checked(order, database, log, first)
-    verification = checked.verification
-    _tell(verification)
-    wrong = len(verification.findings)
+    with _told_on_the_way(heads) as watching:
+        checked = stored.checked(order, database, log, first, watching)
+    totals = checked.totals
+    wrong = totals.findings
     for each in heads:
-        if each not in checked.hashes:
+        if each not in totals.met:
             wrong += 1
             _say(f"witness_contradicted: a confirmation shows {each[:16]}…, which is no entry of what is stored")
-    sealed = verification.entries - verification.unsealed
-    what = f"order {checked.shop}/{checked.order}" if checked.shop else f"{verification.orders} chains"
-    _say(f"{what}: {verification.entries} entries, {sealed} of them sealed; {len(log)} checkpoints in the log")
-    if checked.hashes and order != stored.ALL:
-        _say(f"head {checked.hashes[-1]}")
+            if (sealed := totals.witnessed.get(each)) is not None:
+                _say(
+                    f"   checkpoint {sealed.number} sealed it: {sealed.head.length} entries of "
+                    f"{sealed.head.shop}/{sealed.head.order} were there"
+                )
+    counted = f"{totals.entries} entries, {totals.entries - totals.unsealed} of them sealed"
+    what = f"order {checked.shop}/{checked.order}" if checked.shop else f"{totals.orders} chains"
+    _say(f"{what}: {counted}; {totals.checkpoints} checkpoints in the log")
+    if checked.head:
+        _say(f"head {checked.head}")
     _say(f"key {first or 'none: nothing was sealed yet'}")
     if key is None:
         whose = "this machine's" if own else "the log's own"
@@ -128,10 +135,28 @@ def _verify_stored(
     OUT.print("verified: nothing was changed")
 
 
-def _first_key(log: "Sequence[bytes]") -> str:
+@contextmanager
+def _told_on_the_way(heads: "Sequence[str]") -> "Iterator[Watching]":
+    """Findings are told as they are made; on a terminal a bar says how far it is."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from services.checkout.store import Watching
+
+    columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=NOTES, transient=True, disable=not NOTES.is_terminal) as progress:
+        task = progress.add_task("entries", total=None)
+        yield Watching(
+            tell=lambda each: _say(f"{each.kind}: {each.place}: {each.reason}"),
+            went=lambda done, in_all: progress.update(task, completed=done, total=in_all),
+            witnesses=frozenset(heads),
+        )
+
+
+def _first_key(log: "Iterable[bytes]") -> str:
     from relance.evidence.checkpoints import decode
 
-    return decode(log[0]).header.key if log else ""
+    line = next(iter(log), None)
+    return "" if line is None else decode(line).header.key
 
 
 def export(
@@ -149,7 +174,7 @@ def export(
 
     if not stored.is_order(order):
         raise InputError(f"an order's id is a UUID, not {order[:80]!r}")
-    dossier = stored.dossier(order, database, stored.checkpoint_lines(checkpoints), opened=not closed)
+    dossier = stored.dossier(order, database, stored.checkpoint_log(checkpoints), opened=not closed)
     path = output or Path(f"preuves-{order}.html")
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # it names a person
@@ -165,7 +190,7 @@ def show(target: Target, checkpoints: stored.Log = None, database: stored.Databa
     from relance.evidence.examination import read
 
     if stored.is_order(target):
-        log = stored.checkpoint_lines(checkpoints) if checkpoints is not None else ()
+        log = stored.checkpoint_log(checkpoints) if checkpoints is not None else ()
         dossier = stored.dossier(target, database, log, opened=True)
     else:
         dossier = read(_bytes(Path(target)))

@@ -11,7 +11,7 @@ from relance.evidence.checkpoints import Checkpoint, decode, encode
 from relance.evidence.entries import NOTHING
 from relance.kernel.errors import NotNow
 
-__all__ = ["CheckpointFile", "read_lines"]
+__all__ = ["CheckpointFile", "read_lines", "stream_lines"]
 
 _BLOCK_BYTES: Final = 65_536
 _CUT: Final = b" cut short"  # ends a line whose writer died; it cannot be removed where a file only grows
@@ -60,6 +60,14 @@ def read_lines(data: bytes) -> tuple[bytes, ...]:
     short. Nobody was told that these were kept; that none is missing shows in the links of the others.
     """
     return tuple(line for line in data.split(b"\n")[:-1] if not line.endswith(_CUT))
+
+
+def stream_lines(path: Path) -> Iterator[bytes]:
+    """The same of a file, one line in memory at a time. Raises OSError."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") and not line.endswith(_CUT + b"\n"):
+                yield line[:-1]
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One message to one person about one order (or, for a code or a link to an account, one checkout or account).
 
-    `body_sha256` given: that body is sent under the subject in `facts`; absent: notification's own template of the kind.
+    `body_sha256` given: that body is sent under the subject in `facts`; absent: notification's template of the kind.
     """
 
     id: UUID

@@ -5,9 +5,9 @@ first checkpoint after it leaves no trace, but for a head printed in a confirmat
 holds the signing key and every copy of the log can write both anew; a copy elsewhere, or any confirmation, shows it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,7 +18,8 @@ from relance.evidence.entries import decode as decode_entry
 from relance.kernel.errors import InputError
 
 __all__ = [
-    "SKEW_MS", "Chain", "Finding", "Kind", "Verification", "against_heads", "read_chain", "read_log", "verify",
+    "SKEW_MS", "Chain", "Finding", "Kind", "SealedHead", "Verification", "against_heads", "against_seals", "read_chain",
+    "read_log", "sealed_heads", "true_checkpoints", "verify",
 ]  # fmt: skip
 
 SKEW_MS: Final = 300_000  # how far the clocks of the one who records and the one who seals may lie apart
@@ -70,6 +71,17 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         return f"order {self.shop}/{self.order}"
 
 
+class SealedHead(NamedTuple):
+    """A head that a true checkpoint sealed. `after_ms`: when the true checkpoint before it was signed, None for the
+    first of all.
+    """
+
+    number: int
+    after_ms: int | None
+    at_ms: int
+    head: Head
+
+
 def verify(
     entries: Mapping[Order, Sequence[bytes]],
     checkpoints: Sequence[bytes],
@@ -86,15 +98,13 @@ def verify(
     raised for evidence that is wrong in any way.
     """
     findings: list[Finding] = []
-    log = read_log(checkpoints, key, findings)
-    unsealed = 0
+    sealed: dict[Order, list[SealedHead]] = {}
+    for each in sealed_heads(true_checkpoints(checkpoints, key, findings)):
+        sealed.setdefault((each.head.shop, each.head.order), []).append(each)
     chains = {place: read_chain(place, data, findings) for place, data in entries.items()}
-    sealed: dict[Order, list[tuple[int, Head]]] = {}
-    for at, checkpoint in enumerate(log):
-        for head in checkpoint.heads:
-            sealed.setdefault((head.shop, head.order), []).append((at, head))
+    unsealed = 0
     for place in sorted({*chains, *sealed}):
-        unsealed += _against_log(place, chains.get(place), log, sealed.get(place, ()), skew_ms, findings)
+        unsealed += against_seals(place, chains.get(place), sealed.get(place, ()), findings, skew_ms)
     _against_known(checkpoints, known, findings)
     for witness in witnesses:
         chain = chains.get((witness.shop, witness.order))
@@ -131,9 +141,16 @@ def read_chain(place: Order, entries: Sequence[bytes], findings: list[Finding]) 
     return Chain(shop=shop, order=order, hashes=tuple(hashes), at_ms=tuple(instants))
 
 
-def read_log(lines: Sequence[bytes], key: str, findings: list[Finding]) -> list[Checkpoint]:
-    """The checkpoints that are true: well-formed, signed with the key in force, and with the heads that were signed."""
-    true: list[Checkpoint] = []
+def read_log(lines: Iterable[bytes], key: str, findings: list[Finding]) -> list[Checkpoint]:
+    """All of `true_checkpoints`."""
+    return list(true_checkpoints(lines, key, findings))
+
+
+def true_checkpoints(lines: Iterable[bytes], key: str, findings: list[Finding]) -> Iterator[Checkpoint]:
+    """The checkpoints that are true: well-formed, signed with the key in force, and with the heads that were signed.
+
+    One at a time, so a log of any length takes the memory of one line; `findings` are whole once all were taken.
+    """
     expected, prior, at_ms = 1, NOTHING, None
     for position, line in enumerate(lines, start=1):
         try:
@@ -151,13 +168,22 @@ def read_log(lines: Sequence[bytes], key: str, findings: list[Finding]) -> list[
         if at_ms is not None and header.at_ms < at_ms:
             findings.append(Finding("time_went_back", place, "it is older than the checkpoint before it"))
         wrong = _untrue(checkpoint, key)
+        expected, prior, at_ms = header.number + 1, checkpoint.hash, header.at_ms
         if wrong is None:
-            true.append(checkpoint)
             key = header.next_key or key
+            yield checkpoint
         else:
             findings.append(Finding(wrong[0], place, wrong[1]))
-        expected, prior, at_ms = header.number + 1, checkpoint.hash, header.at_ms
-    return true
+
+
+def sealed_heads(log: Iterable[Checkpoint]) -> Iterator[SealedHead]:
+    """What true checkpoints say of chains, in their order."""
+    after_ms: int | None = None
+    for checkpoint in log:
+        header = checkpoint.header
+        for head in checkpoint.heads:
+            yield SealedHead(header.number, after_ms, header.at_ms, head)
+        after_ms = header.at_ms
 
 
 def _untrue(checkpoint: Checkpoint, key: str) -> tuple[Kind, str] | None:
@@ -190,23 +216,24 @@ def against_heads(chain: Chain, heads: Iterable[tuple[str, Head]], findings: lis
         findings.append(Finding("truncated", chain.place, said))
 
 
-def _against_log(
-    place: Order, chain: Chain | None, log: Sequence[Checkpoint], sealed: Sequence[tuple[int, Head]], skew_ms: int,
-    findings: list[Finding],
-) -> int:  # fmt: skip
-    """Adds what is wrong with one order; returns how many of its entries no checkpoint covers."""
+def against_seals(
+    place: Order, chain: Chain | None, sealed: Sequence[SealedHead], findings: list[Finding], skew_ms: int = SKEW_MS
+) -> int:
+    """Adds what is wrong with one order, given all that the log says of it; returns how many of its entries no
+    checkpoint covers.
+    """
     if chain is None or not chain.hashes:
         if sealed:
-            at, head = sealed[-1]
-            said = f"checkpoint {log[at].header.number} sealed {head.length} entries, and none is left"
+            last = sealed[-1]
+            said = f"checkpoint {last.number} sealed {last.head.length} entries, and none is left"
             findings.append(Finding("missing_order", f"order {place[0]}/{place[1]}", said))
         return 0
-    against_heads(chain, [(f"checkpoint {log[at].header.number}", head) for at, head in sealed], findings)
+    against_heads(chain, [(f"checkpoint {each.number}", each.head) for each in sealed], findings)
     covered = 0
-    for at, head in sealed:
-        after_ms = log[at - 1].header.at_ms - skew_ms if at else None
-        _against_times(chain, range(covered, head.length), (after_ms, log[at].header.at_ms + skew_ms), findings)
-        covered = max(covered, head.length)
+    for each in sealed:
+        after_ms = each.after_ms - skew_ms if each.after_ms is not None else None
+        _against_times(chain, range(covered, each.head.length), (after_ms, each.at_ms + skew_ms), findings)
+        covered = max(covered, each.head.length)
     return max(len(chain.hashes) - covered, 0)
 
 

@@ -2,7 +2,7 @@
 
 from services.checkout.store.access import Token
 from services.checkout.store.aggregates import ANY
-from services.checkout.store.dossiers import Place, dossier_of, find_chains, verify_store
+from services.checkout.store.dossiers import Place, dossier_of, find_chains
 from services.checkout.store.errors import Conflict, KeyReused
 from services.checkout.store.keys import (
     MasterKey,
@@ -18,9 +18,10 @@ from services.checkout.store.queues import QueuedEffect
 from services.checkout.store.sealing import Sealing
 from services.checkout.store.store import Store
 from services.checkout.store.transaction import Transaction
+from services.checkout.store.verifying import Watching, lost_places, verify_store, verify_stream
 
 __all__ = [
     "ANY", "Conflict", "KeyReused", "MasterKey", "Message", "Outbox", "Place", "QueuedEffect", "Sealing", "Store",
-    "Token", "Transaction", "dossier_of", "find_chains", "find_master_key", "local_master_key", "local_signing_key",
-    "master_key", "open_store", "read_signing_key", "verify_store",
+    "Token", "Transaction", "Watching", "dossier_of", "find_chains", "find_master_key", "local_master_key",
+    "local_signing_key", "lost_places", "master_key", "open_store", "read_signing_key", "verify_store", "verify_stream",
 ]  # fmt: skip

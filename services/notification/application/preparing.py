@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from relance.events.messages import MessageRequest
 from relance.kernel.errors import InputError
@@ -16,7 +16,9 @@ from services.notification.domain.senders import Sender
 from services.notification.metrics import Metrics
 from services.notification.ports import Documents, Envelope, Signer
 
-__all__ = ["HashMismatch", "Prepared", "Preparing"]
+__all__ = ["ATTACHED_BYTES_MAX", "HashMismatch", "Prepared", "Preparing"]
+
+ATTACHED_BYTES_MAX: Final = 7_000_000  # in base64 below the 10 MB at which servers begin to refuse
 
 
 class HashMismatch(InputError):  # noqa: N818 - the name says what was found
@@ -52,10 +54,7 @@ class Preparing:
             raise InputError(f"there is no sender for the shop {request.shop}")
         recipient = parse_address(request.to)
         body = await self._body(request, sender)
-        attachments = [
-            Attachment(each.name, each.media_type, await self._document(request.shop, each.sha256))
-            for each in request.documents
-        ]
+        attachments = await self._attachments(request)
         identity = message_id(request.id, sender.domain)
         letter = Letter(
             sender=sender,
@@ -71,6 +70,17 @@ class Preparing:
         content = await asyncio.to_thread(lambda: self._signer.sign(sender, compose(letter)))
         envelope = Envelope(request.id, return_path(self._secret, request.id, sender.bounce_domain), str(recipient))
         return Prepared(envelope, content, identity)
+
+    async def _attachments(self, request: MessageRequest) -> list[Attachment]:
+        attachments: list[Attachment] = []
+        left = ATTACHED_BYTES_MAX
+        for each in request.documents:
+            content = await self._document(request.shop, each.sha256)
+            left -= len(content)
+            if left < 0:
+                raise InputError(f"the documents have more than {ATTACHED_BYTES_MAX} bytes; many servers take no more")
+            attachments.append(Attachment(each.name, each.media_type, content))
+        return attachments
 
     async def _body(self, request: MessageRequest, sender: Sender) -> Rendered:
         given = request.body_sha256

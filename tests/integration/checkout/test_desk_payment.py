@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from relance.events.messages import MessageOutcome, Outcome, decode_request, outcome_id, request_id
+from relance.events.topics import MESSAGES
 from relance.evidence.entries import decode
 from relance.kernel.instants import to_ms
 from relance.rules.law.book import RULES
@@ -85,9 +86,20 @@ async def test_an_order_is_paid_and_confirmed(till: Till, bank: RunningBank, sto
     async with store.transaction() as tx:
         pdf = await tx.blob(SHOP.id, order.documents["confirmation.pdf"])
         level = await tx.get(Level, SHOP.id, "L-1")
+        terms = await tx.blob(SHOP.id, order.documents["terms.pdf"])
         acts = [(entry.act, entry.what) for entry in map(decode, await tx.entries(SHOP.id, str(pressed.order_id)))]
-    assert pdf is not None
-    assert pdf.startswith(b"%PDF-")
+    for paper in (pdf, terms):
+        assert paper is not None
+        assert paper.startswith(b"%PDF-")
+    (asked,) = [
+        decode_request(message.value) for message in await store.outbox.unsent(1_000) if message.topic == MESSAGES.name
+    ]
+    assert {each.name: each.sha256 for each in asked.documents} == order.documents
+    assert asked.body_sha256 is not None
+    async with store.transaction() as tx:
+        plain = await tx.blob(SHOP.id, asked.body_sha256.text)
+    assert plain is not None
+    assert till.desk.url_of("order.view", "") in plain.decode()
     assert level is not None
     assert sum(level.committed.values()) == 1
     for wanted in (("shown", "recap"), ("accepted", "terms"), ("accepted", "button"), ("happened", "payment"),

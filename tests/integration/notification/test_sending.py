@@ -13,6 +13,7 @@ import pytest
 from relance.events.messages import FACTS, Body, Document, Kind
 from relance.events.topics import NOTIFICATION_DEAD_LETTERS
 from services.notification.adapters.dkim_keys import record_of
+from services.notification.application.preparing import ATTACHED_BYTES_MAX
 from services.notification.domain.addresses import read_return_path
 from services.notification.domain.pacing import Pace
 from services.notification.domain.senders import DkimKey
@@ -73,6 +74,16 @@ async def test_a_confirmation_arrives_with_its_pdf_signed_for_the_shops_domain(
     assert shelf.tokens == {"Bearer token"}
 
 
+async def test_documents_beyond_what_servers_take_are_a_dead_letter_and_alerted(office: Office, shelf: Shelf) -> None:
+    papers = tuple(
+        Document(name=f"{n}.pdf", sha256=shelf.put(b"%PDF-" + bytes([n]) * (ATTACHED_BYTES_MAX // 2))) for n in (1, 2)
+    )
+    await office.hear(make_request("order.confirmation", documents=papers))
+    await office.step()
+    (outcome,) = await office.outcomes()
+    assert (outcome.outcome, "more than" in outcome.detail) == ("dead", True)
+
+
 @pytest.mark.parametrize("kind", sorted(FACTS))
 async def test_each_kind_is_sent_with_a_plain_text_beside_the_html(
     kind: Kind, office: Office, server: MailServer, shelf: Shelf
@@ -84,7 +95,7 @@ async def test_each_kind_is_sent_with_a_plain_text_beside_the_html(
     plain, rich = message.get_body(("plain",)), message.get_body(("html",))
     assert plain is not None
     assert rich is not None
-    shown = "042137" if kind == "code" else "D-1001"
+    shown = {"code": "042137", "account.link": "https://demo.example/p/token"}.get(kind, "D-1001")
     assert shown in plain.get_content()
     assert shown in rich.get_content()
     assert "<img" not in rich.get_content()

@@ -68,7 +68,7 @@ class _Reader(HTMLParser):
         elif tag in {"tr", "li"}:
             self._end()
         elif tag == "a":
-            if self._link.startswith("https://") and self._link not in self._line:
+            if self._link.startswith(("https://", "http://")) and self._link not in self._line:
                 self._line = f"{self._line.rstrip()} ({self._link})"
             self._link = ""
 
