@@ -1,0 +1,39 @@
+"""Questions whose answers were derived by hand from the articles: `relance law ask` gives them, field by field."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from relance.rules.law.book import default_book
+from relance.rules.law.questions import KINDS, answer_line
+
+QUESTIONS = sorted((Path(__file__).parent / "questions").glob("*.yaml"))
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+TODAY = date(2026, 11, 22)
+
+
+def asked() -> list[Any]:
+    return [
+        pytest.param(case, id=f"{file.stem}-{place}")
+        for file in QUESTIONS
+        for place, case in enumerate(yaml.load(file.read_text(encoding="utf-8"), LOADER), start=1)  # noqa: S506 - safe
+    ]
+
+
+@pytest.mark.parametrize("case", asked())
+def test_the_answer_is_that_of_the_text(case: dict[str, Any]) -> None:
+    answer = json.loads(answer_line(json.dumps(case["question"]).encode(), default_book(), TODAY))
+    if "wrong" in case:
+        assert set(answer) == {"error", "field"}, case["says"]
+        assert answer["field"] == case["wrong"], case["says"]
+        return
+    for key in ("result", "rule", "article", "reading"):
+        assert answer.get(key) == case[key], (case["says"], key, answer)
+
+
+def test_every_question_of_the_format_is_asked() -> None:
+    assert {case.values[0]["question"].get("ask") for case in asked()} >= set(KINDS)
