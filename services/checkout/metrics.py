@@ -1,8 +1,10 @@
 """What checkout counts. Names: `relance_checkout_<thing>_<unit>`."""
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = ["CallMetrics", "DeskMetrics", "LawMetrics"]
+__all__ = ["CallMetrics", "DeskMetrics", "LawMetrics", "StandingMetrics"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -61,3 +63,26 @@ class DeskMetrics:
         self.sealed = Gauge(
             "relance_checkout_sealed_timestamp_seconds", "When evidence was sealed last", registry=registry
         )
+
+
+class StandingMetrics:
+    """How the stored shops stand before the law. One per process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.shops = Gauge(
+            "relance_checkout_shops_blocked", "Shops that a rule of law keeps from selling: today, or soon",
+            ("when",), registry=registry,
+        )  # fmt: skip
+        self.rules = Gauge(
+            "relance_checkout_shop_rule_blocks", "1 for each rule that blocks a shop today, or will soon",
+            ("shop", "rule", "when"), registry=registry,
+        )  # fmt: skip
+        self.tell(set())
+
+    def tell(self, found: Collection[tuple[str, str, bool]]) -> None:
+        """(shop, rule, whether it blocks today) of all shops: what was said before no longer holds."""
+        self.rules.clear()
+        for when, today in (("today", True), ("soon", False)):
+            self.shops.labels(when).set(len({shop for shop, _, now in found if now == today}))
+            for shop, rule in sorted({(shop, rule) for shop, rule, now in found if now == today}):
+                self.rules.labels(shop, rule, when).set(1)
