@@ -13,11 +13,14 @@ from relance.cli.law_order import explain_order
 from relance.kernel.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
     from relance.rules.law.book import Rule
     from relance.rules.law.cases import Case
     from relance.rules.law.verdict import Finding
+    from services.checkout.domain.outcomes import Refusal
 
 __all__ = ["register"]
 
@@ -116,10 +119,23 @@ def _plain(value: object) -> str:
 
 
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkout document (JSON); - is standard input.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A checkout document (JSON), - is standard input; without it the shops that are stored.",
+        ),
+    ] = None,
     on: On = None,
+    shop: Annotated[str, typer.Option(help="Of the shops that are stored, only this one.", metavar="ID")] = "",
+    database: Database = "",
 ) -> None:
-    """Hold a checkout against the law of a day; a day to come shows what will block. Exit code 1 when blocked."""
+    """Hold a checkout, or every stored shop, against the law of a day; a day to come shows what will block. Exit code
+    1 when blocked.
+    """
+    if file is None:
+        _check_shops(on, shop, database)
+        return
     from relance.rules.law.book import default_book
     from relance.rules.law.document import decode
     from relance.rules.law.verdict import check as verdict_on
@@ -127,18 +143,37 @@ def check(
     document = decode(_read(file))
     day = on.date() if on is not None else None
     verdict = verdict_on(document, default_book(), day)
-    _findings("blocks", verdict.blockers)
-    _findings("warns", verdict.warnings)
-    held = day or document.at.date()
-    OUT.print(
-        f"{'allowed' if verdict.allowed else 'blocked'} under the law of {held}: "
-        f"{len(verdict.blockers)} blockers, {len(verdict.warnings)} warnings"
-    )
-    if not verdict.allowed:
+    held = day or _paris(document.at)
+    if not _told(f"under the law of {held}", verdict.blockers, verdict.warnings):
         raise typer.Exit(1)
 
 
-def _findings(title: str, findings: "tuple[Finding, ...]") -> None:
+def _check_shops(on: datetime | None, shop: str, database: str) -> None:
+    from relance.cli.law_shops import stored_shops
+
+    day = _day(on)
+    found = stored_shops(database, shop, day)
+    told = [_told(f"shop {one.shop}, under the law of {day}", one.blockers, one.warnings) for one in found]
+    if len(found) != 1:
+        OUT.print(f"{len(found)} shops: {told.count(False)} blocked under the law of {day}")
+    if not all(told):
+        raise typer.Exit(1)
+
+
+def _told(what: str, blockers: "Sequence[Finding | Refusal]", warnings: "Sequence[Finding | Refusal]") -> bool:
+    """Print what was found; whether it is allowed."""
+    _findings("blocks", blockers)
+    _findings("warns", warnings)
+    said = "[red]blocked[/]" if blockers else "[green]allowed[/]"
+    OUT.print(f"{said} {what}: {_count(blockers, 'blocker')}, {_count(warnings, 'warning')}")
+    return not blockers
+
+
+def _count(found: "Sequence[object]", noun: str) -> str:
+    return f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
+
+
+def _findings(title: str, findings: "Sequence[Finding | Refusal]") -> None:
     from rich.markup import escape
 
     if not findings:
@@ -227,9 +262,13 @@ def _read(path: Path) -> str:
 def _day(on: datetime | None) -> date:
     from datetime import UTC
 
+    return on.date() if on is not None else _paris(datetime.now(UTC))
+
+
+def _paris(at: datetime) -> date:
     from relance.rules.law.calendar import paris_date
 
-    return on.date() if on is not None else paris_date(datetime.now(UTC))
+    return paris_date(at)
 
 
 def _coloured(severity: str) -> str:
