@@ -12,6 +12,7 @@ import msgspec
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.frequency import Frequency
+from services.checkout.application.lately import Lately
 from services.checkout.domain.articles import Article
 from services.checkout.domain.coupons import Coupon, folded_code
 from services.checkout.domain.offers import History
@@ -67,6 +68,7 @@ class Room:
         self.clock = clock
         self._shops: dict[str, Shop] = {}
         self._frequency = Frequency()
+        self.lately = Lately()
         self._tried: set[UUID] = set()
         self._opening: dict[str, asyncio.Future[str | None]] = {}
         self.work_waits = asyncio.Event()

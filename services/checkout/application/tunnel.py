@@ -95,11 +95,13 @@ class Tunnel(Room):
         return await self.again(work)
 
     async def view(self, shop: str, checkout_id: UUID) -> View | Refusal:
-        """The checkout, priced anew."""
+        """The checkout, priced anew; or as the act saw it a moment ago whose answer led here."""
 
         async def work(tx: Transaction) -> View | Refusal:
             loaded = await self.load(tx, shop, checkout_id)
-            return loaded if isinstance(loaded, Refusal) else (await self._seen(tx, loaded)).view
+            if isinstance(loaded, Refusal):
+                return loaded
+            return self.lately.take(*loaded) or (await self._seen(tx, loaded)).view
 
         return await self.look(work)
 
@@ -320,7 +322,7 @@ class Tunnel(Room):
         after = Loaded(shop, checkout, record, loaded.at)
         view = (await self._seen(tx, after, basis)).view
         await tx.record(shop.id, record.id, await self._evidence(tx, view, moved.transition, contact))
-        return view
+        return self.lately.keep(view)
 
     async def _evidence(self, tx: Transaction, view: View, transition: str, contact: GiveContact | None) -> list[Act]:
         shop, record, subject = view.shop.id, view.record, subject_of(view.checkout)
