@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
@@ -128,10 +129,12 @@ class Ordering(Room):
             counts()
         return await self.page_at_psp(shop, order_id) or await self.order(shop, order_id)
 
-    async def leave_payment(self, shop: str, order_id: UUID) -> OrderView | Refusal:
-        """The shopper turned back from the provider's page: its attempt is closed there."""
+    async def leave_payment(self, shop: str, order_id: UUID, attempt_id: str = "") -> OrderView | Refusal:
+        """The shopper turned back from the provider's page: its attempt is closed there. `attempt_id`: the one that the
+        page was of; a newer one stays open.
+        """
         view = await self.order(shop, order_id)
-        if isinstance(view, Refusal) or view.order.live is None:
+        if isinstance(view, Refusal) or view.order.live is None or attempt_id not in {"", view.order.live.id}:
             return view
         await self.close_attempt(shop, str(order_id), view.order.live.id)
         return await self.order(shop, order_id)
@@ -362,7 +365,7 @@ class Ordering(Room):
             description=f"{shop} {str(order.id)[:8]}",
             email=checkout.contact.contact.email if checkout.contact is not None else "",
             return_url=f"{here}?back=paid",
-            cancel_url=f"{here}?back=left",
+            cancel_url=f"{here}?back=left&attempt={quote(attempt.id, safe='')}",
             expires_at=attempt.created_at + timedelta(minutes=minutes),
             locale=record.locale,
         )

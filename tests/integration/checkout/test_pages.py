@@ -328,7 +328,7 @@ def test_a_failed_payment_says_why_and_offers_other_means_at_once(browser: Brows
     bank.pay(page, "4000000000009995")
     browser.go(f"{here}/recap")
     order = f"/o/{browser.url.split(chr(47))[2]}"
-    browser.go(f"{order}?back=left")
+    browser.go(f"{order}?back=left&attempt={live_of(browser, order)}")
     assert "La carte n\u2019a pas assez de provision" in browser.page.text or "annulé le paiement" in browser.page.text
     assert "Aucun argent n\u2019a été prélevé" in browser.page.text
     assert 'value="transfer"' in browser.page.text
@@ -336,6 +336,32 @@ def test_a_failed_payment_says_why_and_offers_other_means_at_once(browser: Brows
     assert again.headers["location"] != page
     browser.go(bank.pay(again.headers["location"], PAID).headers["location"])
     assert "Merci" in browser.page.text
+
+
+def live_of(browser: Browser, order: str) -> str:
+    view = browser.hosted.run(browser.hosted.desk.order("demo", UUID(order.rpartition("/")[2])))
+    assert isinstance(view, OrderView)
+    return view.order.live.id if view.order.live is not None else ""
+
+
+def test_only_the_shopper_himself_leaves_a_payment_and_only_the_one_he_was_at(browser: Browser) -> None:
+    here = order_as_far_as(browser, "recap")
+    press(browser, here)
+    browser.go(f"{here}/recap")
+    order = f"/o/{browser.url.split(chr(47))[2]}"
+    first = live_of(browser, order)
+    for old in (f"{order}?back=left", f"{order}?back=left&attempt=of-an-old-tab"):
+        browser.go(old)
+        assert live_of(browser, order) == first
+    browser.go(f"{order}?back=left&attempt={first}", sec_purpose="prefetch;prerender")
+    assert live_of(browser, order) == first
+    browser.go(f"{order}?back=left&attempt={first}")
+    assert not live_of(browser, order)
+    browser.send(f"{order}/pay", {"means": "card"})
+    second = live_of(browser, order)
+    assert second not in {"", first}
+    browser.go(f"{order}?back=left&attempt={first}")
+    assert live_of(browser, order) == second
 
 
 def test_a_shop_may_frame_the_pages_and_its_theme_is_readable(

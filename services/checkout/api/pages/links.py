@@ -37,8 +37,7 @@ class Links:
         """The shop sends its shopper here, once. A browser that only looks ahead, or a program that only asks whether
         the link is good, does not use it up.
         """
-        headers = visit.request.headers
-        if visit.request.method == "HEAD" or "prefetch" in headers.get("sec-purpose", headers.get("purpose", "")):
+        if visit.request.method == "HEAD" or visit.looks_ahead:
             return Response(status_code=503, headers={"cache-control": "no-store"})
         found = await self.parts.desk.open(_token(visit), "checkout.enter")
         if isinstance(found, Refusal):

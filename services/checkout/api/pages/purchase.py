@@ -36,6 +36,7 @@ from services.checkout.api.pages.visits import Parts, Visit, return_link, see_ot
 from services.checkout.api.pages.walking import stale_notice
 from services.checkout.api.pages.wording import Failure, Problem, problem
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.presenting import OrderView
 from services.checkout.store import Transaction
 
 __all__ = ["Purchase"]
@@ -56,13 +57,22 @@ class Purchase:
             return seen
         back = visit.request.query_params.get("back", "")
         if back in {"paid", "left"} and seen.view.order.live is not None:
-            desk, order = self.parts.desk, seen.view.order
-            after = await (desk.look_now if back == "paid" else desk.leave_payment)(seen.view.shop.id, order.id)
+            after = await self._back(visit, seen, back)
             seen = seen if isinstance(after, Refusal) else seen._replace(view=after)
         if back:
             failed = failed_of(seen) is not None or is_lost(seen)
             return see_other(seen.here if failed else f"{seen.here}/thanks")
         return self.page(visit, seen)
+
+    async def _back(self, visit: Visit, seen: Seen, back: str) -> OrderView | Refusal:
+        """What became of the payment whose page the shopper comes from. He has left the one that the provider's link
+        names, when he follows that link himself: neither a browser that looks ahead nor an old tab ends a payment.
+        """
+        shop, order = seen.view.shop.id, seen.view.order
+        attempt = visit.request.query_params.get("attempt", "")
+        if back == "left" and order.live is not None and attempt == order.live.id and not visit.looks_ahead:
+            return await self.parts.desk.leave_payment(shop, order.id, attempt)
+        return await self.parts.desk.look_now(shop, order.id)
 
     async def thanks(self, visit: Visit) -> Response:
         """The acknowledgement."""

@@ -65,6 +65,12 @@ class Visit:
         return "fr"
 
     @property
+    def looks_ahead(self) -> bool:
+        """Whether nobody is looking: the browser fetches what may be wanted next."""
+        headers = self.request.headers
+        return "prefetch" in headers.get("sec-purpose", headers.get("purpose", headers.get("x-moz", "")))
+
+    @property
     def from_elsewhere(self) -> bool:
         """Whether a page of another site made the browser send this."""
         return self.request.headers.get("sec-fetch-site", "same-origin") in {"cross-site", "same-site"}
