@@ -34,10 +34,15 @@ class ShopReview:
         """Until `stop`. A clock that was set is met within the hour."""
         while not stop.is_set():
             wait_s = _AGAIN_S
-            with contextlib.suppress(NotNow):
+            try:
                 if self._day != paris_date(self._desk.clock()):
                     await self.round()
                 wait_s = min(_until_midnight_s(self._desk.clock()), _HOUR_S)
+            except NotNow:
+                pass
+            except Exception as error:  # noqa: BLE001 - a shop that cannot be read holds up no shopper
+                self._log.error("review_failed", error=type(error).__name__)
+                wait_s = _HOUR_S
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await stop.wait()
