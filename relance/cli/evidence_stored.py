@@ -66,23 +66,23 @@ class CheckpointLog:
     """The lines of the log of checkpoints: read anew by each who goes through them, one in memory at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def __iter__(self) -> "Iterator[bytes]":
         from relance.custody.checkpoint_file import stream_lines
 
+        if not self.path.exists():
+            return
         try:
-            yield from stream_lines(self._path)
+            yield from stream_lines(self.path)
         except OSError as error:
-            raise InputError(
-                f"the log of checkpoints: {self._path}: {error.strerror}; give --checkpoints LOG"
-            ) from None
+            raise InputError(f"the log of checkpoints: {self.path}: {error.strerror}; give --checkpoints LOG") from None
 
 
-def checkpoint_log(log: Path | None) -> CheckpointLog:
-    """The log of checkpoints. Raises InputError when it is not there."""
+def checkpoint_log(log: Path | None, *, must_exist: bool = True) -> CheckpointLog:
+    """The log of checkpoints. Raises InputError when it must be there and is not; else it has no lines then."""
     path = log or Path(os.environ.get("RELANCE_CHECKOUT_CHECKPOINTS") or home() / "checkout" / "checkpoints.log")
-    if not path.is_file():
+    if must_exist and not path.is_file():
         raise InputError(f"the log of checkpoints: {path}: there is no such file; give --checkpoints LOG")
     return CheckpointLog(path)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from relance.custody.secret_files import sync_directory
 from relance.evidence.checkpoints import Checkpoint, decode, encode
 from relance.evidence.entries import NOTHING
 from relance.kernel.errors import NotNow
@@ -48,7 +49,7 @@ class CheckpointFile:
             file.flush()
             os.fsync(file.fileno())
         if fresh:
-            _sync_directory(self._path.parent)
+            sync_directory(self._path.parent)
 
     def lines(self) -> Sequence[bytes]:
         """All lines, oldest first. Raises OSError."""
@@ -100,11 +101,3 @@ def _ends_whole(file: BinaryIO) -> bool:
         return True
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from typing import Final
 
 from relance.kernel.errors import InputError
 
-__all__ = ["kept_secret", "make_once"]
+__all__ = ["kept_secret", "make_once", "replace_whole", "sync_directory"]
 
 _BYTES: Final = 32
 
@@ -43,3 +43,27 @@ def make_once(path: Path, data: bytes) -> None:
             os.link(fresh, path)
     finally:
         Path(fresh).unlink()
+
+
+def replace_whole(path: Path, data: bytes) -> None:
+    """Put other contents in the place of a secret's: whole or not at all, and on disk when this returns."""
+    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(fresh).replace(path)
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the disk has what changed in a directory."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

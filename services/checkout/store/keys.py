@@ -1,5 +1,6 @@
 """Keys: the master key that wraps each person's, and the key that signs checkpoints. Both are files, or settings."""
 
+import hmac
 import secrets
 from hashlib import sha256
 from pathlib import Path
@@ -7,16 +8,16 @@ from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from typing_extensions import override
 
 from relance.custody.secret_files import make_once
+from relance.custody.signing_keys import SigningKeys, new_signing_pem, read_signing_key
 from relance.evidence.checkpoints import key_hex, key_pem
 from relance.kernel.errors import InputError
 
 __all__ = [
-    "MasterKey", "UnknownMaster", "find_master_key", "local_master_key", "local_signing_key", "master_key",
-    "read_signing_key",
+    "MasterKey", "UnknownMaster", "find_master_key", "key_name", "local_master_key", "local_signing_key", "lookup_of",
+    "master_key", "read_signing_key", "signing_keys",
 ]  # fmt: skip
 
 _BYTES: Final = 32
@@ -27,10 +28,14 @@ class UnknownMaster(InputError):  # noqa: N818 - the name says what the caller s
 
 
 class MasterKey(msgspec.Struct, frozen=True):
-    """The key that wraps and finds. `older`: keys that were in use before, which still open what they wrapped."""
+    """The key that wraps and finds. `older`: keys that were in use before, which still open what they wrapped.
+
+    `source`: the file that holds them; a rotation puts a new key there, and whoever meets what it wrapped looks again.
+    """
 
     secret: bytes
     older: tuple[bytes, ...] = ()
+    source: Path | None = None
 
     @override
     def __repr__(self) -> str:  # a key must not reach a log
@@ -46,7 +51,23 @@ class MasterKey(msgspec.Struct, frozen=True):
         for secret in (self.secret, *self.older):
             if _name(secret) == name:
                 return secret
+        if self.source is not None:
+            again = master_key(str(self.source))
+            for secret in (again.secret, *again.older):
+                if _name(secret) == name:
+                    return secret
         raise UnknownMaster(f"personal data need the master key {name}: set RELANCE_CHECKOUT_MASTER_KEY")
+
+
+def key_name(shop: str, subject: str) -> str:
+    """Whose key it is, as a wrapped key says it."""
+    return f"{shop}/{subject}"
+
+
+def lookup_of(secret: bytes, hash_: str) -> str:
+    """Under which name encrypted bytes are found by the hash of what they hold."""
+    key = sha256(b"relance lookup" + secret).digest()
+    return hmac.new(key, hash_.encode(), sha256).hexdigest()
 
 
 def _name(secret: bytes) -> str:
@@ -60,9 +81,11 @@ def master_key(text: str) -> MasterKey:
     given = text.strip()
     if not given:
         raise InputError("no master key: set RELANCE_CHECKOUT_MASTER_KEY to 64 hexadecimal digits or to a file of them")
+    source: Path | None = None
     if not _is_hex(given.partition(",")[0].strip()):
+        source = Path(given)
         try:
-            given = Path(given).read_text(encoding="ascii").strip()
+            given = source.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             said = getattr(error, "strerror", None) or "not a text"
             raise InputError(f"the master key is neither 64 hexadecimal digits nor a file of them: {said}") from None
@@ -70,7 +93,7 @@ def master_key(text: str) -> MasterKey:
     if not keys or not all(_is_hex(each) for each in keys):
         raise InputError("a master key is 64 hexadecimal digits (32 bytes): make one with `openssl rand -hex 32`")
     secret, *older = (bytes.fromhex(each) for each in keys)
-    return MasterKey(secret, tuple(older))
+    return MasterKey(secret, tuple(older), source)
 
 
 def _is_hex(text: str) -> bool:
@@ -94,8 +117,7 @@ def local_signing_key(home: Path) -> Ed25519PrivateKey:
     in `signing.pub.pem`; made by the first call.
     """
     path = home / "checkout" / "signing.pem"
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    make_once(path, pem)
+    make_once(path, new_signing_pem())
     key = read_signing_key(path)
     public = path.with_suffix(".pub.pem")
     if not public.exists():
@@ -103,14 +125,10 @@ def local_signing_key(home: Path) -> Ed25519PrivateKey:
     return key
 
 
-def read_signing_key(path: Path) -> Ed25519PrivateKey:
-    """The private key in a PEM file (PKCS 8, not encrypted). Raises InputError."""
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise InputError(f"the key that signs checkpoints: {path.name}: {error.strerror}") from None
-    except (ValueError, TypeError):
-        raise InputError(f"the key that signs checkpoints: {path.name} is no private key in PEM") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InputError(f"the key that signs checkpoints: {path.name} is no Ed25519 key")
-    return key
+def signing_keys(setting: str, home: Path) -> SigningKeys:
+    """The keys that sign checkpoints: beside the file that the setting names, else those of this machine."""
+    if not setting:
+        local_signing_key(home)
+    keys = SigningKeys(Path(setting) if setting else home / "checkout" / "signing.pem")
+    keys.check()
+    return keys

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import bindparam, select, update
 
 from relance.custody.ports import CheckpointSink
+from relance.custody.signing_keys import SigningKeys
 from relance.evidence.checkpoints import Checkpoint, seal
 from relance.evidence.entries import Head
 from relance.kernel.errors import RelanceError
@@ -24,13 +25,16 @@ _NOTED_AT_ONCE: Final = 500
 
 
 class Sealing:
-    """Seals the evidence of a store. Of processes that share a database one does; the others stand by.
+    """Seals the evidence of a store. Of processes that share a database one does; the others stand by. A key that waits
+    to take over (`SigningKeys.begin`) is handed over to by the next checkpoint.
 
     `sealed_at_ms`: the time of the newest checkpoint that this process wrote, 0 before the first; its age is to be
     watched. `failures` counts since then.
     """
 
-    def __init__(self, store: Store, sink: CheckpointSink, key: Ed25519PrivateKey, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, store: Store, sink: CheckpointSink, key: Ed25519PrivateKey | SigningKeys, every_s: float = EVERY_S
+    ) -> None:
         self._store = store
         self._sink = sink
         self._key = key
@@ -70,7 +74,9 @@ class Sealing:
         return checkpoint
 
     def _append(self, moved: list[Head]) -> Checkpoint:
-        checkpoint = seal(self._sink.last(), moved, time.time_ns() // 1_000_000, self._key)
+        last = self._sink.last()
+        key, next_key = self._key.at(last) if isinstance(self._key, SigningKeys) else (self._key, None)
+        checkpoint = seal(last, moved, time.time_ns() // 1_000_000, key, next_key)
         self._sink.append(checkpoint)
         return checkpoint
 
