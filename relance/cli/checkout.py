@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from relance.cli.checkout_outbox import list_outbox, retry_outbox
 from relance.cli.checkout_refunds import list_refunds, redirect_refund, retry_refund, settle_refund
 from relance.cli.console import NOTES, OUT
 from relance.kernel.errors import InputError
@@ -34,6 +35,7 @@ def register(program: typer.Typer) -> None:
     _sub(group, "orders", "Orders.", list=list_orders, show=show_order)
     _sub(group, "refunds", "Money on its way back.", list=list_refunds, retry=retry_refund, redirect=redirect_refund,
          settle=settle_refund)  # fmt: skip
+    _sub(group, "outbox", "Messages that Kafka refused.", list=list_outbox, retry=retry_outbox)
     program.add_typer(group, name="checkout")
 
 

@@ -6,7 +6,7 @@ import hmac
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,8 @@ from relance.kernel.errors import InputError, RelanceError
 from relance.kernel.settings import read
 from relance.observability import logs
 from relance.observability.exposition import Exposition, make_registry
-from relance.observability.health import Health, Heartbeat
+from relance.observability.health import Check, Health, Heartbeat
+from relance.observability.loops import Loops
 from relance.observability.shutdown import stop_requested, wind_down
 from relance.rules.law.book import RULES, Book
 from relance.rules.law.calendar import paris_date
@@ -42,6 +43,7 @@ from services.checkout.application.desk import Desk
 from services.checkout.application.effects import EffectRunner
 from services.checkout.application.room import Terms
 from services.checkout.application.timing import Timekeeper
+from services.checkout.application.watching import OutboxGauges
 from services.checkout.metrics import CallMetrics, DeskMetrics, LawMetrics
 from services.checkout.settings import Settings
 from services.checkout.store import (
@@ -91,9 +93,12 @@ def _today() -> date:
 class _Till:
     """All that needs the database: desk, pages, effects, timers, relay, sealing, inbox."""
 
-    def __init__(self, settings: Settings, book: Book, rules: Path, store: Store, master: MasterKey) -> None:
+    def __init__(
+        self, settings: Settings, book: Book, rules: Path, store: Store, master: MasterKey, registry: CollectorRegistry
+    ) -> None:
         self._settings = settings
         self._store = store
+        self._registry = registry
         self._stop = asyncio.Event()
         self._providers = _providers(settings)
         if not self._providers:
@@ -108,49 +113,69 @@ class _Till:
         self._legal = LegalShelf(book)
         self._cookies = _cookie_secrets(settings, master)
         self.http: HttpEdge | None = None
-        self._loops: list[asyncio.Task[None]] = []
-        self._last: list[asyncio.Task[None]] = []
         self._last_stop = asyncio.Event()
-        self._relay: Relay | None = None
-        self._sealing: Sealing | None = None
+        self._metrics = metrics = DeskMetrics(registry)
+        died: Callable[[str], None] = lambda name: metrics.deaths.labels(name).inc()  # noqa: E731
+        self._loops, self._last = Loops(died), Loops(died)
+        self._troubles: dict[str, Check] = {}
+        self._away: list[Check] = []
 
-    def servicer(self, registry: CollectorRegistry) -> CheckoutServicer:
+    def servicer(self) -> CheckoutServicer:
         """CheckoutService over the desk."""
         settings = self._settings
         given = {"operator": settings.operator_token, "notification": settings.notification_token}
         own: Any = {kind: local_token(token, Path(settings.home), kind) for kind, token in given.items()}
-        return make_servicer(self.desk, self._store, CallMetrics(registry), own)
+        return make_servicer(self.desk, self._store, CallMetrics(self._registry), own)
 
-    async def start(self, registry: CollectorRegistry) -> int:
+    async def start(self) -> int:
         """Begin to serve pages and to do what is due; returns the port of the pages."""
-        settings, metrics = self._settings, DeskMetrics(registry)
-        self._run(EffectRunner(self.desk, self.printing.confirmation, metrics).run)
-        self._run(Timekeeper(self.desk, metrics).run)
-        home = Path(settings.home)
-        checkpoints = Path(settings.checkpoints) if settings.checkpoints else home / "checkout" / "checkpoints.log"
-        key = read_signing_key(Path(settings.signing_key)) if settings.signing_key else local_signing_key(home)
-        sealing = self._sealing = Sealing(self._store, CheckpointFile(checkpoints), key)
-        metrics.sealed.set_function(lambda: sealing.sealed_at_ms / 1000)
-        self._run(sealing.run, last=True)
+        settings, metrics = self._settings, self._metrics
+        effects = EffectRunner(self.desk, self.printing.confirmation, metrics)
+        self._away.append(lambda: effects.problem)
+        self._loops.start("effects", effects.run, self._stop)
+        clock = Timekeeper(self.desk, metrics)
+        self._loops.start("timing", clock.run, self._stop)
+        self._troubles["timing"] = lambda: clock.problem
+        self._seal()
+        self._last.start("outbox", OutboxGauges(_outbox(self._store), metrics).run, self._last_stop)
         if settings.kafka:
-            heard = metrics.heard
-            inbox = Inbox(
-                settings.kafka, OUTCOMES.name, _GROUP, self.desk.message_sent, lambda how: heard.labels(how).inc()
-            )
-            self._run(inbox.run)
-            relay = self._relay = Relay(_outbox(self._store), settings.kafka, self._store.said)
-            metrics.relayed.set_function(lambda: relay.relayed)
-            self._run(relay.run, last=True)
+            self._join_kafka(settings.kafka)
         self.printing.begin()
         self.http = self._edge()
         return await self.http.start(settings.http_host, settings.http_port)
 
+    def _seal(self) -> None:
+        settings, home = self._settings, Path(self._settings.home)
+        checkpoints = Path(settings.checkpoints) if settings.checkpoints else home / "checkout" / "checkpoints.log"
+        key = read_signing_key(Path(settings.signing_key)) if settings.signing_key else local_signing_key(home)
+        sealing = Sealing(self._store, CheckpointFile(checkpoints), key)
+        self._metrics.sealed.set_function(lambda: sealing.sealed_at_ms / 1000)
+        self._troubles["sealing"] = lambda: f"failed {sealing.failures} times" if sealing.failures else None
+        self._last.start("sealing", sealing.run, self._last_stop)
+
+    def _join_kafka(self, bootstrap: str) -> None:
+        heard = self._metrics.heard
+        inbox = Inbox(bootstrap, OUTCOMES.name, _GROUP, self.desk.message_sent, lambda how: heard.labels(how).inc())
+        self._troubles["inbox"] = lambda: inbox.problem
+        self._loops.start("inbox", inbox.run, self._stop)
+        relay = Relay(_outbox(self._store), bootstrap, self._store.said)
+        self._metrics.relayed.set_function(lambda: relay.relayed)
+        self._troubles["relay"] = lambda: relay.problem
+        self._last.start("relay", relay.run, self._last_stop)
+
     def problem(self) -> str | None:
-        """Why this process is not ready, None when it is: a loop has ended that never should."""
-        for task in (*self._loops, *self._last):
-            if task.done() and not self._stop.is_set():
-                return f"{task.get_name()} has ended"
-        return None
+        """Why this process is not ready, None when it is: a loop has died and is not well again, or what it works on
+        is away.
+        """
+        if self._stop.is_set():
+            return None
+        found = (self._loops.problem(), self._last.problem(), *(away() for away in self._away))
+        return "; ".join(one for one in found if one) or None
+
+    def troubles(self) -> str | None:
+        """What is wrong and holds up nobody: what Kafka does not take, what is not sealed yet."""
+        found = {name: trouble() for name, trouble in self._troubles.items()}
+        return "; ".join(f"{name}: {said}" for name, said in found.items() if said) or None
 
     def _edge(self) -> HttpEdge:
         settings = self._settings
@@ -167,11 +192,6 @@ class _Till:
             drain_s=settings.drain_s,
         )
 
-    def _run(self, loop: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, last: bool = False) -> None:
-        stop = self._last_stop if last else self._stop
-        task = asyncio.create_task(loop(stop), name=loop.__qualname__)
-        (self._last if last else self._loops).append(task)
-
     async def stop_serving(self) -> None:
         """Answer the last requests for pages."""
         if self.http is not None:
@@ -181,12 +201,12 @@ class _Till:
         """Finish the effects that are under way."""
         self._stop.set()
         self.desk.nudge()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._loops.ended()
 
     async def stop_saying(self) -> None:
         """Relay and seal a last time."""
         self._last_stop.set()
-        await asyncio.gather(*self._last, return_exceptions=True)
+        await self._last.ended()
 
     async def close(self) -> None:
         """Let go of database, provider and printing process."""
@@ -235,12 +255,16 @@ class _Service:
         self._heartbeat = Heartbeat(_HEARTBEAT_LIMIT_S, time.monotonic)
         self._starting: str | None = "starting"
         self._till: _Till | None = None
-        self._health = Health(live={"loop": self._heartbeat}, ready={"grpc": lambda: self._starting, "work": self._ill})
+        self._health = Health(
+            live={"loop": self._heartbeat},
+            ready={"grpc": lambda: self._starting, "work": lambda: self._of_till(_Till.problem)},
+            troubles={"work": lambda: self._of_till(_Till.troubles)},
+        )
         self._law = LawServicer(book, _today, LawMetrics(self._registry), settings.request_deadline_s)
         self._exposition = self._expose(self._registry)
 
-    def _ill(self) -> str | None:
-        return None if self._till is None else self._till.problem()
+    def _of_till(self, ask: Callable[[_Till], str | None]) -> str | None:
+        return None if self._till is None else ask(self._till)
 
     def _expose(self, registry: CollectorRegistry) -> Exposition:
         host, port = self._settings.metrics_host, self._settings.metrics_port
@@ -255,9 +279,9 @@ class _Service:
         stop = stop_requested(asyncio.get_running_loop())
         beating = asyncio.create_task(self._beat())
         till = self._till = await self._open()
-        edge = GrpcEdge(self._law, settings, None if till is None else till.servicer(self._registry))
+        edge = GrpcEdge(self._law, settings, None if till is None else till.servicer())
         exposition.start()
-        http = await till.start(self._registry) if till is not None else None
+        http = await till.start() if till is not None else None
         port = await edge.start(settings.host, settings.grpc_port)
         self._starting = None
         gc.collect()
@@ -280,7 +304,7 @@ class _Service:
         store = await open_store(
             settings.database, master, migrate=settings.migrate, connections=settings.connections
         )  # fmt: skip
-        return _Till(settings, self._book, self._rules, store, master)
+        return _Till(settings, self._book, self._rules, store, master, self._registry)
 
     def _ends(self, edge: GrpcEdge, till: _Till | None) -> list[tuple[str, Callable[[], Awaitable[object]], float]]:
         limit_s = self._settings.drain_s + 2

@@ -60,6 +60,16 @@ class DeskMetrics:
         self.relayed = Gauge(
             "relance_checkout_relayed_messages", "Messages that Kafka got of this process", registry=registry
         )
+        self.outbox = Gauge(
+            "relance_checkout_outbox_messages", "Messages in the outbox: waiting, or refused by Kafka for good",
+            ("state",), registry=registry,
+        )  # fmt: skip
+        self.outbox_age = Gauge(
+            "relance_checkout_outbox_age_seconds", "How long the oldest message waits", registry=registry
+        )
+        self.deaths = Counter(
+            "relance_checkout_loop_deaths_total", "Loops that died and were begun again", ("loop",), registry=registry
+        )
         self.sealed = Gauge(
             "relance_checkout_sealed_timestamp_seconds", "When evidence was sealed last", registry=registry
         )

@@ -1,13 +1,14 @@
 """What the checkout asks of the outside: a provider of payments, whose state decides and whose webhooks are hints."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from datetime import date, datetime
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from services.checkout.domain.attempts import Attempt, News
 from services.checkout.domain.refunds import Refund, RefundNews
+from services.checkout.domain.tenders import Lender
 
-__all__ = ["Ask", "Hint", "Opened", "PaymentProvider"]
+__all__ = ["Ask", "Hint", "Instalments", "LendingProvider", "Opened", "PaymentProvider"]
 
 
 class Ask(NamedTuple):
@@ -92,5 +93,40 @@ class PaymentProvider(Protocol):
         """What a webhook is about; None when it is not the provider's, or too old or from the future at `now`.
 
         `headers`: names in any case. The raw body as it came.
+        """
+        ...
+
+
+class Instalments(NamedTuple):
+    """What a lender offers for an amount, to be announced word for word with the means. `due`: each instalment, in
+    cents, with the day on which it is paid; `cost_minor`: of the credit in all; `yearly_rate_percent`: a decimal text.
+    """
+
+    due: tuple[tuple[date, int], ...]
+    cost_minor: int
+    yearly_rate_percent: str
+    information: Mapping[str, str]
+
+
+@runtime_checkable
+class LendingProvider(PaymentProvider, Protocol):
+    """A third party that pays the shop and is paid back in instalments: regulated credit whatever its amount from
+    20/11/2026 (L312-4 4 and 5, rule F12). Off: nothing here answers this port, and no shop can switch the means on.
+
+    `open` leads to the lender's own flow, where the consumer is informed, asked about his means, and signs; nothing of
+    that is shown, asked or kept here. `authorised` is the lender's agreement, `captured` its payment.
+    """
+
+    def lender(self, means: str) -> Lender:
+        """Who lends, under what licence, in whose pages: what a shop must show before the means can be switched on."""
+        ...
+
+    async def offer(self, means: str, amount_minor: int, currency: str) -> Instalments | None:
+        """What is offered for an amount; None when nothing is, or the lender does not answer."""
+        ...
+
+    async def end_credit(self, attempt: Attempt, amount_minor: int, at: datetime) -> News:
+        """The consumer withdrew from the sale (wholly when `amount_minor` is the attempt's): the credit linked to it
+        ends at no cost to him (L221-27, rule B18). Idempotent.
         """
         ...

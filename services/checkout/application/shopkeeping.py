@@ -13,6 +13,7 @@ from services.checkout.domain.articles import Article, check_article
 from services.checkout.domain.coupons import Coupon, check_coupon, folded_code
 from services.checkout.domain.disclosures import shop_document
 from services.checkout.domain.legal_pages import check_pages
+from services.checkout.domain.lending import check_lending
 from services.checkout.domain.offers import History, Price, put
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.recap import check_buttons
@@ -20,6 +21,7 @@ from services.checkout.domain.shops import Shop, check_shop
 from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import Purse
 from services.checkout.domain.viewing import blocked
+from services.checkout.ports import LendingProvider
 from services.checkout.store import ANY, Transaction
 
 __all__ = ["Shopkeeping"]
@@ -39,6 +41,9 @@ class Shopkeeping(Room):
             return refused
         at = self.clock()
         book, day = self.law(at)
+        lenders = [one.id for one in shop.all_means if isinstance(self.providers.get(one.id), LendingProvider)]
+        if refused := check_lending(shop.all_means, shop_document(shop, book, at, day), (book, day), lenders):
+            return refused
         if refused := blocked(check(shop_document(shop, book, at, day), book)) or check_pages(shop, (book, day)):
             return refused
         if refused := check_buttons({language: shop.button[language] for language in shop.languages}, (book, day)):

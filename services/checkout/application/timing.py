@@ -6,6 +6,7 @@ Webhooks are hints that may never come; so whatever is under way is asked about 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -43,6 +44,12 @@ class Timekeeper:
         self._metrics = metrics
         self._log = logs.logger("timing")
         self._swept = desk.clock()
+        self._wrong: dict[str, str] = {}
+
+    @property
+    def problem(self) -> str | None:
+        """What time does not do at present, and why."""
+        return "; ".join(f"{name}: {why}" for name, why in sorted(self._wrong.items())) or None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
@@ -50,15 +57,19 @@ class Timekeeper:
         await asyncio.gather(*(self._repeat(one, stop) for one in work))
 
     async def _repeat(self, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+        name = work.__name__.strip("_")
         while not stop.is_set():
+            done = 0
             try:
                 done = await work()
+                self._wrong.pop(name, None)
             except NotNow as error:
-                self._log.warning("database_away", error=str(error))
-                done = 0
+                if name not in self._wrong:  # once, not at each turn of a long outage
+                    self._log.warning("database_away", what=name, error=str(error))
+                self._wrong[name] = "the database is away"
             except Exception as error:  # noqa: BLE001 - time goes on whatever was read
-                self._log.error("timing_failed", error=type(error).__name__, text=str(error)[:200])
-                done = 0
+                self._wrong[name] = type(error).__name__
+                self._log.error("timing_failed", what=name, error=type(error).__name__)
             if not done:
                 try:
                     async with asyncio.timeout(_EVERY_S):
@@ -91,27 +102,45 @@ class Timekeeper:
 
     async def _all_due(self, type_: type[T], act: Callable[[str, T], Awaitable[None]], at_once: int = 1) -> int:
         now = self._desk.clock()
-        due = await self._desk.look(lambda tx: tx.due(type_, now, _BATCH))
+        due = await self._due(type_, now)
         done = 0
         for start in range(0, len(due), at_once):
             some = due[start : start + at_once]
             done += sum(await asyncio.gather(*(self._guarded(type_, shop, value, act) for shop, value in some)))
         return done
 
+    async def _due(self, type_: type[T], now: datetime) -> list[tuple[str, T]]:
+        """What is due. A row that cannot be read makes way for the others, as what cannot be done does."""
+        try:
+            return await self._desk.look(lambda tx: tx.due(type_, now, _BATCH))
+        except msgspec.DecodeError:
+            names = await self._desk.look(lambda tx: tx.due_names(type_, now, _BATCH))
+        found: list[tuple[str, T]] = []
+        for shop, id_ in names:
+            try:
+                value = await self._desk.look(partial(_read, type_, shop, id_))
+            except msgspec.DecodeError:
+                await self._put_off(type_, shop, id_, "unreadable")
+            else:
+                found += [] if value is None else [(shop, value)]
+        return found
+
+    async def _put_off(self, type_: type[T], shop: str, id_: str, error: str) -> None:
+        what, until = type_.__name__.lower(), self._desk.clock() + _PUT_OFF
+        self._metrics.timers.labels(what, "failed").inc()
+        self._log.error("timer_failed", what=what, shop=shop, id=id_, error=error)
+        await self._desk.again(lambda tx: tx.put_off(type_, shop, id_, until))
+
     async def _guarded(self, type_: type[T], shop: str, value: T, act: Callable[[str, T], Awaitable[None]]) -> bool:
         """Whether it was done. What could not be done makes way for the others: its time comes again in a minute."""
-        what = type_.__name__.lower()
         try:
             await act(shop, value)
         except Exception as error:
             if isinstance(error, NotNow) and not isinstance(error, Conflict):
                 raise
-            self._metrics.timers.labels(what, "failed").inc()
-            self._log.error("timer_failed", what=what, error=type(error).__name__, text=str(error)[:200])
-            until = self._desk.clock() + _PUT_OFF
-            await self._desk.again(lambda tx: tx.put_off(type_, shop, str(value.id), until))
+            await self._put_off(type_, shop, str(value.id), type(error).__name__)
             return False
-        self._metrics.timers.labels(what, "done").inc()
+        self._metrics.timers.labels(type_.__name__.lower(), "done").inc()
         return True
 
     async def _order(self, shop: str, order_id: str) -> None:
@@ -166,6 +195,10 @@ class Timekeeper:
             await tx.put(shop, watch.id, again, before=ANY, due_at=at + wait)
 
         await self._desk.again(work)
+
+
+async def _read(type_: type[T], shop: str, id_: str, tx: Transaction) -> T | None:
+    return await tx.get(type_, shop, id_)
 
 
 def _rest(order: Order, at: datetime) -> timedelta | None:

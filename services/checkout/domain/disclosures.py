@@ -21,9 +21,11 @@ from relance.rules.law.goods import EarlyStart
 from relance.rules.law.shop import Box, Legal
 from services.checkout.domain.articles import Article, law_line
 from services.checkout.domain.checkouts import Checkout
+from services.checkout.domain.lending import law_means
 from services.checkout.domain.pricing import Priced
 from services.checkout.domain.records import PressActs, Record, TextShown
 from services.checkout.domain.shops import Shop, speak
+from services.checkout.domain.tenders import LENT
 
 __all__ = ["cart_document", "order_texts", "recap_document", "rule_ref", "shop_document", "shown_legal"]
 
@@ -312,7 +314,9 @@ def _payment(shop: Shop, checkout: Checkout | None) -> pages.Payment:
     return pages.Payment(
         announced=tuple(one.id for one in on),
         announced_at="cart",
-        means=tuple(pages.Means(id=one.id, kind=_MEANS[one.kind]) for one in on),
+        means=tuple(
+            law_means(one) if one.kind in LENT else pages.Means(id=one.id, kind=_MEANS[one.kind]) for one in on
+        ),
         chosen=chosen,
         card_fields="psp_redirect",
     )

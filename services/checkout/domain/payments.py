@@ -24,7 +24,7 @@ from services.checkout.domain.orders import (
 )  # fmt: skip
 from services.checkout.domain.outcomes import Effect, Moved, Refusal, then, unchanged
 from services.checkout.domain.refunds import Cause, Refund
-from services.checkout.domain.tenders import BY_PROVIDER, STORED, Tender, allot
+from services.checkout.domain.tenders import BY_PROVIDER, LENT, STORED, Tender, allot
 
 __all__ = ["cancel_attempt", "confirm", "give_back", "hear", "hear_refund", "pass_time", "receive", "start", "switch",
            "unwind", "whole"]  # fmt: skip
@@ -65,7 +65,7 @@ def switch(order: Order, act: SwitchMeans, at: datetime) -> Moved[Order] | Refus
         return Refusal("order.state", f"the order is {order.state}: there is nothing to pay")
     if order.live is not None:
         return Refusal("attempt", f"attempt {order.live.id} is under way: end it first")
-    if not act.means.on or act.means.kind in STORED:
+    if not act.means.on or act.means.kind in STORED | LENT:
         return Refusal("payment.chosen", f"{act.means.id} is not offered here", "A06", "L221-14 al. 3")
     tender = replace(order.tenders[place], means=act.means.id, kind=act.means.kind)
     if act.means.kind in BY_PROVIDER:

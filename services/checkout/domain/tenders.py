@@ -9,22 +9,36 @@ from relance.rules.law.totals import spread
 from services.checkout.domain.outcomes import Refusal
 
 __all__ = [
-    "BY_PROVIDER", "LEAST_MINOR", "STORED", "Kind", "Means", "Purse", "Tender", "allot", "available",
+    "BY_PROVIDER", "LEAST_MINOR", "LENT", "STORED", "Kind", "Lender", "Means", "Purse", "Tender", "allot", "available",
     "check_announced", "hold", "let_go", "split",
 ]  # fmt: skip
 
-Kind = Literal["card", "wallet", "gift_card", "voucher", "offline"]
+Kind = Literal["card", "wallet", "gift_card", "voucher", "offline", "instalments"]
 
 BY_PROVIDER: Final = frozenset({"card", "wallet"})
 LEAST_MINOR: Final = 50  # in euros, what providers of card payments take at least
 replace = msgspec.structs.replace
 STORED: Final = frozenset({"gift_card", "voucher"})
+LENT: Final = frozenset({"instalments"})  # a third party's credit: a port that nothing here answers, offered to nobody
+
+
+class Lender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who lends what instalments defer. `licence`: its entry in the register of lenders; `flow_url`: where it informs
+    the consumer, looks into his means and has him sign, on its own pages; `information`: what is announced with the
+    means, by language.
+    """
+
+    name: str = ""
+    licence: str = ""
+    flow_url: str = ""
+    information: dict[str, str] = {}
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
     """A means as the shop takes it. Its conditions are announced with it. `pay_within_days`: of an offline means.
 
-    A card is never refused for the country of its issuer; `countries` are those of delivery, all when empty.
+    A card is never refused for the country of its issuer; `countries` are those of delivery, all when empty. `lender`:
+    of instalments, which are switched on by `lending.check_lending` alone.
     """
 
     id: str
@@ -34,6 +48,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     countries: frozenset[str] = frozenset()
     pay_within_days: int = 0
     on: bool = True
+    lender: Lender | None = None
 
 
 class Purse(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +86,7 @@ def available(means: Sequence[Means], total_minor: int, country: str) -> tuple[M
         one
         for one in means
         if one.on
+        and one.kind not in LENT
         and one.minimum_minor <= total_minor
         and (one.maximum_minor is None or total_minor <= one.maximum_minor)
         and (not one.countries or country in one.countries)
@@ -110,7 +126,7 @@ def split(total_minor: int, purses: Sequence[Purse], rest: str, means: Sequence[
     if not left:
         return tuple(tenders)
     chosen = by_id.get(rest)
-    if chosen is None or chosen.kind in STORED:
+    if chosen is None or chosen.kind in STORED | LENT:
         return Refusal("payment.chosen", "choose one of the means offered for the rest", "A06", "L221-14 al. 3")
     state: Literal["due", "awaited"] = "due" if chosen.kind in BY_PROVIDER else "awaited"
     if state == "due" and left < LEAST_MINOR:

@@ -131,6 +131,12 @@ class Aggregates(Part):
         )
         return [(row.shop, read_body(type_, row.body)) for row in await self._execute(statement)]
 
+    async def due_names(self, type_: type[msgspec.Struct], until: datetime, limit: int) -> list[tuple[str, str]]:
+        """(shop, id) of what `due` finds, also of what cannot be read."""
+        due = (_A.kind == kind_of(type_), _A.due_at_ms.is_not(None), _A.due_at_ms <= to_ms(until))
+        rows = await self._execute(select(_A.shop, _A.id).where(*due).order_by(_A.due_at_ms).limit(limit))
+        return [(row.shop, row.id) for row in rows]
+
     async def put_off(self, type_: type[msgspec.Struct], shop: str, id_: str, until: datetime) -> None:
         """Have a value's time come no sooner than `until`; nothing else of it changes."""
         await self._write_rows_of(type_)

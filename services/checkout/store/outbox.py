@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from services.checkout.store.database import Database, Held
 from services.checkout.store.schema import OUTBOX
 
-__all__ = ["Message", "Outbox"]
+__all__ = ["Message", "Outbox", "SetAside"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     value: bytes
     message_id: str
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that Kafka refused for good, and why."""
+
+    id: int
+    topic: str
+    key: str
+    message_id: str
+    size_bytes: int
+    queued_at_ms: int
+    failed_at_ms: int
+    error: str
 
 
 class Outbox:
@@ -53,6 +66,22 @@ class Outbox:
         fields = {"failed_at_ms": self._now_ms(), "error": error[:1_000]}
         async with self._database.writing() as connection:
             await connection.execute(update(OUTBOX).where(OUTBOX.c.id == id_).values(**fields))
+
+    async def set_aside(self, limit: int, after: int = 0) -> Sequence[SetAside]:
+        """The oldest messages that Kafka refused, from the place after `after` on."""
+        names = [name for name in SetAside.__struct_fields__ if name != "size_bytes"]
+        size = func.length(OUTBOX.c.value).label("size_bytes")
+        refused = (OUTBOX.c.failed_at_ms.is_not(None), OUTBOX.c.id > after)
+        statement = select(*(OUTBOX.c[name] for name in names), size).where(*refused).order_by(OUTBOX.c.id)
+        async with self._database.reading() as connection:
+            return [SetAside(**row) for row in (await connection.execute(statement.limit(limit))).mappings()]
+
+    async def again(self, ids: Collection[int]) -> int:
+        """Offer messages that were set aside to Kafka again; how many they were."""
+        refused = (OUTBOX.c.id.in_(ids), OUTBOX.c.failed_at_ms.is_not(None))
+        async with self._database.writing() as connection:
+            done = await connection.execute(update(OUTBOX).where(*refused).values(failed_at_ms=None, error=""))
+            return int(done.rowcount)
 
     async def waiting(self) -> tuple[int, int, int]:
         """(messages that wait, age of the oldest in milliseconds, messages that were refused)."""

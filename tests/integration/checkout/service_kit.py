@@ -119,7 +119,7 @@ class Service:
 
 @contextlib.contextmanager
 def running_service(folder: Path, **settings: str) -> Iterator[Service]:
-    """The service on a database of its own, without Kafka; ended in order at the end."""
+    """The service on a database of its own, without Kafka unless KAFKA is given; ended in order at the end."""
     http_port, bank_port = free_ports(2)
     webhook = f"http://127.0.0.1:{http_port}/v1/psp/simulator"
     home = folder / "home"
@@ -130,7 +130,8 @@ def running_service(folder: Path, **settings: str) -> Iterator[Service]:
             "HTTP_PORT": str(http_port), "BASE_URL": f"http://127.0.0.1:{http_port}", "BANK_URL": bank.url,
             "OPERATOR_TOKEN": OPERATOR, "NOTIFICATION_TOKEN": NOTIFICATION, "FIRST_LOOK_S": "2",
         } | settings  # fmt: skip
-        variables = {f"RELANCE_CHECKOUT_{name}": value for name, value in own.items()} | {"RELANCE_HOME": str(home)}
+        shared = {"RELANCE_HOME": str(home), "RELANCE_KAFKA": own.pop("KAFKA", "")}
+        variables = {f"RELANCE_CHECKOUT_{name}": value for name, value in own.items()} | shared
         running = Running("checkout", [sys.executable, "-m", "services.checkout"], clean | variables, folder / "log")
         try:
             yield Service(running, home, bank)

@@ -148,6 +148,16 @@ async def test_a_message_that_kafka_will_never_take_is_marked_and_passed(
     await relaying.end()
     assert (await asyncio.to_thread(_heard, kafka, topic)) == {"k": [1, 3]}
     assert (await store.outbox.waiting())[2] == relaying.relay.refused == 1
+    (aside,) = await store.outbox.set_aside(10)
+    assert (aside.message_id, aside.size_bytes, aside.topic) == ("m-2", 60_000, topic)
+    assert "too large" in aside.error.lower()
+    assert await store.outbox.set_aside(10, aside.id) == []
+    assert await store.outbox.again([aside.id, aside.id + 1]) == 1
+    assert (await store.outbox.waiting())[0] == 1
+    again = relay_of(store, kafka)
+    await again.until_empty()
+    await again.end()
+    assert again.relay.refused == 1, "Kafka takes no more than before"
 
 
 async def test_a_topic_that_is_not_there_yet_holds_its_messages_back_alone(

@@ -174,6 +174,16 @@ class CheckoutServiceStub:
                 request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.GetDocumentResponse.FromString,
                 _registered_method=True)
+        self.ListOutbox = channel.unary_unary(
+                '/relance.rpc.checkout.v1.CheckoutService/ListOutbox',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListOutboxRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListOutboxResponse.FromString,
+                _registered_method=True)
+        self.RetryOutbox = channel.unary_unary(
+                '/relance.rpc.checkout.v1.CheckoutService/RetryOutbox',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryOutboxRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryOutboxResponse.FromString,
+                _registered_method=True)
         self.CreateToken = channel.unary_unary(
                 '/relance.rpc.checkout.v1.CheckoutService/CreateToken',
                 request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.CreateTokenRequest.SerializeToString,
@@ -380,6 +390,21 @@ class CheckoutServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOutbox(self, request, context):
+        """Messages of the service that Kafka refused for good (too large, not valid): they were set aside, and those behind them went
+        on. Asks for the operator's token, as all that follow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryOutbox(self, request, context):
+        """Offers them to Kafka again, once what it refused them for has changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateToken(self, request, context):
         """A new token of a shop, shown this once and kept as its hash. Asks for the operator's token.
         """
@@ -521,6 +546,16 @@ def add_CheckoutServiceServicer_to_server(servicer, server):
                     servicer.GetDocument,
                     request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.GetDocumentRequest.FromString,
                     response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.GetDocumentResponse.SerializeToString,
+            ),
+            'ListOutbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOutbox,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListOutboxRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListOutboxResponse.SerializeToString,
+            ),
+            'RetryOutbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryOutbox,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryOutboxRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryOutboxResponse.SerializeToString,
             ),
             'CreateToken': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateToken,
@@ -1223,6 +1258,60 @@ class CheckoutService:
             '/relance.rpc.checkout.v1.CheckoutService/GetDocument',
             relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.GetDocumentRequest.SerializeToString,
             relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.GetDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOutbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.CheckoutService/ListOutbox',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListOutboxRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.ListOutboxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryOutbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.CheckoutService/RetryOutbox',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryOutboxRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_checkout__pb2.RetryOutboxResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -103,6 +103,12 @@ class CheckoutServiceStub:
     """A link for a shopper, bound to one purpose."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.GetDocumentRequest, _checkout_pb2.GetDocumentResponse]
     """The bytes of a document by their hash. For a shop's own documents, and for the notification service with its own token."""
+    ListOutbox: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.ListOutboxRequest, _checkout_pb2.ListOutboxResponse]
+    """Messages of the service that Kafka refused for good (too large, not valid): they were set aside, and those behind them went
+    on. Asks for the operator's token, as all that follow.
+    """
+    RetryOutbox: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.RetryOutboxRequest, _checkout_pb2.RetryOutboxResponse]
+    """Offers them to Kafka again, once what it refused them for has changed."""
     CreateToken: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.CreateTokenRequest, _checkout_pb2.CreateTokenResponse]
     """A new token of a shop, shown this once and kept as its hash. Asks for the operator's token."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_checkout_pb2.RevokeTokenRequest, _checkout_pb2.RevokeTokenResponse]
@@ -183,6 +189,12 @@ class CheckoutServiceAsyncStub(CheckoutServiceStub):
     """A link for a shopper, bound to one purpose."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_checkout_pb2.GetDocumentRequest, _checkout_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """The bytes of a document by their hash. For a shop's own documents, and for the notification service with its own token."""
+    ListOutbox: _aio.UnaryUnaryMultiCallable[_checkout_pb2.ListOutboxRequest, _checkout_pb2.ListOutboxResponse]  # type: ignore[assignment]
+    """Messages of the service that Kafka refused for good (too large, not valid): they were set aside, and those behind them went
+    on. Asks for the operator's token, as all that follow.
+    """
+    RetryOutbox: _aio.UnaryUnaryMultiCallable[_checkout_pb2.RetryOutboxRequest, _checkout_pb2.RetryOutboxResponse]  # type: ignore[assignment]
+    """Offers them to Kafka again, once what it refused them for has changed."""
     CreateToken: _aio.UnaryUnaryMultiCallable[_checkout_pb2.CreateTokenRequest, _checkout_pb2.CreateTokenResponse]  # type: ignore[assignment]
     """A new token of a shop, shown this once and kept as its hash. Asks for the operator's token."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_checkout_pb2.RevokeTokenRequest, _checkout_pb2.RevokeTokenResponse]  # type: ignore[assignment]
@@ -410,6 +422,24 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_checkout_pb2.GetDocumentResponse, _abc.Awaitable[_checkout_pb2.GetDocumentResponse]]:
         """The bytes of a document by their hash. For a shop's own documents, and for the notification service with its own token."""
+
+    @_abc_1.abstractmethod
+    def ListOutbox(
+        self,
+        request: _checkout_pb2.ListOutboxRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_checkout_pb2.ListOutboxResponse, _abc.Awaitable[_checkout_pb2.ListOutboxResponse]]:
+        """Messages of the service that Kafka refused for good (too large, not valid): they were set aside, and those behind them went
+        on. Asks for the operator's token, as all that follow.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryOutbox(
+        self,
+        request: _checkout_pb2.RetryOutboxRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_checkout_pb2.RetryOutboxResponse, _abc.Awaitable[_checkout_pb2.RetryOutboxResponse]]:
+        """Offers them to Kafka again, once what it refused them for has changed."""
 
     @_abc_1.abstractmethod
     def CreateToken(
