@@ -41,18 +41,18 @@ from services.checkout.api.pages import PageSettings, make_pages
 from services.checkout.api.tokens import local_token
 from services.checkout.application.desk import Desk
 from services.checkout.application.effects import EffectRunner
+from services.checkout.application.reviewing import ShopReview
 from services.checkout.application.room import Terms
 from services.checkout.application.timing import Timekeeper
 from services.checkout.application.watching import OutboxGauges
-from services.checkout.metrics import CallMetrics, DeskMetrics, LawMetrics
+from services.checkout.metrics import CallMetrics, DeskMetrics, LawMetrics, StandingMetrics
 from services.checkout.settings import Settings
 from services.checkout.store import (
     MasterKey,
     Store,
     find_master_key,
-    local_signing_key,
     open_store,
-    read_signing_key,
+    signing_keys,
 )
 from services.checkout.store.outbox import Outbox
 from services.checkout.store.sealing import Sealing
@@ -136,6 +136,7 @@ class _Till:
         clock = Timekeeper(self.desk, metrics)
         self._loops.start("timing", clock.run, self._stop)
         self._troubles["timing"] = lambda: clock.problem
+        self._loops.start("standing", ShopReview(self.desk, StandingMetrics(self._registry)).run, self._stop)
         self._seal()
         self._last.start("outbox", OutboxGauges(_outbox(self._store), metrics).run, self._last_stop)
         if settings.kafka:
@@ -147,7 +148,7 @@ class _Till:
     def _seal(self) -> None:
         settings, home = self._settings, Path(self._settings.home)
         checkpoints = Path(settings.checkpoints) if settings.checkpoints else home / "checkout" / "checkpoints.log"
-        key = read_signing_key(Path(settings.signing_key)) if settings.signing_key else local_signing_key(home)
+        key = signing_keys(settings.signing_key, home)
         sealing = Sealing(self._store, CheckpointFile(checkpoints), key)
         self._metrics.sealed.set_function(lambda: sealing.sealed_at_ms / 1000)
         self._troubles["sealing"] = lambda: f"failed {sealing.failures} times" if sealing.failures else None
