@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from relance.kernel.errors import InputError
 
-__all__ = ["READS", "make_engine"]
+__all__ = ["READS", "connecting", "make_engine"]
 
 READS: Final = "relance_reads"  # an execution option: this transaction will write nothing
 _BUSY_MS: Final = 30_000
@@ -31,13 +31,17 @@ def make_engine(url: str, application: str, connections: int, *, pings: bool) ->
     if backend == "sqlite" and parsed.database not in {None, "", ":memory:"}:
         return _sqlite(parsed)
     if backend == "postgresql":
-        settings = {"application_name": application, "lock_timeout": "10000"}
         return create_async_engine(
             parsed.set(drivername="postgresql+asyncpg"), pool_size=connections, max_overflow=0, pool_timeout=10.0,
-            pool_pre_ping=pings, connect_args={"server_settings": settings, "timeout": 10.0, "command_timeout": 30.0},
-            hide_parameters=True,
+            pool_pre_ping=pings, connect_args=connecting(application), hide_parameters=True,
         )  # fmt: skip
     raise InputError(f"the database is a file of SQLite or PostgreSQL, not {parsed.render_as_string()}")
+
+
+def connecting(application: str) -> dict[str, Any]:
+    """How PostgreSQL's driver connects: what it shows of us, and how long we wait."""
+    settings = {"application_name": application, "lock_timeout": "10000"}
+    return {"server_settings": settings, "timeout": 10.0, "command_timeout": 30.0}
 
 
 def _sqlite(url: URL) -> AsyncEngine:

@@ -5,8 +5,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
+from relance.database.statements import Statement, insertion
 from relance.kernel.instants import to_ms
 from services.checkout.store.errors import Conflict, KeyReused
 from services.checkout.store.part import Part
@@ -15,6 +16,37 @@ from services.checkout.store.schema import ANSWERS, INBOX, TOKENS
 __all__ = ["ANSWERS_KEPT", "Access", "Token"]
 
 ANSWERS_KEPT: Final = timedelta(days=30)
+
+_ANSWER: Final = Statement(
+    select(ANSWERS.c.fingerprint, ANSWERS.c.body).where(
+        ANSWERS.c.shop == bindparam("shop"), ANSWERS.c.method == bindparam("method"), ANSWERS.c.key == bindparam("key")
+    )
+)
+_ANSWERED: Final = insertion(
+    ANSWERS, "shop", "method", "key", "fingerprint", "body", "kept_at_ms", unless_there=True
+)  # fmt: skip
+_ISSUED: Final = insertion(TOKENS, "hash", "purpose", "shop", "subject", "data", "expires_at_ms")
+_GOOD: Final = (
+    TOKENS.c.hash == bindparam("of_hash"),
+    TOKENS.c.purpose == bindparam("of_purpose"),
+    TOKENS.c.expires_at_ms > bindparam("now_ms"),
+    TOKENS.c.revoked_at_ms.is_(None),
+)
+_LOOK: Final = Statement(select(TOKENS).where(*_GOOD))
+_TAKE: Final = Statement(update(TOKENS).where(*_GOOD).values(revoked_at_ms=bindparam("now_ms")).returning(TOKENS))
+_REVOKED: Final = update(TOKENS).where(TOKENS.c.revoked_at_ms.is_(None)).values(revoked_at_ms=bindparam("now_ms"))
+_REVOKE: Final = Statement(_REVOKED.where(TOKENS.c.hash == bindparam("of_hash")))
+_REVOKE_ALL: Final = Statement(
+    _REVOKED.where(
+        TOKENS.c.shop == bindparam("of_shop"), TOKENS.c.purpose == bindparam("of_purpose"),
+        TOKENS.c.subject == bindparam("of_subject"),
+    )
+)  # fmt: skip
+_OLD: Final = (
+    Statement(delete(ANSWERS).where(ANSWERS.c.kept_at_ms < bindparam("border_ms"))),
+    Statement(delete(INBOX).where(INBOX.c.heard_at_ms < bindparam("border_ms"))),
+    Statement(delete(TOKENS).where(TOKENS.c.expires_at_ms < bindparam("border_ms"))),
+)
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +63,7 @@ class Access(Part):
 
     async def answer(self, shop: str, key: str, method: str, fingerprint: str) -> bytes | None:
         """The answer that was given to this request before. Raises KeyReused when the key came with another one."""
-        at = (ANSWERS.c.shop == shop, ANSWERS.c.method == method, ANSWERS.c.key == key)
-        row = (await self._execute(select(ANSWERS.c.fingerprint, ANSWERS.c.body).where(*at))).first()
+        row = await self._row(_ANSWER, {"shop": shop, "method": method, "key": key})
         if row is None:
             return None
         if row.fingerprint != fingerprint:
@@ -47,8 +78,7 @@ class Access(Part):
             "shop": shop, "method": method, "key": key, "fingerprint": fingerprint, "body": body,
             "kept_at_ms": self._around.now_ms(),
         }  # fmt: skip
-        added = await self._execute(self._insert(ANSWERS).values(**row).on_conflict_do_nothing())
-        if added.rowcount != 1:
+        if await self._run(_ANSWERED, row) != 1:
             raise Conflict("the same request was answered meanwhile", 0.0)
 
     async def put_token(
@@ -59,52 +89,37 @@ class Access(Part):
             "hash": _hash(token), "purpose": purpose, "shop": shop, "subject": subject, "data": data,
             "expires_at_ms": to_ms(expires_at),
         }  # fmt: skip
-        await self._execute(self._insert(TOKENS).values(**row))
+        await self._run(_ISSUED, row)
 
     async def look_token(self, token: str, purpose: str, now: datetime) -> Token | None:
         """What a token opens; None when it is unknown, of another purpose, expired or revoked."""
-        statement = select(TOKENS).where(*_good(token, purpose, now))
-        return _token((await self._execute(statement)).first())
+        return _token(await self._row(_LOOK, _named(token, purpose, now)))
 
     async def take_token(self, token: str, purpose: str, now: datetime) -> Token | None:
         """As `look_token`, once: of two who take it, one gets None."""
-        statement = update(TOKENS).where(*_good(token, purpose, now)).values(revoked_at_ms=to_ms(now)).returning(TOKENS)
-        return _token((await self._execute(statement)).first())
+        return _token(await self._row(_TAKE, _named(token, purpose, now)))
 
     async def revoke_token(self, token: str) -> None:
         """The token opens nothing any more."""
-        await self._revoke(TOKENS.c.hash == _hash(token))
+        await self._run(_REVOKE, {"of_hash": _hash(token), "now_ms": self._around.now_ms()})
 
     async def revoke_tokens(self, shop: str, purpose: str, subject: str) -> None:
         """No token of this purpose opens the subject any more."""
-        await self._revoke(TOKENS.c.shop == shop, TOKENS.c.purpose == purpose, TOKENS.c.subject == subject)
+        of = {"of_shop": shop, "of_purpose": purpose, "of_subject": subject}
+        await self._run(_REVOKE_ALL, of | {"now_ms": self._around.now_ms()})
 
     async def sweep(self, now: datetime) -> int:
         """Delete answers and heard messages older than thirty days, and tokens expired for as long; how many."""
-        border = to_ms(now - ANSWERS_KEPT)
-        old = (
-            delete(ANSWERS).where(ANSWERS.c.kept_at_ms < border),
-            delete(INBOX).where(INBOX.c.heard_at_ms < border),
-            delete(TOKENS).where(TOKENS.c.expires_at_ms < border),
-        )
-        return sum([(await self._execute(statement)).rowcount for statement in old])
-
-    async def _revoke(self, *which: Any) -> None:
-        revoked = update(TOKENS).where(*which, TOKENS.c.revoked_at_ms.is_(None))
-        await self._execute(revoked.values(revoked_at_ms=self._around.now_ms()))
+        border = {"border_ms": to_ms(now - ANSWERS_KEPT)}
+        return sum([await self._run(statement, border) for statement in _OLD])
 
 
 def _hash(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def _good(token: str, purpose: str, now: datetime) -> tuple[Any, ...]:
-    return (
-        TOKENS.c.hash == _hash(token),
-        TOKENS.c.purpose == purpose,
-        TOKENS.c.expires_at_ms > to_ms(now),
-        TOKENS.c.revoked_at_ms.is_(None),
-    )
+def _named(token: str, purpose: str, now: datetime) -> dict[str, Any]:
+    return {"of_hash": _hash(token), "of_purpose": purpose, "now_ms": to_ms(now)}
 
 
 def _token(row: Any) -> Token | None:

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, select, update
 
+from relance.database.statements import Statement, insertion
 from relance.kernel.errors import Defect
 from relance.kernel.instants import to_ms
 from services.checkout.store.part import Part, kind_of, read_body, write_body
@@ -20,12 +21,48 @@ ANY: Final = -1  # as `before`: whatever is there is replaced
 T = TypeVar("T", bound=msgspec.Struct)
 _A = AGGREGATES.c
 
-# Built once: pages read several values each, and to build a statement costs as much as to run it.
-_OF: Final = select(_A.id, _A.body).where(_A.kind == bindparam("kind"), _A.shop == bindparam("shop"))
-_BY_ID: Final = _OF.where(_A.id == bindparam("id"))
-_BY_IDS: Final = _OF.where(_A.id.in_(bindparam("ids", expanding=True))).order_by(_A.id)
-_ONE: Final = {False: _BY_ID, True: _BY_ID.with_for_update()}  # SQLite has one writer, and leaves the words out
-_SOME: Final = {False: _BY_IDS, True: _BY_IDS.with_for_update()}
+_IS: Final = (_A.kind == bindparam("of_kind"), _A.shop == bindparam("of_shop"), _A.id == bindparam("of_id"))
+_OF: Final = select(_A.id, _A.body).where(_A.kind == bindparam("of_kind"))
+_IN: Final = _OF.where(_A.shop == bindparam("of_shop")).order_by(_A.id)
+_BY_ID: Final = select(_A.id, _A.body).where(*_IS)
+_BY_IDS: Final = _IN.where(_A.id.in_(bindparam("ids", expanding=True)))
+_ANY_ID: Final = _IN.where(_A.id == any_(bindparam("ids", type_=ARRAY(Text))))
+_ONE: Final = {False: Statement(_BY_ID), True: Statement(_BY_ID.with_for_update())}  # SQLite has one writer
+_SOME: Final = {
+    False: Statement(_BY_IDS, _ANY_ID),
+    True: Statement(_BY_IDS.with_for_update(), _ANY_ID.with_for_update()),
+}
+_PAGE: Final = _IN.where(_A.id > bindparam("after")).limit(bindparam("most"))
+_ALL: Final = {False: Statement(_PAGE), True: Statement(_PAGE.where(_A.state == bindparam("of_state")))}
+_FIND: Final = (
+    select(_A.shop, _A.body)
+    .join(KEYS, (KEYS.c.kind == _A.kind) & (KEYS.c.shop == _A.shop) & (KEYS.c.id == _A.id))
+    .where(
+        KEYS.c.kind == bindparam("of_kind"), KEYS.c.name == bindparam("of_name"), KEYS.c.value == bindparam("of_value")
+    )
+    .order_by(_A.shop, _A.id)
+)  # fmt: skip
+_FOUND: Final = {False: Statement(_FIND), True: Statement(_FIND.where(KEYS.c.shop == bindparam("of_shop")))}
+_DUE: Final = Statement(
+    select(_A.shop, _A.id, _A.body)
+    .where(_A.kind == bindparam("of_kind"), _A.due_at_ms.is_not(None), _A.due_at_ms <= bindparam("until_ms"))
+    .order_by(_A.due_at_ms)
+    .limit(bindparam("most"))
+)
+_PUT_OFF: Final = Statement(
+    update(AGGREGATES).where(*_IS, _A.due_at_ms < bindparam("until_ms")).values(due_at_ms=bindparam("until_ms"))
+)
+_REMOVE: Final = Statement(delete(AGGREGATES).where(*_IS))
+_UNNAME: Final = Statement(
+    delete(KEYS).where(
+        KEYS.c.kind == bindparam("of_kind"), KEYS.c.shop == bindparam("of_shop"), KEYS.c.id == bindparam("of_id")
+    )
+)
+_NAME: Final = insertion(KEYS, "kind", "shop", "id", "name", "value")
+
+
+def _at(kind: str, shop: str, id_: str) -> dict[str, Any]:
+    return {"of_kind": kind, "of_shop": shop, "of_id": id_}
 
 
 class Aggregates(Part):
@@ -33,13 +70,12 @@ class Aggregates(Part):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._rows: dict[Manner, list[Row]] = {"add": [], "exchange": [], "replace": []}
+        self._changed: dict[Manner, list[Row]] = {"add": [], "exchange": [], "replace": []}
 
     async def get(self, type_: type[T], shop: str, id_: str, *, lock: bool = False) -> T | None:
         """The value, None when there is none. `lock`: no other transaction changes it before this one ends."""
         await self._write_rows_of(type_)
-        found = await self._execute(_ONE[lock], {"kind": kind_of(type_), "shop": shop, "id": id_})
-        row = found.first()
+        row = await self._row(_ONE[lock], _at(kind_of(type_), shop, id_))
         return None if row is None else read_body(type_, row.body)
 
     async def many(self, type_: type[T], shop: str, ids: Sequence[str], *, lock: bool = False) -> dict[str, T]:
@@ -49,9 +85,8 @@ class Aggregates(Part):
         if not ids:
             return {}
         await self._write_rows_of(type_)
-        rows = await self._execute(
-            _SOME[lock], {"kind": kind_of(type_), "shop": shop, "ids": sorted(set(ids))}
-        )  # fmt: skip
+        of = {"of_kind": kind_of(type_), "of_shop": shop, "ids": sorted(set(ids))}
+        rows = await self._rows(_SOME[lock], of)
         return {row.id: read_body(type_, row.body) for row in rows}
 
     async def all(
@@ -59,30 +94,17 @@ class Aggregates(Part):
     ) -> dict[str, T]:
         """A shop's values by id, in the order of ids from the one after `after`."""
         await self._write_rows_of(type_)
-        statement = (
-            select(_A.id, _A.body)
-            .where(_A.kind == kind_of(type_), _A.shop == shop, _A.id > after)
-            .order_by(_A.id)
-            .limit(limit)
-        )
-        if state is not None:
-            statement = statement.where(_A.state == state)
-        return {row.id: read_body(type_, row.body) for row in await self._execute(statement)}
+        of = {"of_kind": kind_of(type_), "of_shop": shop, "after": after, "most": limit, "of_state": state}
+        rows = await self._rows(_ALL[state is not None], of)
+        return {row.id: read_body(type_, row.body) for row in rows}
 
     async def find(self, type_: type[T], name: str, value: str, shop: str | None = None) -> list[tuple[str, T]]:
         """(shop, value) of those put with the key `name` = `value`; in all shops when none is given."""
         await self._write_rows_of(type_)
-        kind = kind_of(type_)
-        at = (KEYS.c.kind == _A.kind) & (KEYS.c.shop == _A.shop) & (KEYS.c.id == _A.id)
-        statement = (
-            select(_A.shop, _A.body)
-            .join(KEYS, at)
-            .where(KEYS.c.kind == kind, KEYS.c.name == name, KEYS.c.value == value)
-            .order_by(_A.shop, _A.id)
-        )
-        if shop is not None:
-            statement = statement.where(KEYS.c.shop == shop)
-        return [(row.shop, read_body(type_, row.body)) for row in await self._execute(statement)]
+        of = {"of_kind": kind_of(type_), "of_name": name, "of_value": value}
+        known = shop is not None
+        rows = await self._rows(_FOUND[known], of | ({"of_shop": shop} if known else {}))
+        return [(row.shop, read_body(type_, row.body)) for row in rows]
 
     async def put(  # noqa: PLR0913 - a column each
         self,
@@ -107,9 +129,9 @@ class Aggregates(Part):
             kind=kind, shop=shop, id=id_, version=version, state=state,
             due_at_ms=None if due_at is None else to_ms(due_at), body=write_body(value), before=before or 0,
         )  # fmt: skip
-        if any(row.place == other.place for rows in self._rows.values() for other in rows):
+        if any(row.place == other.place for rows in self._changed.values() for other in rows):
             await self._write_rows()
-        self._rows["add" if before is None else "replace" if before == ANY else "exchange"].append(row)
+        self._changed["add" if before is None else "replace" if before == ANY else "exchange"].append(row)
         if keys is not None:
             await self._name(kind, shop, id_, keys)
 
@@ -117,50 +139,42 @@ class Aggregates(Part):
         """Delete a value and its other names; nothing happens when it is not there."""
         await self._write_rows_of(type_)
         kind = kind_of(type_)
-        await self._execute(delete(AGGREGATES).where(_A.kind == kind, _A.shop == shop, _A.id == id_))
+        await self._run(_REMOVE, _at(kind, shop, id_))
         await self._name(kind, shop, id_, ())
 
     async def due(self, type_: type[T], until: datetime, limit: int) -> list[tuple[str, T]]:
         """(shop, value) of those whose time has come by `until`, the oldest first. Not locked: get each again."""
         await self._write_rows_of(type_)
-        statement = (
-            select(_A.shop, _A.body)
-            .where(_A.kind == kind_of(type_), _A.due_at_ms.is_not(None), _A.due_at_ms <= to_ms(until))
-            .order_by(_A.due_at_ms)
-            .limit(limit)
-        )
-        return [(row.shop, read_body(type_, row.body)) for row in await self._execute(statement)]
+        rows = await self._rows(_DUE, {"of_kind": kind_of(type_), "until_ms": to_ms(until), "most": limit})
+        return [(row.shop, read_body(type_, row.body)) for row in rows]
 
     async def due_names(self, type_: type[msgspec.Struct], until: datetime, limit: int) -> list[tuple[str, str]]:
         """(shop, id) of what `due` finds, also of what cannot be read."""
-        due = (_A.kind == kind_of(type_), _A.due_at_ms.is_not(None), _A.due_at_ms <= to_ms(until))
-        rows = await self._execute(select(_A.shop, _A.id).where(*due).order_by(_A.due_at_ms).limit(limit))
+        rows = await self._rows(_DUE, {"of_kind": kind_of(type_), "until_ms": to_ms(until), "most": limit})
         return [(row.shop, row.id) for row in rows]
 
     async def put_off(self, type_: type[msgspec.Struct], shop: str, id_: str, until: datetime) -> None:
         """Have a value's time come no sooner than `until`; nothing else of it changes."""
         await self._write_rows_of(type_)
-        where = (_A.kind == kind_of(type_), _A.shop == shop, _A.id == id_, _A.due_at_ms < to_ms(until))
-        await self._execute(update(AGGREGATES).where(*where).values(due_at_ms=to_ms(until)))
+        await self._run(_PUT_OFF, _at(kind_of(type_), shop, id_) | {"until_ms": to_ms(until)})
 
     async def _write_rows_of(self, type_: type[msgspec.Struct]) -> None:
         kind = kind_of(type_)
-        if any(row.kind == kind for rows in self._rows.values() for row in rows):
+        if any(row.kind == kind for rows in self._changed.values() for row in rows):
             await self._write_rows()
 
     async def _write_rows(self) -> None:
-        for manner, rows in self._rows.items():
+        for manner, rows in self._changed.items():
             if rows:
-                self._rows[manner] = []
-                await write(self._connection, manner, rows)
+                self._changed[manner] = []
+                await write(self._link, manner, rows)
 
     async def _name(self, kind: str, shop: str, id_: str, keys: Collection[tuple[str, str]]) -> None:
-        at = (KEYS.c.kind == kind, KEYS.c.shop == shop, KEYS.c.id == id_)
-        await self._execute(delete(KEYS).where(*at))
+        await self._run(_UNNAME, _at(kind, shop, id_))
         if keys:
             row = {"kind": kind, "shop": shop, "id": id_}
-            rows = [row | {"name": name, "value": value} for name, value in sorted(set(keys))]
-            await self._execute(insert(KEYS), rows)
+            named = [row | {"name": name, "value": value} for name, value in sorted(set(keys))]
+            await self._link.run_many(_NAME, named)
 
 
 def _version(value: msgspec.Struct, before: int | None) -> int:

@@ -4,13 +4,12 @@ Encrypted bytes are found by the hash of what they hold too: under a key made of
 a page would let somebody guess at an erased person's address.
 """
 
-import hmac
-from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 
+from relance.database.statements import Statement, insertion
 from relance.evidence.entries import Document, Sealed, digest
 from relance.evidence.personal import (
     Opened,
@@ -26,10 +25,28 @@ from relance.evidence.personal import (
     wrap,
 )
 from relance.kernel.errors import InputError
+from services.checkout.store.keys import key_name, lookup_of
 from services.checkout.store.part import Part
 from services.checkout.store.schema import BLOBS, CHAINS, PERSONS
 
 __all__ = ["Blobs"]
+
+_OF: Final = select(BLOBS).where(BLOBS.c.shop == bindparam("of_shop"))
+_BY_HASH: Final = Statement(_OF.where(BLOBS.c.hash == bindparam("of_hash")))
+_BY_EITHER: Final = Statement(
+    _OF.where(or_(BLOBS.c.hash == bindparam("of_hash"), BLOBS.c.lookup == bindparam("of_lookup"))).limit(1)
+)
+_KEEP: Final = insertion(
+    BLOBS, "shop", "hash", "media_type", "data", "subject", "bound_to", "lookup", "document", unless_there=True
+)
+_PERSON: Final = (PERSONS.c.shop == bindparam("of_shop"), PERSONS.c.subject == bindparam("of_subject"))
+_KEY_OF: Final = Statement(select(PERSONS.c.wrapped).where(*_PERSON))
+_KNOW: Final = insertion(PERSONS, "shop", "subject", "wrapped", unless_there=True)
+_ERASE: Final = Statement(delete(PERSONS).where(*_PERSON))
+_CHAIN_OF: Final = Statement(
+    select(CHAINS.c.chain).where(CHAINS.c.shop == bindparam("of_shop"), CHAINS.c.order_id == bindparam("of_order"))
+)
+_BARE: Final[dict[str, Any]] = {"subject": None, "bound_to": None, "lookup": None}
 
 
 class Blobs(Part):
@@ -62,8 +79,11 @@ class Blobs(Part):
         """The bytes with this hash, be it theirs or that of their encrypted form; None when they are not there, or
         their person was erased.
         """
-        named = or_(BLOBS.c.hash == sha256, BLOBS.c.lookup == self._lookup(sha256))
-        row = (await self._execute(select(BLOBS).where(BLOBS.c.shop == shop, named).limit(1))).first()
+        row = None
+        for secret in (self._around.master.secret, *self._around.master.older):  # rotation may not have reached it yet
+            of = {"of_shop": shop, "of_hash": sha256, "of_lookup": lookup_of(secret, sha256)}
+            if (row := await self._row(_BY_EITHER, of)) is not None:
+                break
         if row is None or row.subject is None:
             return None if row is None else bytes(row.data)
         opened = await self.open_blob(shop, row.hash)
@@ -71,14 +91,12 @@ class Blobs(Part):
 
     async def stored(self, shop: str, hash_: str) -> bytes | None:
         """The bytes stored under a hash, as they are."""
-        statement = select(BLOBS.c.data).where(BLOBS.c.shop == shop, BLOBS.c.hash == hash_)
-        data = await self._connection.scalar(statement)
-        return None if data is None else bytes(data)
+        row = await self._row(_BY_HASH, {"of_shop": shop, "of_hash": hash_})
+        return None if row is None else bytes(row.data)
 
     async def open_blob(self, shop: str, hash_: str) -> Opened | None:
         """Salt and bytes of an encrypted blob, by its own hash; None when it is not there or its person was erased."""
-        statement = select(BLOBS).where(BLOBS.c.shop == shop, BLOBS.c.hash == hash_)
-        row = (await self._execute(statement)).first()
+        row = await self._row(_BY_HASH, {"of_shop": shop, "of_hash": hash_})
         if row is None or row.subject is None:
             return None
         key = await self._key_of(shop, row.subject)
@@ -104,15 +122,13 @@ class Blobs(Part):
     async def erase(self, shop: str, subject: str) -> bool:
         """Make all that is encrypted for a person unreadable for ever; chains stay as they are. False: not known."""
         self._keys.pop((shop, subject), None)
-        at = (PERSONS.c.shop == shop, PERSONS.c.subject == subject)
-        return (await self._execute(delete(PERSONS).where(*at))).rowcount == 1
+        return await self._run(_ERASE, {"of_shop": shop, "of_subject": subject}) == 1
 
     async def chain_of(self, shop: str, order: str) -> str:
         """The name of the chain that an order's evidence stands in: its checkout's, once adopted; else its own."""
         if (shop, order) not in self._chain_names:
-            statement = select(CHAINS.c.chain).where(CHAINS.c.shop == shop, CHAINS.c.order_id == order)
-            chain: str | None = await self._connection.scalar(statement)
-            self._chain_names[shop, order] = order if chain is None else chain
+            row = await self._row(_CHAIN_OF, {"of_shop": shop, "of_order": order})
+            self._chain_names[shop, order] = order if row is None else row.chain
         return self._chain_names[shop, order]
 
     async def _store(
@@ -121,8 +137,8 @@ class Blobs(Part):
         row = {
             "shop": shop, "hash": name, "media_type": document.media_type, "data": data,
             "document": msgspec.json.encode(document).decode(),
-        } | (about or {})  # fmt: skip
-        await self._execute(self._insert(BLOBS).values(**row).on_conflict_do_nothing())
+        } | (about or _BARE)  # fmt: skip
+        await self._run(_KEEP, row)
 
     async def _key(self, shop: str, subject: str) -> bytes:
         """The person's key, made when there is none."""
@@ -131,10 +147,10 @@ class Blobs(Part):
             return key
         around = self._around
         wrapped = wrap(
-            _named(shop, subject), new_key(around.draw), (around.master.name, around.master.secret), around.draw
+            key_name(shop, subject), new_key(around.draw), (around.master.name, around.master.secret), around.draw
         )
         row = {"shop": shop, "subject": subject, "wrapped": msgspec.json.encode(wrapped).decode()}
-        await self._execute(self._insert(PERSONS).values(**row).on_conflict_do_nothing())
+        await self._run(_KNOW, row)
         key = await self._key_of(shop, subject)  # of two who make one, the first counts
         if key is None:
             raise InputError(f"the person {subject!r} was erased meanwhile")
@@ -143,20 +159,14 @@ class Blobs(Part):
     async def _key_of(self, shop: str, subject: str) -> bytes | None:
         if (shop, subject) in self._keys:
             return self._keys[shop, subject]
-        at = (PERSONS.c.shop == shop, PERSONS.c.subject == subject)
-        text = await self._connection.scalar(select(PERSONS.c.wrapped).where(*at))
-        if text is None:
+        row = await self._row(_KEY_OF, {"of_shop": shop, "of_subject": subject})
+        if row is None:
             return None
-        wrapped = msgspec.json.decode(text, type=WrappedKey)
-        if wrapped.subject != _named(shop, subject):
+        wrapped = msgspec.json.decode(row.wrapped, type=WrappedKey)
+        if wrapped.subject != key_name(shop, subject):
             raise InputError(f"the key of {subject!r} is another person's")
         key = self._keys[shop, subject] = unwrap(wrapped, self._around.master.secret_of(wrapped.master))
         return key
 
     def _lookup(self, hash_: str) -> str:
-        key = sha256(b"relance lookup" + self._around.master.secret).digest()
-        return hmac.new(key, hash_.encode(), sha256).hexdigest()
-
-
-def _named(shop: str, subject: str) -> str:
-    return f"{shop}/{subject}"
+        return lookup_of(self._around.master.secret, hash_)

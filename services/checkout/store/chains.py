@@ -6,14 +6,16 @@ to the end of the transaction: so a shop has sixteen series, each without gaps, 
 n + 17, n + 33 and so on.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
+from relance.database.statements import Statement, insertion
 from relance.evidence.entries import Act, Head, append, start
 from relance.kernel.errors import Defect
 from relance.kernel.instants import to_ms
@@ -30,7 +32,36 @@ _OF: Final = select(CHAINS).where(
     CHAINS.c.shop == bindparam("of_shop"),
     or_(CHAINS.c.chain == bindparam("of_order"), CHAINS.c.order_id == bindparam("of_order")),
 )
-_CHAIN: Final = {False: _OF, True: _OF.with_for_update()}
+_CHAIN: Final = {False: Statement(_OF), True: Statement(_OF.with_for_update())}
+_BEGIN: Final = insertion(CHAINS, "shop", "chain", "sealed", "length", "head", "order_id", "number", unless_there=True)
+_AT: Final = update(CHAINS).where(
+    CHAINS.c.shop == bindparam("of_shop"), CHAINS.c.chain == bindparam("of_chain"),
+    CHAINS.c.length == bindparam("before"),
+)  # fmt: skip
+_GROWN: Final[dict[str, Any]] = {"length": bindparam("to_length"), "head": bindparam("to_head")}
+_GROW: Final = Statement(_AT.values(_GROWN))
+_GROW_ADOPTED: Final = Statement(
+    _AT.values(_GROWN | {"order_id": bindparam("to_order_id"), "number": bindparam("to_number")})
+)
+_APPEND: Final = insertion(ENTRIES, "shop", "chain", "seq", "data")
+_ENTRIES: Final = Statement(
+    select(ENTRIES.c.data)
+    .where(ENTRIES.c.shop == bindparam("of_shop"), ENTRIES.c.chain == bindparam("of_chain"))
+    .order_by(ENTRIES.c.seq)
+)
+
+
+def _counting() -> Statement:
+    row: dict[str, Any] = {"name": bindparam("of_name"), "shop": bindparam("of_shop"), "value": 1}
+    more: dict[str, Any] = {"index_elements": ["name", "shop"], "set_": {"value": COUNTERS.c.value + 1}}
+    ours, theirs = sqlite.insert(COUNTERS).values(row), postgresql.insert(COUNTERS).values(row)
+    return Statement(
+        ours.on_conflict_do_update(**more).returning(COUNTERS.c.value),
+        theirs.on_conflict_do_update(**more).returning(COUNTERS.c.value),
+    )
+
+
+_COUNT: Final = _counting()
 
 
 def series_of(chain: str) -> int:
@@ -73,14 +104,8 @@ class Chains(Part):
         row = await self._chain(shop, order, lock=False)
         if row is None:
             return []
-        statement = select(ENTRIES.c.data).where(ENTRIES.c.shop == shop, ENTRIES.c.chain == row.chain)
-        return [bytes(each.data) for each in await self._execute(statement.order_by(ENTRIES.c.seq))]
-
-    async def every_entry(self) -> AsyncIterator[bytes]:
-        """All entries of all shops."""
-        rows = await self._connection.stream(select(ENTRIES.c.data).order_by(ENTRIES.c.shop, ENTRIES.c.chain))
-        async for row in rows:
-            yield bytes(row.data)
+        found = await self._rows(_ENTRIES, {"of_shop": shop, "of_chain": row.chain})
+        return [bytes(each.data) for each in found]
 
     async def _write_acts(self) -> None:
         waiting, self._acts = self._acts, {}
@@ -107,32 +132,28 @@ class Chains(Part):
             rows.append({"shop": shop, "chain": head.order, "seq": head.length, "data": data})
             head = after
         await self._move(before, head, adopted, fresh=row is None)
-        await self._execute(insert(ENTRIES), rows)
+        await self._link.run_many(_APPEND, rows)
 
     async def _move(self, before: Head, after: Head, adopted: dict[str, Any], *, fresh: bool) -> None:
-        fields = {"length": after.length, "head": after.hash, **adopted}
         if fresh:
-            row = {"shop": after.shop, "chain": after.order, "sealed": 0, **fields}
-            changed = await self._execute(self._insert(CHAINS).values(**row).on_conflict_do_nothing())
+            row = {"shop": after.shop, "chain": after.order, "sealed": 0, "length": after.length, "head": after.hash}
+            changed = await self._run(_BEGIN, row | {"order_id": None, "number": None} | adopted)
         else:
-            at = (CHAINS.c.shop == after.shop, CHAINS.c.chain == after.order, CHAINS.c.length == before.length)
-            changed = await self._execute(update(CHAINS).where(*at).values(**fields))
-        if changed.rowcount != 1:
+            at = {"of_shop": after.shop, "of_chain": after.order, "before": before.length}
+            to = {"to_length": after.length, "to_head": after.hash} | {f"to_{k}": v for k, v in adopted.items()}
+            changed = await self._run(_GROW_ADOPTED if adopted else _GROW, at | to)
+        if changed != 1:
             raise Conflict(f"the evidence of {after.order} has grown meanwhile", 0.0)
 
     async def _next_number(self, shop: str, chain: str) -> int:
         """Counted in the transaction, unlike a sequence: one that is rolled back leaves no gap."""
         series = series_of(chain)
-        row = {"name": f"{COUNTER}/{series}", "shop": shop, "value": 1}
-        statement = self._insert(COUNTERS).values(**row)
-        counted = statement.on_conflict_do_update(
-            index_elements=["name", "shop"], set_={"value": COUNTERS.c.value + 1}
-        ).returning(COUNTERS.c.value)
-        return (int((await self._execute(counted)).scalar_one()) - 1) * SERIES + series + 1
+        row = await self._row(_COUNT, {"of_name": f"{COUNTER}/{series}", "of_shop": shop})
+        return (int(row.value) - 1) * SERIES + series + 1
 
     async def _chain(self, shop: str, order: str, *, lock: bool) -> Any:
         """The row of the chain that is the order's own, or was adopted by it."""
-        return (await self._execute(_CHAIN[lock], {"of_shop": shop, "of_order": order})).first()
+        return await self._row(_CHAIN[lock], {"of_shop": shop, "of_order": order})
 
 
 def _head(row: Any) -> Head:

@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relance.database.engines import READS
+from relance.database.links import Link, Linked
+from relance.database.postgres import Connections
 from services.checkout.store.errors import translated
 
 __all__ = ["Database", "Held", "Role"]
@@ -26,10 +28,45 @@ _LOCKS: Final[dict[Role, int]] = {"relay": 7_274_112, "sealing": 7_274_113}
 class Database:
     """One database. Raises Conflict and NotNow, see `errors.translated`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, connections: Connections | None = None) -> None:
+        """`connections`: to PostgreSQL, for transactions; SQLAlchemy's own serve what is seldom."""
         self.engine = engine
+        self.before_commit: Callable[[], None] = _nothing  # called whenever a transaction is about to be stored
+        self._connections = connections
         # SQLite has one writer: in this process they wait in line rather than for a lock that nobody hands over.
         self._line = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Link]:
+        """A transaction: stored at the end, rolled back by an exception."""
+        if self._connections is None:
+            async with self.writing() as connection:
+                yield Linked(connection)
+                self.before_commit()
+            return
+        with translated():
+            async with self._connections.transaction(self._about_to_commit) as link:
+                yield link
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[Link]:
+        """For what writes nothing: on SQLite it waits for no writer."""
+        if self._connections is None:
+            async with self.reading() as connection:
+                yield Linked(connection)
+            return
+        with translated():
+            async with self._connections.transaction(_nothing) as link:
+                yield link
+
+    def _about_to_commit(self) -> None:
+        self.before_commit()
+
+    async def close(self) -> None:
+        """End all connections."""
+        if self._connections is not None:
+            await self._connections.close()
+        await self.engine.dispose()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -93,3 +130,7 @@ class Database:
             return True
 
         return held
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

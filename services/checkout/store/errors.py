@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from asyncpg import InterfaceError as DriverError  # type: ignore[import-untyped] # it has no types
+from asyncpg import InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from relance.database.postgres import Rolled
 from relance.kernel.errors import InputError, NotNow
 
 __all__ = ["Conflict", "KeyReused", "translated"]
@@ -40,8 +43,21 @@ def translated() -> Iterator[None]:
         if away or isinstance(error, OperationalError | InterfaceError):
             raise NotNow(f"the database does not answer: {_words(error)}") from error
         raise
-    except OSError as error:
-        raise NotNow(f"the database does not answer: {error.strerror or error}") from error
+    except (Rolled, PostgresError, DriverError, InternalClientError, OSError) as error:
+        if (said := _said(error)) is None:
+            raise
+        raise said from error
+
+
+def _said(error: Exception) -> NotNow | None:
+    """What an error of PostgreSQL's own driver comes to; None when it is a defect of ours."""
+    state = str(getattr(error, "sqlstate", None) or "")
+    if isinstance(error, Rolled) or state in _OVERTAKEN:
+        return Conflict("another transaction was first", 0.0)
+    if isinstance(error, PostgresError) and state[:2] not in _AWAY:
+        return None
+    words = getattr(error, "strerror", None) or str(error).partition("\n")[0][:200] or "it took too long"
+    return NotNow(f"the database does not answer: {words}")
 
 
 def _words(error: DBAPIError) -> str:

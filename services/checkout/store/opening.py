@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from relance.database.engines import make_engine
+from relance.database.postgres import Connections
 from relance.kernel.errors import InputError
 from services.checkout.store.database import Database
 from services.checkout.store.errors import translated
@@ -19,6 +20,8 @@ from services.checkout.store.store import Store
 
 __all__ = ["migrations", "open_store"]
 
+_NAME: Final = "relance-checkout"
+_SELDOM: Final = 8  # connections of SQLAlchemy's: those who lead hold one each
 _MIGRATING: Final = 7_274_111  # PostgreSQL's number of the lock under which tables change
 
 
@@ -35,7 +38,7 @@ async def open_store(
     `migrate` brings its tables up to date; without it they must be. Raises InputError for a URL or tables that cannot
     be used, NotNow when the database does not answer.
     """
-    engine = make_engine(url, "relance-checkout", connections, pings=False)
+    engine = make_engine(url, _NAME, _SELDOM, pings=False)
     try:
         with translated():
             async with engine.begin() as connection:
@@ -45,7 +48,8 @@ async def open_store(
     except BaseException:
         await engine.dispose()
         raise
-    return Store(Database(engine), master_key, now_ms)
+    ours = Connections(engine, _NAME, connections) if engine.dialect.name == "postgresql" else None
+    return Store(Database(engine, ours), master_key, now_ms)
 
 
 def migrations(connection: Connection | None = None) -> Config:

@@ -2,14 +2,40 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, delete, func, select, update
 
+from relance.database.statements import Statement
 from services.checkout.store.database import Database, Held
 from services.checkout.store.schema import OUTBOX
 
 __all__ = ["Message", "Outbox", "SetAside"]
+
+_WAITS: Final = OUTBOX.c.failed_at_ms.is_(None)
+_UNSENT: Final = Statement(
+    select(OUTBOX.c.id, OUTBOX.c.topic, OUTBOX.c.key, OUTBOX.c.value, OUTBOX.c.message_id)
+    .where(_WAITS, OUTBOX.c.id > bindparam("after"))
+    .order_by(OUTBOX.c.id)
+    .limit(bindparam("most"))
+)
+_SENT: Final = Statement(
+    delete(OUTBOX).where(OUTBOX.c.id.in_(bindparam("ids", expanding=True))),
+    delete(OUTBOX).where(OUTBOX.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))),
+)
+_REFUSED: Final = Statement(
+    update(OUTBOX)
+    .where(OUTBOX.c.id == bindparam("of_id"))
+    .values(failed_at_ms=bindparam("at_ms"), error=bindparam("why"))
+)
+_WAITING: Final = Statement(
+    select(
+        func.count().filter(_WAITS).label("waiting"),
+        func.min(OUTBOX.c.queued_at_ms).filter(_WAITS).label("oldest"),
+        func.count().filter(~_WAITS).label("refused"),
+    ).select_from(OUTBOX)
+)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,24 +74,21 @@ class Outbox:
 
     async def unsent(self, limit: int, after: int = 0) -> Sequence[Message]:
         """The oldest messages that Kafka has not got, from the place after `after` on."""
-        waits = (OUTBOX.c.failed_at_ms.is_(None), OUTBOX.c.id > after)
-        statement = select(OUTBOX).where(*waits).order_by(OUTBOX.c.id).limit(limit)
-        async with self._database.reading() as connection:
+        async with self._database.look() as link:
             return [
-                Message(id=row.id, topic=row.topic, key=row.key, value=bytes(row.value), message_id=row.message_id)
-                for row in await connection.execute(statement)
+                Message(id=row.id, topic=row.topic, key=row.key, value=row.value, message_id=row.message_id)
+                for row in await link.rows(_UNSENT, {"after": after, "most": limit})
             ]
 
     async def sent(self, ids: Collection[int]) -> None:
         """Kafka has these."""
-        async with self._database.writing() as connection:
-            await connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
+        async with self._database.transaction() as link:
+            await link.run(_SENT, {"ids": list(ids)})
 
     async def refused(self, id_: int, error: str) -> None:
         """Kafka will never take this one: it stays, marked, and those behind it go on."""
-        fields = {"failed_at_ms": self._now_ms(), "error": error[:1_000]}
-        async with self._database.writing() as connection:
-            await connection.execute(update(OUTBOX).where(OUTBOX.c.id == id_).values(**fields))
+        async with self._database.transaction() as link:
+            await link.run(_REFUSED, {"of_id": id_, "at_ms": self._now_ms(), "why": error[:1_000]})
 
     async def set_aside(self, limit: int, after: int = 0) -> Sequence[SetAside]:
         """The oldest messages that Kafka refused, from the place after `after` on."""
@@ -85,10 +108,7 @@ class Outbox:
 
     async def waiting(self) -> tuple[int, int, int]:
         """(messages that wait, age of the oldest in milliseconds, messages that were refused)."""
-        waits = OUTBOX.c.failed_at_ms.is_(None)
-        statement = select(
-            func.count().filter(waits), func.min(OUTBOX.c.queued_at_ms).filter(waits), func.count().filter(~waits)
-        ).select_from(OUTBOX)
-        async with self._database.reading() as connection:
-            count, oldest, refused = (await connection.execute(statement)).one()
-        return int(count), max(self._now_ms() - int(oldest), 0) if oldest is not None else 0, int(refused)
+        async with self._database.look() as link:
+            (row,) = await link.rows(_WAITING)
+        oldest_ms = max(self._now_ms() - int(row.oldest), 0) if row.oldest is not None else 0
+        return int(row.waiting), oldest_ms, int(row.refused)

@@ -1,13 +1,12 @@
 """What all parts of a transaction share: its connection, what is written at its end, how values become text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import CursorResult, Executable, Table
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from relance.database.links import NOTHING, Link
+from relance.database.statements import Statement
 from relance.evidence.personal import Draw
 from relance.kernel.errors import Defect
 from services.checkout.store.keys import MasterKey
@@ -31,16 +30,20 @@ class Surroundings(msgspec.Struct, frozen=True):
 class Part:
     """One room of a transaction."""
 
-    def __init__(self, connection: AsyncConnection, around: Surroundings) -> None:
-        self._connection = connection
+    def __init__(self, link: Link, around: Surroundings) -> None:
+        self._link = link
         self._around = around
 
-    async def _execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        return await self._connection.execute(statement, parameters)
+    async def _rows(self, statement: Statement, given: Mapping[str, Any] = NOTHING) -> Sequence[Any]:
+        return await self._link.rows(statement, given)
 
-    def _insert(self, table: Table) -> Any:
-        """An INSERT that knows `on_conflict_…` in this database's dialect."""
-        return (postgresql if self._connection.dialect.name == "postgresql" else sqlite).insert(table)
+    async def _row(self, statement: Statement, given: Mapping[str, Any] = NOTHING) -> Any:
+        """The first row, None when there is none."""
+        return next(iter(await self._link.rows(statement, given)), None)
+
+    async def _run(self, statement: Statement, given: Mapping[str, Any] = NOTHING) -> int:
+        """How many rows were changed."""
+        return await self._link.run(statement, given)
 
 
 def kind_of(type_: type[msgspec.Struct]) -> str:

@@ -6,8 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, delete, select, update
 
+from relance.database.statements import Statement, insertion
 from relance.events.codec import Event, encode
 from relance.kernel.instants import to_ms
 from services.checkout.domain.outcomes import Effect
@@ -20,6 +21,27 @@ EVENTS: Final = "shop-events"
 ORDERS: Final = "checkout.orders.v1"
 LEASE: Final = timedelta(seconds=60)  # how long who took an effect has, before another takes it again
 _ERROR_CHARS: Final = 1_000
+_HEARD: Final = insertion(INBOX, "source", "message_id", "heard_at_ms", unless_there=True)
+_QUEUE: Final = insertion(OUTBOX, "topic", "key", "value", "message_id", "queued_at_ms", "error")
+_DO: Final = insertion(EFFECTS, "shop", "order_id", "kind", "ref", "due_at_ms", "attempts", "error")
+_DUE: Final = Statement(
+    select(EFFECTS.c.id)
+    .where(EFFECTS.c.due_at_ms <= bindparam("now_ms"))
+    .order_by(EFFECTS.c.due_at_ms, EFFECTS.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_TAKING: Final = update(EFFECTS).values(due_at_ms=bindparam("until_ms")).returning(EFFECTS)
+_TAKE: Final = Statement(
+    _TAKING.where(EFFECTS.c.id.in_(bindparam("ids", expanding=True))),
+    _TAKING.where(EFFECTS.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))),
+)
+_DONE: Final = Statement(delete(EFFECTS).where(EFFECTS.c.id == bindparam("of_id")))
+_LATER: Final = Statement(
+    update(EFFECTS)
+    .where(EFFECTS.c.id == bindparam("of_id"))
+    .values(due_at_ms=bindparam("at_ms"), attempts=EFFECTS.c.attempts + 1, error=bindparam("why"))
+)
 
 
 class QueuedEffect(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +97,7 @@ class Queues(Part):
     async def first_time(self, source: str, id_: str) -> bool:
         """Whether this message is heard for the first time: then it counts as heard once this transaction is stored."""
         row = {"source": source, "message_id": id_, "heard_at_ms": self._around.now_ms()}
-        added = await self._execute(self._insert(INBOX).values(**row).on_conflict_do_nothing())
-        return added.rowcount == 1
+        return await self._run(_HEARD, row) == 1
 
     async def do(self, shop: str, order: UUID, effects: Sequence[Effect]) -> None:
         """Queue effects, due at once."""
@@ -90,18 +111,11 @@ class Queues(Part):
         """Take effects that are due, the oldest first. Who takes one has until the end of the lease, counted from
         `now`, to call `done` or `later`; then it is due again. Two transactions never take the same.
         """
-        due = (
-            select(EFFECTS.c.id)
-            .where(EFFECTS.c.due_at_ms <= to_ms(now))
-            .order_by(EFFECTS.c.due_at_ms, EFFECTS.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        ids = [row.id for row in await self._execute(due)]
+        ids = [row.id for row in await self._rows(_DUE, {"now_ms": to_ms(now), "most": limit})]
         if not ids:
             return []
-        taken = update(EFFECTS).where(EFFECTS.c.id.in_(ids)).values(due_at_ms=to_ms(now + lease)).returning(EFFECTS)
-        rows = sorted(await self._execute(taken), key=lambda row: ids.index(row.id))
+        taken = await self._rows(_TAKE, {"ids": ids, "until_ms": to_ms(now + lease)})
+        rows = sorted(taken, key=lambda row: ids.index(row.id))
         return [
             QueuedEffect(id=row.id, shop=row.shop, order=UUID(row.order_id), kind=row.kind, ref=row.ref,
                          attempts=row.attempts, error=row.error)
@@ -110,15 +124,14 @@ class Queues(Part):
 
     async def done(self, effect_id: int) -> None:
         """An effect was done; again is harmless."""
-        await self._execute(delete(EFFECTS).where(EFFECTS.c.id == effect_id))
+        await self._run(_DONE, {"of_id": effect_id})
 
     async def later(self, effect_id: int, at: datetime, error: str) -> None:
         """An effect could not be done: it is due again at `at`."""
-        fields = {"due_at_ms": to_ms(at), "attempts": EFFECTS.c.attempts + 1, "error": error[:_ERROR_CHARS]}
-        await self._execute(update(EFFECTS).where(EFFECTS.c.id == effect_id).values(**fields))
+        await self._run(_LATER, {"of_id": effect_id, "at_ms": to_ms(at), "why": error[:_ERROR_CHARS]})
 
     async def _write_queues(self) -> None:
         if self._messages:
-            await self._execute(insert(OUTBOX), self._messages)
+            await self._link.run_many(_QUEUE, self._messages)
         if self._effects:
-            await self._execute(insert(EFFECTS), self._effects)
+            await self._link.run_many(_DO, self._effects)

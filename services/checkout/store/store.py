@@ -52,8 +52,8 @@ class Store:
         Raises Conflict when another transaction overtook this one (repeat it: see `run`), NotNow when the database is
         away.
         """
-        async with self._database.writing() as connection:
-            transaction = Transaction(connection, self._around)
+        async with self._database.transaction() as link:
+            transaction = Transaction(link, self._around)
             yield transaction
             await transaction.write_last()
         if transaction.says:
@@ -62,8 +62,8 @@ class Store:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """For what only looks: it waits for no writer, takes no locks, and stores nothing. Raises NotNow."""
-        async with self._database.reading() as connection:
-            yield Transaction(connection, self._around)
+        async with self._database.look() as link:
+            yield Transaction(link, self._around)
 
     async def run(self, work: Callable[[Transaction], Awaitable[R]], most: int = 50) -> R:
         """What `work` returns in a transaction; repeated, at most so often, while others overtake it. Raises Conflict
@@ -83,7 +83,7 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.engine.dispose()
+        await self._database.close()
 
 
 def _now_ms() -> int:

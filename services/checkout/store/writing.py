@@ -1,13 +1,14 @@
 """Aggregates on their way to the table: a transaction gathers them, and writes all of one manner at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import CursorResult, Executable, TextClause, bindparam, text, update
+from sqlalchemy import bindparam, text, update
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from relance.database.links import Link
+from relance.database.statements import Statement
 from services.checkout.store.errors import Conflict
 from services.checkout.store.schema import AGGREGATES
 
@@ -24,18 +25,24 @@ _ARRAYS: Final = (
     "unnest(CAST(:kind AS text[]), CAST(:shop AS text[]), CAST(:id AS text[]), CAST(:version AS bigint[]), "
     "CAST(:state AS text[]), CAST(:due_at_ms AS bigint[]), CAST(:body AS text[])"
 )
-_TOGETHER: Final[dict[Manner, TextClause]] = {
-    "add": text(
-        f"INSERT INTO aggregates ({_FIELDS}) SELECT * FROM {_ARRAYS}) ON CONFLICT DO NOTHING"  # noqa: S608 - no values
+_TOGETHER: Final[dict[Manner, Statement]] = {
+    "add": Statement(
+        text(
+            f"INSERT INTO aggregates ({_FIELDS}) SELECT * FROM {_ARRAYS}) ON CONFLICT DO NOTHING"  # noqa: S608 - no values
+        )
     ),
-    "replace": text(
-        f"INSERT INTO aggregates ({_FIELDS}) SELECT * FROM {_ARRAYS}) ON CONFLICT (kind, shop, id) DO UPDATE SET "  # noqa: S608
-        f"version = {_VERSION}, state = excluded.state, due_at_ms = excluded.due_at_ms, body = excluded.body"
+    "replace": Statement(
+        text(
+            f"INSERT INTO aggregates ({_FIELDS}) SELECT * FROM {_ARRAYS}) ON CONFLICT (kind, shop, id) DO UPDATE SET "  # noqa: S608
+            f"version = {_VERSION}, state = excluded.state, due_at_ms = excluded.due_at_ms, body = excluded.body"
+        )
     ),
-    "exchange": text(
-        "UPDATE aggregates SET version = v.version, state = v.state, due_at_ms = v.due_at_ms, body = v.body "  # noqa: S608
-        f"FROM {_ARRAYS}, CAST(:before AS bigint[])) AS v({_FIELDS}, before) "
-        f"WHERE {_SAME} AND aggregates.version = v.before"
+    "exchange": Statement(
+        text(
+            "UPDATE aggregates SET version = v.version, state = v.state, due_at_ms = v.due_at_ms, body = v.body "  # noqa: S608
+            f"FROM {_ARRAYS}, CAST(:before AS bigint[])) AS v({_FIELDS}, before) "
+            f"WHERE {_SAME} AND aggregates.version = v.before"
+        )
     ),
 }
 
@@ -58,16 +65,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind, self.shop, self.id
 
 
-async def write(connection: AsyncConnection, manner: Manner, rows: Sequence[Row]) -> None:
+async def write(link: Link, manner: Manner, rows: Sequence[Row]) -> None:
     """Write rows of different aggregates. Raises Conflict when another transaction was first with one of them."""
     ordered = sorted(rows, key=lambda row: row.place)  # in one order for all, so that none waits for another in a ring
-    if connection.dialect.name == "postgresql":
-        changed = await connection.execute(_TOGETHER[manner], _columns(manner, ordered))
-        _check(manner, ordered, changed.rowcount)
+    if link.dialect == "postgresql":
+        _check(manner, ordered, await link.run(_TOGETHER[manner], _columns(manner, ordered)))
         return
     for row in ordered:
-        one: CursorResult[Any] = await connection.execute(_ONE[manner](), _fields(manner, row))
-        _check(manner, [row], one.rowcount)
+        _check(manner, [row], await link.run(_ONE[manner], _fields(manner, row)))
 
 
 def _columns(manner: Manner, rows: Sequence[Row]) -> dict[str, list[Any]]:
@@ -89,20 +94,23 @@ def _fields(manner: Manner, row: Row) -> dict[str, Any]:
     return {f"new_{name}": value for name, value in fields.items()} | {"before": row.before}
 
 
-def _add() -> Executable:
-    return sqlite.insert(AGGREGATES).on_conflict_do_nothing()
+def _add() -> Statement:
+    row: dict[str, Any] = {name: bindparam(name) for name in _FIELDS.split(", ")}
+    return Statement(sqlite.insert(AGGREGATES).values(row).on_conflict_do_nothing())
 
 
-def _replace() -> Executable:
-    statement = sqlite.insert(AGGREGATES)
+def _replace() -> Statement:
+    statement = sqlite.insert(AGGREGATES).values({name: bindparam(name) for name in _FIELDS.split(", ")})
     fields: dict[str, Any] = {name: statement.excluded[name] for name in ("state", "due_at_ms", "body")}
-    return statement.on_conflict_do_update(
-        index_elements=["kind", "shop", "id"], set_=fields | {"version": text(_VERSION)}
+    return Statement(
+        statement.on_conflict_do_update(
+            index_elements=["kind", "shop", "id"], set_=fields | {"version": text(_VERSION)}
+        )
     )
 
 
-def _exchange() -> Executable:
-    return (
+def _exchange() -> Statement:
+    return Statement(
         update(AGGREGATES)
         .where(_A.kind == bindparam("new_kind"), _A.shop == bindparam("new_shop"), _A.id == bindparam("new_id"))
         .where(_A.version == bindparam("before"))
@@ -110,4 +118,4 @@ def _exchange() -> Executable:
     )
 
 
-_ONE: Final[dict[Manner, Callable[[], Executable]]] = {"add": _add, "replace": _replace, "exchange": _exchange}
+_ONE: Final[dict[Manner, Statement]] = {"add": _add(), "replace": _replace(), "exchange": _exchange()}

@@ -9,11 +9,9 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Any
 
 import httpx
 from prometheus_client import CollectorRegistry
-from sqlalchemy import event
 
 from relance.rules.law.book import RULES
 from services.checkout.adapters.printing import Printing
@@ -34,17 +32,15 @@ def kill_at(store: Store, number: int, *, before: bool) -> None:
     """Count commits of writers from now on, and die at one."""
     count = 0
 
-    def commits(connection: Any) -> None:
+    def commits() -> None:
         nonlocal count
-        if connection.get_execution_options().get("relance_reads"):
-            return
         count += 1
         if count == number and before:
             _die()
         if count == number + 1 and not before:
             _die()
 
-    event.listen(store.engine.sync_engine, "commit", commits)
+    store.database.before_commit = commits
 
 
 async def main(database: str, bank: str, key: str, number: str, before: str) -> None:
