@@ -88,4 +88,4 @@ def test_a_trader_without_tax_shows_none_and_french_texts_of_the_law_are_marked_
     begin = Beginning(Parts(cast("Any", None), PageSettings(secrets=("k" * 40,)), PAINTER, keys))
     here = Here(view, keys.entry("checkout", "lumen", str(ID), "open", 0), tongue)
     visit = Visit(Request({"type": "http", "method": "GET", "headers": [], "path": "/"}), Session(), 0)
-    assert 'id="phone-after" lang="fr"' in bytes(begin._contact(visit, here).body).decode()
+    assert 'id="phone-after" lang="fr"' in bytes(begin.contact(visit, here).body).decode()

@@ -6,6 +6,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces, forms
+from services.checkout.api.pages.blocking import problems_of, stopped
 from services.checkout.api.pages.facts import legal_url
 from services.checkout.api.pages.persons import who_is
 from services.checkout.api.pages.tongues import Tongue
@@ -68,8 +69,11 @@ class Beginning(Walk):
         view, tongue, shop = here.view, here.tongue, here.view.shop
         posted = visit.request.method == "POST"
         anchors = _CART | {f"quantity.{place}": f"quantity.{place}" for place in range(len(view.record.lines))}
-        refusals = [*wrong, *view.refusals]
-        errors = [self._cart_problem(one, here, anchors) for one in refusals if not one.field.startswith("payment")]
+        refusals = [one for one in (*wrong, *view.refusals) if not one.field.startswith("payment")]
+        of_lines = [one for one in refusals if one.field.startswith("lines.")]
+        errors = [self._cart_problem(one, here, anchors) for one in refusals if one not in of_lines]
+        forbidden = stopped(view, "cart")
+        errors += problems_of(view, "cart", [*of_lines, *forbidden], tongue, "articles")
         quotes = faces.quote_faces(view, tongue)
         cheapest = next((one for one in quotes if view.cheapest and one.id == view.cheapest.mode.id), None)
         lines = faces.lines(view, tongue, essential=False, typed=visit.form.under("quantity.") if wrong else None)
@@ -88,7 +92,8 @@ class Beginning(Walk):
             announced=faces.means_faces(view.announced, tongue),
             languages=", ".join({"fr": "français", "en": "English"}.get(one, one) for one in shop.languages),
             archiving=shop.legal.archiving,
-            can_go=bool(lines) and not any(one.field.startswith(("lines", "coupon")) for one in view.refusals),
+            can_go=bool(lines) and not forbidden
+            and not any(one.field.startswith(("lines", "coupon")) for one in view.refusals),
             go_to=next_step(view) if view.checkout.contact is not None else "contact",
             banner=view.texts.get("alcohol_banner"),
             who=who_is(view, tongue),
@@ -160,6 +165,7 @@ class Beginning(Walk):
             if (shown := view.texts.get(f"consent.{asked.channel}.{asked.purpose}")) is not None
         ]
         errors = [*problems, *(self._contact_problem(one, tongue) for one in wrong)]
+        errors += problems_of(view, "contact", stopped(view, "contact"), tongue, "")
         email_notice, phone_field = view.texts.get("email_notice"), view.texts.get("phone_field")
         similar = view.texts.get("similar_goods")
         return self.page(

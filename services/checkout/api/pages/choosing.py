@@ -6,6 +6,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces, forms
+from services.checkout.api.pages.blocking import problems_of, stopped
 from services.checkout.api.pages.persons import who_is
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Visit, see_other
@@ -75,6 +76,8 @@ class Choosing(Walk):
         if not posted and view.checkout.delivery is not None:
             wrong = [one for one in view.refusals if one.field.startswith(("delivery", "address"))]
         errors = [problem(tongue, one, _DELIVERY, {}) for one in wrong]
+        if not posted:
+            errors += problems_of(view, "delivery", stopped(view, "delivery"), tongue, "mode")
         blocks = {one.block for one in quotes if not one.refused}
         return self.page(
             visit, here, "delivery", tongue.say("Delivery"), errors, stale=stale,
@@ -151,6 +154,8 @@ class Choosing(Walk):
         if not posted and chosen is not None:
             wrong = [one for one in view.refusals if one.field.startswith("payment")]
         errors = [problem(tongue, one, _PAYMENT, {}) for one in wrong]
+        if not posted:
+            errors += problems_of(view, "payment", stopped(view, "payment"), tongue, "means")
         offered = [one for one in view.means if one.means.kind not in STORED]
         return self.page(
             visit, here, "payment", tongue.say("Means of payment"), errors, stale=stale,

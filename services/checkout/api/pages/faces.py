@@ -197,10 +197,10 @@ def _stock(one: LineView, tongue: Tongue) -> str:
 
 
 def names_of(view: View) -> dict[str, str]:
-    """Names of articles by what refusals call them: sku, id, or place in the cart."""
-    found: dict[str, str] = {}
-    for place, one in enumerate(view.lines):
-        for key in (one.line.sku, one.line.id, str(place)):
+    """Names of articles by what refusals call them: place in the cart, sku, or id, which may look like a place."""
+    found = {str(place): one.line.name for place, one in enumerate(view.lines)}
+    for one in view.lines:
+        for key in (one.line.sku, one.line.id):
             found.setdefault(key, one.line.name)
     return found
 

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces
+from services.checkout.api.pages.blocking import page_of, stopped
 from services.checkout.api.pages.facts import Sold, legal_url, rights
 from services.checkout.api.pages.forms import mistyped
 from services.checkout.api.pages.frames import Frame
@@ -75,6 +76,8 @@ class Recap(Walk):
             return see_other(f"{here.url}/cart")
         if refusal.field.startswith("payment"):
             return see_other(f"{here.url}/payment")
+        if refusal.rule and stopped(here.view, page_of(here.view, refusal)) and ".early" not in refusal.field:
+            return see_other(f"{here.url}/{page_of(here.view, refusal)}")
         return await self._recap(visit, here, [refusal])
 
     async def _recap(
@@ -99,12 +102,8 @@ class Recap(Walk):
 
     def _not_shown(self, visit: Visit, here: Here, refusal: Refusal) -> Response:
         """The step that puts it right, or, when none can, what the law says."""
-        steps = {"lines": "cart", "coupon": "cart", "coupons": "cart", "contact": "contact", "address": "delivery",
-                 "payment": "payment"}  # fmt: skip
-        step = steps.get(refusal.field.split(".", maxsplit=1)[0], "")
-        if refusal.field.startswith("delivery") and here.view.checkout.needs_delivery:
-            step = "delivery"
-        if step and here.view.refusals:
+        step = page_of(here.view, refusal)
+        if any(page_of(here.view, one) == step for one in here.view.refusals) or stopped(here.view, step):
             return see_other(f"{here.url}/{step}")
         return self.parts.refused(visit, refusal, 409, here.view.shop, here.tongue)
 
