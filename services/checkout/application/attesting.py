@@ -1,6 +1,7 @@
 """Shops with pages of their own: what they must show, and a click that they attest."""
 
-from typing import NamedTuple
+from datetime import timedelta
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -22,6 +23,8 @@ from services.checkout.domain.records import PressActs, Record
 from services.checkout.store import Transaction
 
 __all__ = ["Attesting", "Disclosing"]
+
+_SET_KEPT: Final = timedelta(days=1)  # beyond its end: who sends the same click again is told the same
 
 
 class Disclosing(NamedTuple):
@@ -67,7 +70,7 @@ class Attesting:
         )
 
         async def work(tx: Transaction) -> None:
-            await tx.put(shop, found.id, found, before=None)
+            await tx.put(shop, found.id, found, before=None, due_at=found.expires_at + _SET_KEPT)
 
         await self._desk.again(work)
         return Disclosing(found, view, canonical(view.recap) if view.recap is not None else b"")

@@ -25,10 +25,13 @@ class Frequency:
         """Once more."""
         hashed = self._hashed(name)
         times = self._seen.setdefault(hashed, deque(maxlen=_EACH_MAX))
+        _forget(times, at)
         times.append(at)
         self._seen.move_to_end(hashed)
-        while len(self._seen) > _KNOWN_MAX:
+        oldest = next(iter(self._seen.values()))
+        while len(self._seen) > _KNOWN_MAX or not oldest or oldest[-1] <= at - _WINDOW:
             self._seen.popitem(last=False)
+            oldest = next(iter(self._seen.values()))
 
     def take_back(self, name: str) -> None:
         """The last one was none after all."""
@@ -41,9 +44,13 @@ class Frequency:
         times = self._seen.get(self._hashed(name))
         if times is None:
             return 0
-        while times and times[0] <= at - _WINDOW:
-            times.popleft()
+        _forget(times, at)
         return len(times)
 
     def _hashed(self, name: str) -> bytes:
         return hmac.new(self._key, name.encode(), sha256).digest()
+
+
+def _forget(times: deque[datetime], at: datetime) -> None:
+    while times and times[0] <= at - _WINDOW:
+        times.popleft()

@@ -158,7 +158,8 @@ class Linking(Tunnel):
                 tries=0 if before is None or fresh else before.tries, sent=sent,
                 version=1 if before is None else before.version + 1,
             )  # fmt: skip
-            await tx.put(found.shop, name, kept, before=None if before is None else before.version)
+            known = None if before is None else before.version
+            await tx.put(found.shop, name, kept, before=known, due_at=kept.expires_at)
             facts: dict[str, str | int] = {"code": code, "minutes": self.terms.code_minutes}
             await self.message(tx, found.shop, found.subject, "code", facts)
             return None
@@ -184,7 +185,7 @@ class Linking(Tunnel):
                 await tx.remove(Code, found.shop, name)
                 return found
             tried = replace(kept, tries=kept.tries + 1, version=kept.version + 1)
-            await tx.put(found.shop, name, tried, before=kept.version)
+            await tx.put(found.shop, name, tried, before=kept.version, due_at=kept.expires_at)
             return _WRONG
 
         entered = await self.again(work)

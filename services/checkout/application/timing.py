@@ -22,6 +22,7 @@ from services.checkout.domain.orders import ClockMoved, Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import ANY, Conflict, Transaction
+from services.checkout.store.sweeping import sweep
 
 __all__ = ["Timekeeper"]
 
@@ -94,11 +95,14 @@ class Timekeeper:
         return await self._all_due(Watch, self._look, at_once=_BATCH)
 
     async def _sweep(self) -> int:
+        """A few rows of each table a turn, once an hour until none is left."""
         now = self._desk.clock()
-        if now - self._swept >= _SWEEP_EVERY:
+        if now - self._swept < _SWEEP_EVERY:
+            return 0
+        done = await sweep(self._desk.store, now)
+        if not done:
             self._swept = now
-            await self._desk.again(lambda tx: tx.sweep(now))
-        return 0
+        return done
 
     async def _all_due(self, type_: type[T], act: Callable[[str, T], Awaitable[None]], at_once: int = 1) -> int:
         now = self._desk.clock()

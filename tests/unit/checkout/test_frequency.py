@@ -37,3 +37,11 @@ def test_what_was_none_after_all_is_taken_back() -> None:
     tries.take_back("a")
     tries.take_back("a")
     assert tries.of("a", AT) == 0
+
+
+def test_who_has_not_tried_for_an_hour_is_forgotten() -> None:
+    tries = Frequency()
+    for number in range(10):
+        tries.count(str(number), AT)
+    tries.count("later", AT + timedelta(minutes=60))
+    assert len(tries._seen) == 1
