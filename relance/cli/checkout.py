@@ -8,7 +8,6 @@ import typer
 from relance.cli.checkout_outbox import list_outbox, retry_outbox
 from relance.cli.checkout_refunds import list_refunds, redirect_refund, retry_refund, settle_refund
 from relance.cli.console import NOTES, OUT
-from relance.kernel.errors import InputError
 
 __all__ = ["register"]
 
@@ -58,12 +57,11 @@ def put_shop(file: File, token: Token = "", at: At = _HERE) -> None:
     """
     import msgspec
 
-    from relance.cli.checkout_calls import Caller, read_yaml
+    from relance.cli import checkout_files
+    from relance.cli.checkout_calls import Caller
     from relance.rpc.checkout.v1 import checkout_pb2 as pb
 
-    shop = read_yaml(file)
-    if not isinstance(shop, dict):
-        raise InputError(f"{file}: the facts of a shop are a mapping")
+    shop = checkout_files.shop(file)
     answer = Caller(at, token).call("PutShop", pb.PutShopRequest(shop=msgspec.json.encode(shop)), str(file))
     for found in answer.warnings:
         NOTES.print(f"[yellow]warning[/] {found.rule} ({found.article}): {found.reason}")

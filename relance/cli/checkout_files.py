@@ -11,7 +11,31 @@ from relance.cli.checkout_calls import entries, read_yaml
 from relance.kernel.errors import InputError
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 
-__all__ = ["articles", "coupons", "offers", "purses", "stock"]
+__all__ = ["articles", "coupons", "offers", "purses", "shop", "stock"]
+
+
+def shop(file: Path) -> dict[str, Any]:
+    """The facts of a shop. A picture of `artwork` that names its `file`, beside this one, brings its bytes."""
+    found = read_yaml(file)
+    if not isinstance(found, dict):
+        raise InputError(f"{file}: the facts of a shop are a mapping")
+    pictures = found.get("artwork") or {}
+    if not isinstance(pictures, dict) or not all(isinstance(one, dict) for one in pictures.values()):
+        raise InputError(f"{file}: artwork is a mapping of slots to pictures")
+    read = {slot: _picture(picture, file, str(slot)) for slot, picture in pictures.items()}
+    return found | ({"artwork": read} if read else {})
+
+
+def _picture(picture: dict[str, Any], file: Path, slot: str) -> dict[str, Any]:
+    """A picture with the bytes of its file. The hash stays the one that is pinned: the service compares."""
+    if "file" not in picture:
+        return picture
+    path = file.parent / str(picture["file"])
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: artwork {slot}: {path}: {error.strerror}") from None
+    return {name: value for name, value in picture.items() if name != "file"} | {"data": data}
 
 
 def articles(file: Path) -> pb.PutArticlesRequest:

@@ -17,7 +17,7 @@ from services.checkout.domain.lending import check_lending
 from services.checkout.domain.offers import History, Price, put
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.recap import check_buttons
-from services.checkout.domain.shops import Shop, check_shop
+from services.checkout.domain.shops import Artwork, Shop, check_shop
 from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import Purse
 from services.checkout.domain.viewing import blocked
@@ -39,7 +39,8 @@ class Shopkeeping(Room):
         """
         if refused := check_shop(shop, self.providers) or check_keys(shop):
             return refused
-        at = self.clock()
+        pictures, at = shop.artwork, self.clock()
+        shop = replace(shop, artwork={slot: replace(picture, data=b"") for slot, picture in pictures.items()})
         book, day = self.law(at)
         lenders = [one.id for one in shop.all_means if isinstance(self.providers.get(one.id), LendingProvider)]
         if refused := check_lending(shop.all_means, shop_document(shop, book, at, day), (book, day), lenders):
@@ -49,20 +50,32 @@ class Shopkeeping(Room):
         if refused := check_buttons({language: shop.button[language] for language in shop.languages}, (book, day)):
             return refused
 
-        async def work(tx: Transaction) -> None:
+        async def work(tx: Transaction) -> Refusal | None:
             before = await tx.get(Shop, "*", shop.id, lock=True)
+            if refused := await _keep_artwork(tx, shop.id, pictures):
+                return refused
             version = 1 if before is None else before.version + 1
-            if before is not None and replace(before, version=0) == replace(shop, version=0):
-                return
-            known = None if before is None else before.version
-            await tx.put("*", shop.id, replace(shop, version=version), before=known)
+            if before is None or replace(before, version=0) != replace(shop, version=0):
+                known = None if before is None else before.version
+                await tx.put("*", shop.id, replace(shop, version=version), before=known)
+            return None
 
-        await self.again(work)
-        return None
+        return await self.again(work)
 
     async def get_shop(self, shop: str) -> Shop | Refusal:
         """The shop's settings."""
         return await self.look(lambda tx: self.shop(tx, shop))
+
+    async def artwork(self, shop: str, slot: str) -> tuple[bytes, str] | None:
+        """(bytes, media type) of an official picture of the shop, as they were given; None when there is none."""
+
+        async def work(tx: Transaction) -> tuple[bytes, str] | None:
+            found = await self.shop(tx, shop)
+            picture = None if isinstance(found, Refusal) else found.artwork.get(slot)
+            data = None if picture is None else await tx.blob(shop, picture.sha256)
+            return None if picture is None or data is None else (data, picture.media_type)
+
+        return await self.look(work)
 
     async def put_articles(self, shop: str, articles: Sequence[Article]) -> Refusal | None:
         """Take articles, whole, in place of those of the same sku."""
@@ -157,3 +170,13 @@ class Shopkeeping(Room):
             return found if isinstance(found, Refusal) else await work(tx)
 
         return await self.again(within)
+
+
+async def _keep_artwork(tx: Transaction, shop: str, pictures: Mapping[str, Artwork]) -> Refusal | None:
+    """Keep the bytes of official pictures by their hashes. One that never came is refused."""
+    for slot, picture in pictures.items():
+        if picture.data:
+            await tx.keep(shop, picture.data, picture.media_type)
+        elif await tx.blob(shop, picture.sha256) is None:
+            return Refusal(f"artwork.{slot}.data", "the file is missing", slot.split(".", maxsplit=1)[0])
+    return None

@@ -143,13 +143,15 @@ def _shown_legal(key: _Key) -> Legal:
         pinned = sha256(text.encode()).hexdigest()
         counsel.setdefault("A20.continuous", pinned)
         boxes.setdefault("continuous", Box(sha256=pinned, framed=True))
+    pictures = {slot: picture.sha256 for slot, picture in shop.artwork.items()}
     form = rules["B11"].wordings["form"].sha256 if "B11" in rules else ""
     places = ("information", "terms", "confirmation")
     terms = speak(shop.texts.get("terms", {}), "fr")
     return replace(
         legal,
         boxes=boxes,
-        counsel_texts=counsel,
+        counsel_texts=counsel | pictures,
+        shown_artwork=legal.shown_artwork | pictures,
         withdrawal_form_sha256=legal.withdrawal_form_sha256 or form or "",
         withdrawal_function_sentence_in=legal.withdrawal_function_sentence_in or places,
         terms_sha256=legal.terms_sha256 or sha256(terms.encode()).hexdigest(),

@@ -6,13 +6,13 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from relance.rules.law.book import Book
+from relance.rules.law.book import Book, Rule
 from relance.rules.law.checks import MEANINGS
 from relance.rules.law.document import Document
 from relance.rules.law.shop import Legal
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.prescribed import Blank, Choices, Notice, Prescribed, filled_form, notice, pinned
-from services.checkout.domain.shops import Shop
+from services.checkout.domain.shops import Artwork, Shop
 
 __all__ = ["LEGAL_PAGES", "LegalPage", "Name", "check_pages", "check_words", "compose_page"]
 
@@ -33,7 +33,9 @@ FORBIDDEN: Final = ("B19", "G04")  # what no page may say
 
 
 class LegalPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of one page. `notice` and `form`: of pages on withdrawal; `boxes`: of pages on guarantees."""
+    """The content of one page. `notice` and `form`: of pages on withdrawal; `boxes`: of pages on guarantees.
+    `pictures`: official artwork by its slot.
+    """
 
     name: Name
     shop: Shop
@@ -41,6 +43,7 @@ class LegalPage(msgspec.Struct, frozen=True, kw_only=True):
     notice: Notice | None = None
     form: tuple[Blank, ...] = ()
     boxes: tuple[Prescribed, ...] = ()
+    pictures: tuple[tuple[str, Artwork], ...] = ()
     phone_ban: Prescribed | None = None
     days: int = 0
     archive_years: int = 0
@@ -51,7 +54,7 @@ class LegalPage(msgspec.Struct, frozen=True, kw_only=True):
         """The SHA-256 of each prescribed text by its slot."""
         sources = (*(self.notice.sources if self.notice is not None else ()), *self.boxes)
         sources += (self.phone_ban,) if self.phone_ban is not None else ()
-        return {text.slot: text.sha256 for text in sources}
+        return {text.slot: text.sha256 for text in sources} | {slot: one.sha256 for slot, one in self.pictures}
 
 
 def compose_page(shop: Shop, name: Name, language: str, law: Law) -> LegalPage | tuple[Refusal, ...]:
@@ -77,6 +80,7 @@ def compose_page(shop: Shop, name: Name, language: str, law: Law) -> LegalPage |
         notice=told,
         form=form,
         boxes=tuple(text for text in boxes if isinstance(text, Prescribed)),
+        pictures=_pictures(shop, language, rules) if name == "guarantees" else (),
         phone_ban=ban,
         days=shop.legal.withdrawal_days or 0,
         archive_years=archive.get("years", 0),
@@ -164,6 +168,13 @@ def _notice(shop: Shop, law: Law) -> Notice | Refusal:
         cost_borne_by=legal.return_cost_borne_by,
     )
     return notice(shop, law, choices)
+
+
+def _pictures(shop: Shop, language: str, rules: Mapping[str, Rule]) -> tuple[tuple[str, Artwork], ...]:
+    """The official notice (A22) in the language of the page, else in French, once the rule is in force."""
+    slots = (f"A22.notice.{one}" for one in (language, "fr"))
+    slot = next((slot for slot in slots if slot in shop.artwork), None) if "A22" in rules else None
+    return () if slot is None else ((slot, shop.artwork[slot]),)
 
 
 def _boxes(shop: Shop, law: Law, language: str) -> list[Prescribed | Refusal]:

@@ -1,7 +1,9 @@
 """A shop as it wrote itself down: who trades, what its pages say, and how it delivers and is paid."""
 
+import re
 from collections.abc import Collection, Mapping
-from typing import Annotated, Final
+from hashlib import sha256
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,11 +15,14 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.tenders import BY_PROVIDER, Means
 
 __all__ = [
-    "SHOP_ID", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop", "Words",
-    "allowed_return", "check_shop", "speak",
+    "SHOP_ID", "Artwork", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop",
+    "Words", "allowed_return", "check_shop", "speak",
 ]  # fmt: skip
 
 SHOP_ID: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+ARTWORK_BYTES_MAX: Final = 400_000
+_SLOT: Final = re.compile(r"(?P<rule>[A-G]\d\d)\.[a-z_]+\.(?P<language>[a-z]{2})\Z")
 
 Words = dict[str, str]  # language -> text
 
@@ -71,6 +76,17 @@ class ConsentAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     version: str
 
 
+class Artwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An official picture that may only be shown as it is published (A22): the shop's file, pinned by its hash. `data`:
+    the file, base64 in JSON; it is kept apart by its hash, so it need not come again. `alt`: what it says, by language.
+    """
+
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    media_type: Literal["image/png", "image/jpeg", "image/webp", "image/svg+xml"] = "image/png"
+    alt: Words = {}
+    data: bytes = b""
+
+
 class AssertionKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A key with which the shop signs who its customer is: `public_key`, a PEM of Ed25519 or P-256, or `secret`, which
     both sides know. `issuer` is the `iss` that it signs for.
@@ -82,6 +98,20 @@ class AssertionKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     secret: Annotated[str, msgspec.Meta(max_length=512)] = ""
 
 
+class AftercareTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the shop answers for its orders. `automatic_refunds`: asked for as soon as the law's wait is over, at the
+    latest `ahead_days` before the due date. `collects_returns`: it fetches goods, and so waits for none.
+    `reasonable_days`: the extra time of a late notice that names none. `terminate_url`: its own termination page.
+    """
+
+    automatic_refunds: bool = True
+    ahead_days: Annotated[int, msgspec.Meta(ge=0, le=13)] = 3
+    collects_returns: bool = False
+    reasonable_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 14
+    return_address: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    terminate_url: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+
+
 class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that a shop says of itself. `return_urls`: prefixes where a shopper may be sent back to, nowhere else.
 
@@ -89,7 +119,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pages, and counsel's texts under the name of their slot (`A20.continuous`). `button`: the accessible name of the
     order button by language. `theme`: CSS custom properties by name. `similar_goods`: beside the objection to mail on
     similar goods. `psp`: the provider asked for cards and wallets. `countries`: where it sells. `assertions`: what
-    the shop's word on its customers is checked by.
+    the shop's word on its customers is checked by. `artwork`: official pictures by slot (`A22.notice.fr`).
     """
 
     id: Annotated[str, msgspec.Meta(pattern=SHOP_ID)]
@@ -117,7 +147,9 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     psp: str = "simulator"
     phone_needed: bool = False
     texts: dict[str, Words] = {}
+    artwork: dict[str, Artwork] = {}
     assertions: Annotated[tuple[AssertionKey, ...], msgspec.Meta(max_length=8)] = ()
+    aftercare: AftercareTerms = AftercareTerms()
     version: int = 0
 
     @property
@@ -184,6 +216,23 @@ def check_shop(shop: Shop, providers: Collection[str] = ()) -> Refusal | None:
             return Refusal(f"modes.{mode.id}", "leads to no place")
     if not any(one.kind in BY_PROVIDER or one.kind == "offline" for one in shop.all_means):
         return Refusal("means", "nothing pays what gift cards leave")
+    for slot, picture in shop.artwork.items():
+        if refused := _check_artwork(slot, picture):
+            return refused
     if providers and shop.psp not in providers and any(one.on and one.kind in BY_PROVIDER for one in shop.all_means):
         return Refusal("psp", f"{shop.psp} takes no payments here: one of {', '.join(sorted(providers))} does")
+    return None
+
+
+def _check_artwork(slot: str, picture: Artwork) -> Refusal | None:
+    """Whether a picture fills a slot of the law, and is the file whose hash is pinned."""
+    found = _SLOT.match(slot)
+    if found is None:
+        return Refusal(f"artwork.{slot}", "a slot is a rule, its wording and a language, such as A22.notice.fr")
+    if not picture.alt.get(found["language"]):
+        return Refusal(f"artwork.{slot}.alt.{found['language']}", "what the picture says is missing", found["rule"])
+    if len(picture.data) > ARTWORK_BYTES_MAX:
+        return Refusal(f"artwork.{slot}.data", f"has more than {ARTWORK_BYTES_MAX} bytes", found["rule"])
+    if picture.data and sha256(picture.data).hexdigest() != picture.sha256:
+        return Refusal(f"artwork.{slot}.sha256", "the file is not the one whose hash is pinned", found["rule"])
     return None

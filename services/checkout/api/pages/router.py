@@ -21,7 +21,7 @@ from services.checkout.api.pages.sessions import Keys
 from services.checkout.api.pages.signing import Signing
 from services.checkout.api.pages.themes import inline_hash
 from services.checkout.api.pages.tongues import load_tongues
-from services.checkout.api.pages.visits import PageSettings, Parts, Visit
+from services.checkout.api.pages.visits import Message, PageSettings, Parts, Visit
 from services.checkout.application.desk import Desk
 from services.checkout.domain.legal_pages import LEGAL_PAGES
 from services.checkout.domain.outcomes import Refusal
@@ -88,7 +88,9 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
         add(f"/{letter}/{{token}}/pay", links.show_order, links.pay)
         add(f"/{letter}/{{token}}/code", links.show_order, links.code)
     add("/legal/{shop}/{name}", papers.show)
+    add("/legal/{shop}/artwork/{slot}", papers.artwork)
     add("/static/{digest}/{name}", papers.static)
+    add("/{rest:path}", papers.nowhere)  # the last: whatever no other address is
     return router
 
 
@@ -115,6 +117,17 @@ class _Papers:
                    "cross-origin-resource-policy": "same-origin"}  # fmt: skip
         return Response(painter.files[name], headers=headers, media_type=kind)
 
+    async def artwork(self, visit: Visit) -> Response:
+        """An official picture of a shop, byte by byte; one that holds a script runs none."""
+        asked = visit.request.path_params
+        found = await self._parts.desk.artwork(asked["shop"], asked["slot"])
+        if found is None:
+            return self._parts.unknown(visit)
+        headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+                   "cache-control": "public, max-age=300", "x-content-type-options": "nosniff",
+                   "cross-origin-resource-policy": "same-origin"}  # fmt: skip
+        return Response(found[0], headers=headers, media_type=found[1])
+
     async def show(self, visit: Visit) -> Response:
         """A legal page, or the terms as PDF; one with a missing fact says so, with the rule."""
         shop = await self._parts.desk.get_shop(visit.request.path_params["shop"])
@@ -129,12 +142,29 @@ class _Papers:
         if made is None:
             made = await self._make(shop, name, language, key)
         if isinstance(made, Refusal):
-            return self._parts.refused(visit, made, 503, shop, self._parts.painter.tongue(language))
+            return self._missing(visit, shop, made, language)
         if name == "terms.pdf":
             headers = {"content-disposition": f'inline; filename="{shop.id}-terms-{language}.pdf"',
                        "cache-control": "public, max-age=300", "x-content-type-options": "nosniff"}  # fmt: skip
             return Response(made, headers=headers, media_type="application/pdf")
         return Response(made, headers=_paper_headers(made), media_type="text/html; charset=utf-8")
+
+    def _missing(self, visit: Visit, shop: Shop, refusal: Refusal, language: str) -> Response:
+        """A page of the shop that lacks a fact is not shown in part."""
+        tongue = self._parts.painter.tongue(language)
+        law = ", ".join(part for part in (refusal.field, refusal.rule, refusal.article) if part)
+        texts = (
+            tongue.say("The shop has not given everything that this page must say, so that it is not shown in part."),
+            tongue.say("Ask the shop for it, and tell it what stands below."),
+        )
+        message = Message(tongue.say("This page is not ready yet"), texts, (), law)
+        response = self._parts.message(visit, message, 503, shop, tongue.language)
+        response.headers["retry-after"] = "3600"
+        return response
+
+    async def nowhere(self, visit: Visit) -> Response:
+        """An address that leads nowhere, as a page."""
+        return self._parts.unknown(visit)
 
     async def _make(self, shop: Shop, name: str, language: str, key: _Key) -> bytes | Refusal:
         async with self._making:
