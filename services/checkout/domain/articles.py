@@ -27,6 +27,8 @@ class Article(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `characteristics`, `safety`, `equipment`, `guarantees`, `exception` and so on. `counted`: has a stock level.
 
     `names`: by language, where it differs from `name`. `delivery_days`: of what is not delivered by a mode.
+    `ancillary`: a contract beside others, which ends when those are withdrawn from: the lines of the skus
+    `ancillary_of`, all others of the order when it names none (L221-27).
     """
 
     sku: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -44,6 +46,8 @@ class Article(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     free_delivery_allowed: bool = True
     new_book: bool = False
     extra: bool = False
+    ancillary: Literal["", "insurance", "guarantee", "financing", "service"] = ""
+    ancillary_of: tuple[str, ...] = ()
     facts: dict[str, Any] = {}
     version: int = 0
 

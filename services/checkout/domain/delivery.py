@@ -15,7 +15,9 @@ from relance.rules.law.terms import parameters
 from services.checkout.domain.cart import Line, goods_minor
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["Books", "Destination", "Mode", "Quote", "cheapest", "choose", "least_fee_minor", "quotes"]
+__all__ = [
+    "Books", "Destination", "Mode", "OfferedFee", "Quote", "cheapest", "choose", "least_fee_minor", "offered", "quotes",
+]  # fmt: skip
 
 
 class Mode(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,19 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""
 
 
+class OfferedFee(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mode cost when the order was placed, kept for refunds. `full_fee_minor`: without free delivery, which
+    begins at `free_from_minor` of goods; `standard`: it counts for the cap.
+    """
+
+    mode: str
+    kind: Literal["home", "relay", "collect", "express"]
+    fee_minor: int
+    full_fee_minor: int
+    free_from_minor: int | None
+    standard: bool
+
+
 class Books(msgspec.Struct, frozen=True):
     """The least fee for new books, below a sum of them; above it, a cent (loi 81-766 art. 1)."""
 
@@ -83,6 +98,22 @@ def quotes(
             refused=_refused(mode, to, weight_g),
         )
         for mode in modes
+    )
+
+
+def offered(found: Sequence[Quote]) -> tuple[OfferedFee, ...]:
+    """Those that could be chosen, as a refund asks for them later."""
+    return tuple(
+        OfferedFee(
+            mode=quote.mode.id,
+            kind=quote.mode.kind,
+            fee_minor=quote.fee_minor,
+            full_fee_minor=quote.mode.fee_minor,
+            free_from_minor=quote.mode.free_from_minor,
+            standard=quote.mode.caps_refunds,
+        )
+        for quote in found
+        if not quote.refused
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from relance.rules.law import goods
-from services.checkout.domain.delivery import Destination
+from services.checkout.domain.delivery import Destination, OfferedFee
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.recap import Recap
 from services.checkout.domain.shops import Place
@@ -95,8 +95,8 @@ class PressActs(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of one checkout; the rest is in the machine of the same id. `recap`: the last one that was shown, `recap_page`
     what evidence calls its rendered bytes; `fingerprint`: of the cart that it was created with;
-    `law_lines`: what the click ordered, as the law sees it; `ordered_before`: the order that the same cart became
-    earlier, which the page says.
+    `law_lines`: what the click ordered, as the law sees it, `offered` the modes it could choose; `ordered_before`: the
+    order that the same cart became earlier, which the page says.
     """
 
     id: str
@@ -116,6 +116,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str = ""
     ordered_before: str = ""
     law_lines: tuple[goods.Line, ...] = ()
+    offered: tuple[OfferedFee, ...] = ()
     adult: bool = False
     early_at: datetime | None = None
     loss_at: datetime | None = None

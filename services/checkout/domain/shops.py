@@ -15,7 +15,7 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.tenders import BY_PROVIDER, Means
 
 __all__ = [
-    "SHOP_ID", "Artwork", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop",
+    "SHOP_ID", "AftercareTerms", "Artwork", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop",
     "Words", "allowed_return", "check_shop", "speak",
 ]  # fmt: skip
 
