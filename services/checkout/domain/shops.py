@@ -15,8 +15,8 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.tenders import BY_PROVIDER, Means
 
 __all__ = [
-    "SHOP_ID", "AftercareTerms", "Artwork", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode", "Place", "Shop",
-    "Words", "allowed_return", "check_shop", "speak",
+    "SHOP_ID", "AftercareTerms", "Artwork", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode",
+    "Place", "Shop", "Words", "allowed_return", "check_shop", "speak",
 ]  # fmt: skip
 
 SHOP_ID: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
