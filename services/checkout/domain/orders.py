@@ -55,7 +55,9 @@ class OrderTerms(msgspec.Struct, frozen=True):
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
-    """`net_minor`: the whole line after discounts. `shipped`, `received`, `withdrawn`: units."""
+    """`net_minor`: the whole line after discounts. `shipped`, `received`, `withdrawn`: units; `ended`: those that will
+    never come, because they are unavailable or their delivery was resolved.
+    """
 
     id: str
     product_id: str
@@ -67,6 +69,7 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     shipped: int = 0
     received: int = 0
     withdrawn: int = 0
+    ended: int = 0
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,11 +205,14 @@ class Resolve(msgspec.Struct, frozen=True, kw_only=True, tag="resolve"):
 
 
 class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="withdraw"):
-    """A statement of withdrawal, in any form. `units` by line; empty means all."""
+    """A statement of withdrawal, in any form. `units` by line; empty means all. `accepted`: what the law gives of it,
+    with contracts that end beside; None: all of `units`, and none of them: the statement is told and moves nothing.
+    """
 
     stated_at: datetime
     medium: str
     units: dict[str, int] = {}
+    accepted: dict[str, int] | None = None
 
 
 Act = (

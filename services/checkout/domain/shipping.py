@@ -106,15 +106,16 @@ def resolve(order: Order, act: Resolve, at: datetime) -> Moved[Order] | Refusal:
 
 
 def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusal:
-    """A statement is recorded whatever its form; whether the right holds is decided after. When nothing has left and
-    all is withdrawn, the order ends at once and all goes back.
+    """A statement is recorded whatever its form; what the law gives of it moves. When nothing has left and all is
+    withdrawn, the order ends at once and all goes back.
     """
-    asked = act.units or {line.id: line.quantity - line.withdrawn for line in order.lines}
-    if refused := _units(order, asked, lambda line: line.quantity - line.withdrawn):
+    asked = act.units or {line.id: _left(line) for line in order.lines}
+    taken = asked if act.accepted is None else act.accepted
+    if refused := _units(order, asked, lambda line: line.quantity) or _units(order, taken, _left):
         return refused
     if order.state in ENDED or not any(asked.values()):
         return unchanged(order)
-    lines = tuple(replace(line, withdrawn=line.withdrawn + asked.get(line.id, 0)) for line in order.lines)
+    lines = tuple(replace(line, withdrawn=line.withdrawn + taken.get(line.id, 0)) for line in order.lines)
     fields = {
         "order_id": str(order.id),
         "stated_at": act.stated_at,
@@ -123,7 +124,7 @@ def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusa
     }
     after, sayings = replace(order, lines=lines), [Saying("withdrawal.requested", at, fields)]
     effects = [Effect("acknowledge_withdrawal")]
-    if not order.parcels and all(line.withdrawn == line.quantity for line in lines):
+    if not order.parcels and any(taken.values()) and all(_left(line) == 0 for line in lines):
         after, undone = unwind(after, "withdrawal", at)
         return moved(
             replace(after, state="cancelled"),
@@ -134,6 +135,11 @@ def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusa
     if after.state == "shipped" and _all_received(after):
         after = replace(after, state="delivered")
     return moved(after, "withdrawn", sayings, effects)
+
+
+def _left(line: OrderLine) -> int:
+    """Units that are still sold: neither withdrawn nor ended."""
+    return line.quantity - line.withdrawn - line.ended
 
 
 def _wrong(order: Order, reason: str) -> Refusal:

@@ -101,3 +101,13 @@ def test_the_law_resolves_and_not_the_shop() -> None:
     moved = after(paid(), Resolve(found=held))
     assert (moved.state.state, owed_minor(moved.state)) == ("resolved", 10470)
     assert after(moved.state, Resolve(found=held)).transition == ""
+
+
+def test_only_what_the_law_gives_of_a_statement_moves() -> None:
+    late = after(shipped(), Withdraw(stated_at=AT, medium="letter", units={"1": 2}, accepted={}))
+    assert (said(late), late.transition, late.state.lines[0].withdrawn) == (["withdrawal.requested"], "withdrawn", 0)
+    part = after(shipped(), Withdraw(stated_at=AT, medium="letter", units={"1": 2}, accepted={"1": 1}))
+    assert part.state.lines[0].withdrawn == 1
+    none = after(paid(), Withdraw(stated_at=AT, medium="web", accepted={}))
+    assert (none.state.state, none.state.refunds) == ("confirmed", ())
+    assert refused(lifecycle.step(part.state, Withdraw(stated_at=AT, medium="web", accepted={"1": 2}), AT)).reason
