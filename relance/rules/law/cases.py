@@ -104,18 +104,23 @@ def _patched(document: dict[str, Any], given: Mapping[str, Any], entry: Entry | 
 
 
 def _resolved(value: Any, entry: Entry, book: Book) -> Any:
-    """Texts of the book in place of their names: `@B11.form` is the text's hash, `@@E10.field` the text."""
+    """Texts of the book in place of their names: `@B11.form` is the text's hash, `@@E10.field` the text, and several
+    names with spaces between are the texts one after another.
+    """
     if isinstance(value, dict):
         return {key: _resolved(item, entry, book) for key, item in value.items()}
     if isinstance(value, list):
         return [_resolved(item, entry, book) for item in value]
     if not isinstance(value, str) or not value.startswith("@"):
         return value
-    rule, _, name = value.lstrip("@").partition(".")
-    wording = book.versions(rule)[-1].wordings.get(name)
-    if wording is None or wording.text is None:
-        raise entry.fault("given", f"the book has no text {value.lstrip('@')}")
-    return wording.text if value.startswith("@@") else wording.sha256
+    found = []
+    for part in value.split():
+        rule, _, name = part.lstrip("@").partition(".")
+        wording = book.versions(rule)[-1].wordings.get(name)
+        if wording is None or wording.text is None:
+            raise entry.fault("given", f"the book has no text {part.lstrip('@')}")
+        found.append(wording.text if value.startswith("@@") else wording.sha256)
+    return "\n\n".join(str(text) for text in found)
 
 
 class Coverage(NamedTuple):

@@ -69,13 +69,16 @@ class EarlyStart(Fact, frozen=True, kw_only=True):
 
 
 class Subscription(Fact, frozen=True, kw_only=True):
-    """A contract of repeated payments. Totals as the recap shows them."""
+    """A contract of repeated payments. Totals as the recap shows them. `renews_tacitly`: it is concluded for a time,
+    and goes on unless somebody says no.
+    """
 
     minimum_months: int = 0
     duration: str = ""
     period_total_minor: int | None = None
     monthly_total_minor: int | None = None
     free_trial: bool = False
+    renews_tacitly: bool = False
 
 
 class Equipment(Fact, frozen=True, kw_only=True):

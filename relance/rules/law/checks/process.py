@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -297,6 +298,29 @@ def subscription_totals(_rule: Rule, document: Document, _now: datetime) -> Iter
             if getattr(line.subscription, name) is None:
                 words = name.removesuffix("_minor").replace("_", " ")
                 yield Fault(f"lines.{place}.subscription.{name}", f"{line.name}: the {words} is not shown")
+
+
+@meaning("B24")
+def articles_reproduced(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
+    """The terms of a service, or of digital content, that renews itself hold the articles, word for word."""
+    renewing = [
+        line
+        for line in document.lines
+        if line.kind != "goods" and line.subscription is not None and line.subscription.renews_tacitly
+    ]
+    if not renewing:
+        return
+    terms = _words_of(document.legal.texts.get("terms", ""))
+    for wording in rule.wordings.values():
+        if _words_of(wording.text or "") not in terms:
+            reason = f"{renewing[0].name}: the terms do not reproduce {wording.article} in full"
+            yield Fault("legal.texts.terms", reason)
+
+
+@lru_cache(maxsize=64)
+def _words_of(text: str) -> str:
+    """A text without its line breaks and the form of its apostrophes."""
+    return " ".join(text.replace("\u2019", "'").split())
 
 
 @meaning("A32", "cart")
