@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import uvloop
 import yaml
@@ -24,6 +25,7 @@ from relance.observability.shutdown import stop_requested, wind_down
 from services.notification.adapters.dkim_keys import DkimKeys, make_key, make_missing, record_of
 from services.notification.adapters.documents import CheckoutDocuments
 from services.notification.adapters.inbox import Inbox
+from services.notification.adapters.mail.registry import load_kinds
 from services.notification.adapters.maildir import Maildir
 from services.notification.adapters.relay import Relay
 from services.notification.adapters.smtp import SmtpPool
@@ -85,6 +87,17 @@ def _command(arguments: list[str]) -> int:
             sys.stderr.write(f"{made}: keep it secret; publish this record, then name the key in senders\n")
             sys.stdout.write(record_of(directory, key) + "\n")
             return 0
+        case ["again", "dead"]:
+            sys.stdout.write(asyncio.run(_with_ledger(_settings(), lambda ledger, _: _again(ledger, None))))
+            return 0
+        case ["again", request]:
+            id_ = _uuid(request)
+            sys.stdout.write(asyncio.run(_with_ledger(_settings(), lambda ledger, _: _again(ledger, id_))))
+            return 0
+        case ["erase", shop, order]:
+            order_id = _uuid(order)
+            sys.stdout.write(asyncio.run(_with_ledger(_settings(), lambda ledger, _: _erase(ledger, shop, order_id))))
+            return 0
         case ["bounce", name]:
             raw = sys.stdin.buffer.read(BYTES_MAX + 1) if name == "-" else _file(Path(name))
             sys.stdout.write(asyncio.run(_with_ledger(_settings(), lambda ledger, made: _bounce(ledger, made, raw))))
@@ -94,11 +107,14 @@ def _command(arguments: list[str]) -> int:
                 asyncio.run(_with_ledger(_settings(), lambda ledger, made: _lift(ledger, made, shop, address)))
             )
             return 0
-    raise InputError("commands: key DOMAIN [SELECTOR], bounce FILE (- for standard input), lift SHOP ADDRESS")
+    raise InputError(
+        "commands: key DOMAIN [SELECTOR], bounce FILE (- for standard input), lift SHOP ADDRESS, again REQUEST|dead, "
+        "erase SHOP ORDER"
+    )
 
 
 async def _with_ledger(settings: Settings, act: Callable[[Ledger, Settings], Awaitable[str]]) -> str:
-    ledger = Ledger(await open_engine(settings.database_url, 1))
+    ledger = Ledger(await open_engine(settings.database_url, 1), load_kinds())
     try:
         return await act(ledger, settings)
     finally:
@@ -106,7 +122,7 @@ async def _with_ledger(settings: Settings, act: Callable[[Ledger, Settings], Awa
 
 
 async def _bounce(ledger: Ledger, settings: Settings, raw: bytes) -> str:
-    reporting = Reporting(ledger, _secret(settings), Metrics(CollectorRegistry()), _now_ms)
+    reporting = Reporting(ledger, load_kinds(), _secret(settings), Metrics(CollectorRegistry()), _now_ms)
     return await reporting.take(raw) + "\n"
 
 
@@ -172,15 +188,17 @@ class _Service:
         """Start, serve, end; returns the exit code."""
         settings = self._settings
         self._stop = stop_requested(asyncio.get_running_loop())
-        ledger = Ledger(await open_engine(settings.database_url, settings.connections))
+        ledger = Ledger(await open_engine(settings.database_url, settings.connections), load_kinds())
         mailer = SmtpPool(settings)
         token = settings.checkout_token or kept_secret(Path(settings.home) / "checkout" / "notification.token")
         documents = CheckoutDocuments(settings.checkout, token, settings.checkout_timeout_s)
         preparing = Preparing(self._senders, documents, self._keys, self._secret, self._metrics)
         pace = Pace(settings.domain_at_once, settings.domain_per_minute)
-        reporting = Reporting(ledger, self._secret, self._metrics, _now_ms)
+        reporting = Reporting(ledger, load_kinds(), self._secret, self._metrics, _now_ms)
         maildir = Maildir(Path(settings.bounces), reporting.take, settings.poll_s) if settings.bounces else None
-        parts = Parts(ledger, preparing, mailer, pace, self._metrics, lambda: maildir is None or maildir.is_read)
+        parts = Parts(
+            ledger, preparing, mailer, pace, self._metrics, load_kinds(), lambda: maildir is None or maildir.is_read
+        )
         sending = Sending(parts, self._limits(), _now_ms, random.SystemRandom().random)
         hearing = Hearing(ledger, self._secret, self._metrics, _now_ms, sending.wake)
         inbox = Inbox(settings.kafka, settings.group, hearing.take)
@@ -240,6 +258,14 @@ class _Service:
             self._heartbeat.beat()
             await asyncio.sleep(_BEAT_S)
 
+    async def _forget(self, ledger: Ledger) -> None:
+        """A few at a time: requests that go on wait for these rows."""
+        forgotten, dropped = self._settings.forget_days, self._settings.drop_days
+        while not self._stop.is_set() and await ledger.forget(_now_ms() - forgotten * _DAY_MS):
+            self._heartbeat.beat()
+        while not self._stop.is_set() and await ledger.drop(_now_ms() - dropped * _DAY_MS):
+            self._heartbeat.beat()
+
     async def _count(self, ledger: Ledger) -> None:
         forgets_at_s = 0.0
         while not self._stop.is_set():
@@ -250,12 +276,27 @@ class _Service:
                 self._metrics.oldest.set(max((age for _, age in counts.values()), default=0) / 1_000)
                 self._metrics.unsaid.set(await ledger.unsaid())
                 if time.monotonic() > forgets_at_s:
-                    await ledger.forget(_now_ms() - self._settings.forget_days * _DAY_MS)
+                    await self._forget(ledger)
                     forgets_at_s = time.monotonic() + 3_600
                 self._unready = None
             except NotNow as error:
                 self._unready = str(error)
             await _sleep(self._stop, _COUNT_S)
+
+
+async def _again(ledger: Ledger, request: UUID | None) -> str:
+    return f"{await ledger.send_again(request, _now_ms())}\n"
+
+
+async def _erase(ledger: Ledger, shop: str, order: UUID) -> str:
+    return f"{await ledger.erase(shop, order)}\n"
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InputError(f"an id is a UUID, not {text[:80]!r}") from None
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

@@ -34,6 +34,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # A secret of at least 32 letters that stays, the same for all processes: it signs return paths, and addresses are
     # remembered by its hash. Empty: that of this machine.
     secret: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    drop_days: Positive = (
+        400  # after which nothing of a settled request is left here, long after Kafka has forgotten it
+    )
     forget_days: Positive = 90  # after which a settled request's address and facts are emptied
 
     # who it writes as

@@ -49,6 +49,7 @@ class Preparing:
 
     async def prepare(self, request: MessageRequest) -> Prepared:
         """The signed message. Raises InputError when there never can be one, NotNow when checkout does not answer."""
+        self._templates.kinds.check(request)
         sender = self._senders.get(request.shop)
         if sender is None:
             raise InputError(f"there is no sender for the shop {request.shop}")

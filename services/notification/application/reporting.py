@@ -5,6 +5,7 @@ from collections.abc import Callable
 from relance.observability.logs import logger
 from services.notification.domain.deliveries import FINAL
 from services.notification.domain.failures import suppresses
+from services.notification.domain.kinds import Kinds
 from services.notification.domain.reports import failure_of, read_report
 from services.notification.metrics import Metrics
 from services.notification.store.ledger import Ledger
@@ -15,8 +16,11 @@ __all__ = ["Reporting"]
 class Reporting:
     """Takes in what comes to return paths."""
 
-    def __init__(self, ledger: Ledger, secret: bytes, metrics: Metrics, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, ledger: Ledger, kinds: Kinds, secret: bytes, metrics: Metrics, now_ms: Callable[[], int]
+    ) -> None:
         self._ledger = ledger
+        self._kinds = kinds
         self._secret = secret
         self._metrics = metrics
         self._now_ms = now_ms
@@ -42,7 +46,8 @@ class Reporting:
         self._log.info("report", request=str(report.request), action=report.action, status=report.status)
         if failure is not None and before.state == "accepted":
             self._metrics.outcomes.labels(before.kind, "bounced").inc()
-            reason = "bounced_confirmation" if before.kind == "order.confirmation" else failure.sort
+            kind = self._kinds.get(before.kind)
+            reason = "bounced_confirmation" if kind is not None and kind.alerts else failure.sort
             self._metrics.alerts.labels(reason).inc()
             self._log.error("alert", reason=reason, request=str(report.request), shop=before.shop, kind=before.kind)
         return report.action

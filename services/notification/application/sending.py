@@ -12,8 +12,9 @@ from relance.kernel.errors import InputError, NotNow
 from relance.kernel.instants import to_ms
 from relance.observability.logs import logger
 from services.notification.application.preparing import HashMismatch, Prepared, Preparing
-from services.notification.domain.deliveries import RESENT, Delivery, Settled, message_class
-from services.notification.domain.failures import LASTS_MS, Failure, Schedule, is_final, retry_at_ms, suppresses
+from services.notification.domain.deliveries import Delivery, Settled
+from services.notification.domain.failures import Failure, Schedule, is_final, retry_at_ms, suppresses
+from services.notification.domain.kinds import Kinds
 from services.notification.domain.pacing import Pace
 from services.notification.metrics import Metrics
 from services.notification.ports import Accepted, Mailer, Unknown, Withdrawn
@@ -22,7 +23,7 @@ from services.notification.store.ledger import Ledger
 __all__ = ["Limits", "Parts", "Sending"]
 
 _UNCERTAIN_AT_ONCE: Final = 50
-_RESENT: Final = frozenset(kind for kind, again in RESENT.items() if again)
+_UNKNOWN_LASTS_MS: Final = 86_400_000  # that there is no such kind is then said, not that its time is over
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -44,6 +45,7 @@ class Parts(NamedTuple):
     mailer: Mailer
     pace: Pace
     metrics: Metrics
+    kinds: Kinds
     reports_read: Callable[[], bool]  # whether all reports that have come are taken in
 
 
@@ -56,6 +58,7 @@ class Sending:
         self._mailer = parts.mailer
         self._pace = parts.pace
         self._metrics = parts.metrics
+        self._kinds = parts.kinds
         self._reports_read = parts.reports_read
         self._resolves_from_ms = now_ms() + round(limits.uncertain_s * 1_000)
         self._limits = limits
@@ -117,7 +120,7 @@ class Sending:
         """
         if self._now_ms() < self._resolves_from_ms or not self._reports_read():
             return
-        for delivery, again in await self._ledger.uncertain(self._now_ms(), _UNCERTAIN_AT_ONCE, _RESENT):
+        for delivery, again in await self._ledger.uncertain(self._now_ms(), _UNCERTAIN_AT_ONCE, self._kinds.sent_again):
             self._metrics.uncertain.labels("again" if again else "given_up").inc()
             self._log.warning("uncertain", request=str(delivery.request.id), again=again)
             if not again:
@@ -145,10 +148,10 @@ class Sending:
 
     async def _send(self, delivery: Delivery) -> None:
         request = delivery.request
-        if self._now_ms() >= to_ms(request.requested_at) + LASTS_MS[request.kind]:
+        if self._now_ms() >= to_ms(request.requested_at) + self._lasts_ms(request.kind):
             await self._settle(delivery, Settled("failed", "its time is over"), "")
             return
-        if await self._ledger.is_suppressed(request.shop, delivery.address_hash, message_class(request.kind)):
+        if await self._ledger.is_suppressed(request.shop, delivery.address_hash, self._kinds.class_of(request.kind)):
             self._alert("suppressed", delivery)
             await self._settle(delivery, Settled("bounced", "the address bounced before", "5.1.1"), "")
             return
@@ -196,7 +199,7 @@ class Sending:
             await self._settle(delivery, settled, message_id, failure)
             return
         at_ms = retry_at_ms(failure.sort, delivery.attempts, now_ms, self._limits.schedule, self._chance())
-        if at_ms >= to_ms(delivery.request.requested_at) + LASTS_MS[delivery.request.kind]:
+        if at_ms >= to_ms(delivery.request.requested_at) + self._lasts_ms(delivery.request.kind):
             settled = Settled("failed", f"{failure.sort}: {failure.detail}", failure.status)
             await self._settle(delivery, settled, message_id, failure)
             return
@@ -213,9 +216,13 @@ class Sending:
             self._log.warning("settled_before", request=str(delivery.request.id))
             return False
         self._metrics.outcomes.labels(delivery.request.kind, settled.outcome).inc()
-        if delivery.request.kind == "order.confirmation" and settled.outcome != "accepted":
+        kind = self._kinds.get(delivery.request.kind)
+        if kind is not None and kind.alerts and settled.outcome != "accepted":
             self._alert("unconfirmed", delivery)
         return True
+
+    def _lasts_ms(self, kind: str) -> int:
+        return self._kinds[kind].lasts_ms if kind in self._kinds else _UNKNOWN_LASTS_MS
 
     def _alert(self, reason: str, delivery: Delivery) -> None:
         self._metrics.alerts.labels(reason).inc()

@@ -8,38 +8,28 @@ state `sending` behind, and no attempt is made before its time has come:
 
 1. A report for the request's own return path settles it, whatever it says: a server had taken the message. Where a
    server offers DSN (RFC 3461) it is asked to report success too (`report_success`), so this is the ordinary case.
-2. Else, when `uncertain` has passed: a message that the law wants to arrive is sent again, the same content under the
-   same Message-ID, by which mailboxes know a copy. What is worthless late, a code, is given up: another is asked for.
+2. Else, when `uncertain` has passed: a message that the law wants to arrive is sent again (`MessageKind.sent_again`),
+   the same content under the same Message-ID, by which mailboxes know a copy. What is worthless late, a code, is given
+   up: another is asked for.
 
 What remains: without such reports, a message whose acceptance was not recorded, because the process or the connection
 ended within the few milliseconds in which a server answers, may arrive twice. Each is counted (`uncertain`).
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from relance.events.messages import Kind, MessageOutcome, MessageRequest, Outcome, outcome_id
+from relance.events.messages import MessageOutcome, MessageRequest, Outcome, outcome_id
 
 __all__ = [
-    "FINAL", "RESENT", "Delivery", "MessageClass", "Settled", "Source", "State", "message_class", "outcome_of",
+    "FINAL", "Delivery", "Settled", "Source", "State", "outcome_of",
 ]  # fmt: skip
 
 State = Literal["queued", "claimed", "sending", "accepted", "bounced", "failed", "dead"]
-MessageClass = Literal["order", "code"]
 
 FINAL: Final = frozenset({"accepted", "bounced", "failed", "dead"})
-RESENT: Final[Mapping[Kind, bool]] = {
-    "order.confirmation": True,
-    "order.lapsed": True,
-    "payment.failed": True,
-    "order.link": True,
-    "account.link": False,
-    "code": False,
-}
-"""Whether a message of the kind is sent again when nobody knows whether it was taken."""
 
 
 class Source(NamedTuple):
@@ -68,13 +58,6 @@ class Settled(NamedTuple):
     outcome: Outcome
     detail: str = ""
     status: str = ""
-
-
-def message_class(kind: Kind) -> MessageClass:
-    """What an address is suppressed for. A code, or a link that opens once, is asked for at the moment it is
-    sent, and shows a bounce by itself.
-    """
-    return "code" if kind in {"code", "account.link"} else "order"
 
 
 def outcome_of(request: MessageRequest, settled: Settled, at: datetime, message_id: str) -> MessageOutcome:

@@ -5,10 +5,8 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from relance.events.messages import Kind
-
 __all__ = [
-    "LASTS_MS", "Failure", "Schedule", "Sort", "Stage", "classify", "is_final", "retry_at_ms", "suppresses",
+    "Failure", "Schedule", "Sort", "Stage", "classify", "is_final", "retry_at_ms", "suppresses",
     "without_addresses",
 ]  # fmt: skip
 
@@ -23,18 +21,7 @@ _STATUS: Final = re.compile(r"(?<![\w.])([245])\.(\d{1,3})\.(\d{1,3})(?![\w.])")
 _GREY: Final = re.compile(r"gr[ae]y[- ]?list", re.IGNORECASE)
 _READ_MAX: Final = 2_000  # letters of a reply; the time to look for addresses grows with their square
 _ADDRESSES: Final = re.compile(r"\S+@\S+")
-_HOUR_MS: Final = 3_600_000
 _DETAIL_MAX: Final = 300
-
-LASTS_MS: Final[dict[Kind, int]] = {
-    "order.confirmation": 72 * _HOUR_MS,
-    "order.lapsed": 72 * _HOUR_MS,
-    "payment.failed": 24 * _HOUR_MS,  # then the order has lapsed
-    "order.link": _HOUR_MS,
-    "account.link": _HOUR_MS // 6,
-    "code": _HOUR_MS // 6,  # who waits for a code asks for another
-}
-"""How long after its request a message of the kind is still tried."""
 
 
 class Failure(NamedTuple):

@@ -1,7 +1,6 @@
 """The ledger of requests: each changes its state in one transaction, with what is to be said of it."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -11,13 +10,15 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from relance.events.messages import MessageRequest, decode_request, encode
+from relance.events.messages import MessageOutcome, MessageRequest, decode_request, encode, outcome_id
 from relance.events.topics import NOTIFICATION_DEAD_LETTERS, OUTCOMES
-from services.notification.domain.deliveries import FINAL, Delivery, Settled, Source, message_class, outcome_of
+from relance.kernel.errors import InputError
+from services.notification.domain.deliveries import FINAL, Delivery, Settled, Source, outcome_of
 from services.notification.domain.failures import Failure
+from services.notification.domain.kinds import Kinds
 from services.notification.ports import Queued
-from services.notification.store.opening import translated
 from services.notification.store.schema import ATTEMPTS, MESSAGES, OUTBOX, SUPPRESSIONS
+from services.notification.store.upkeep import Upkeep
 
 __all__ = ["DeadLetter", "Heard", "Ledger", "State"]
 
@@ -56,21 +57,16 @@ class State(NamedTuple):
     address_hash: str
 
 
-class Ledger:
+class Ledger(Upkeep):
     """The tables. Every method is one transaction; it raises NotNow when the database does not answer."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, kinds: Kinds) -> None:
+        super().__init__(engine)
+        self._kinds = kinds
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._engine.dispose()
-
-    @asynccontextmanager
-    async def _begin(self) -> AsyncIterator[AsyncConnection]:
-        with translated():
-            async with self._engine.begin() as connection:
-                yield connection
 
     async def hear(self, heard: Sequence[Heard], letters: Sequence[DeadLetter], now_ms: int) -> int:
         """Keep requests; those that are there already change nothing. Returns how many are new."""
@@ -105,7 +101,17 @@ class Ledger:
                 .values(state="claimed", claim=claim, due_at_ms=lapses_ms, attempts=_M.attempts + 1)
                 .returning(*MESSAGES.c)
             )
-            return [_delivery(row) for row in await connection.execute(taken)]
+            return await self._readable(connection, await connection.execute(taken), now_ms)
+
+    async def _readable(self, connection: AsyncConnection, rows: Iterable[Any], now_ms: int) -> list[Delivery]:
+        """Those that can be read. One that cannot holds up no other: it is a dead letter, and its outcome is said."""
+        found = []
+        for row in list(rows):
+            try:
+                found.append(_delivery(row))
+            except InputError as error:
+                await _bury_row(connection, row, str(error), now_ms)
+        return found
 
     async def release(self, delivery: Delivery, at_ms: int) -> None:
         """Give a claim back untried."""
@@ -155,7 +161,7 @@ class Ledger:
             due = select(MESSAGES).where(_M.state == "sending", _M.due_at_ms <= now_ms).limit(limit)
             if connection.dialect.name == "postgresql":
                 due = due.with_for_update(skip_locked=True)
-            found = [_delivery(row) for row in await connection.execute(due)]
+            found = await self._readable(connection, await connection.execute(due), now_ms)
             for each in found:
                 again = each.request.kind in resent
                 values = {"state": "queued", "claim": ""} if again else {}
@@ -187,7 +193,7 @@ class Ledger:
                 await _attempted(connection, delivery, failure, now_ms)
             await _say(connection, delivery.request, settled, message_id, now_ms)
             if suppress:
-                await _suppress(connection, delivery.request, delivery.address_hash, settled.status, now_ms)
+                await self._suppress(connection, delivery.request, delivery.address_hash, settled.status, now_ms)
             if settled.outcome == "dead":
                 letter = DeadLetter(
                     str(delivery.request.id), encode(delivery.request), settled.detail, delivery.source
@@ -223,7 +229,7 @@ class Ledger:
             await connection.execute(changed)
             await _say(connection, before.request, settled, row.message_id, now_ms)
             if suppress:
-                await _suppress(connection, before.request, row.address_hash, settled.status, now_ms)
+                await self._suppress(connection, before.request, row.address_hash, settled.status, now_ms)
             return before
 
     async def state(self, request_id: UUID) -> State | None:
@@ -279,11 +285,14 @@ class Ledger:
         async with self._begin() as connection:
             return int((await connection.execute(select(func.count()).select_from(OUTBOX))).scalar_one())
 
-    async def forget(self, before_ms: int) -> int:
-        """Empty the bodies of what was settled before: they hold addresses. What became of it stays."""
-        where = (_M.state.in_(FINAL), _M.settled_at_ms < before_ms, func.length(_M.body) > 0)
-        async with self._begin() as connection:
-            return (await connection.execute(update(MESSAGES).where(*where).values(body=b""))).rowcount
+    async def _suppress(
+        self, connection: AsyncConnection, request: MessageRequest, address_hash: str, status: str, now_ms: int
+    ) -> None:
+        row = {
+            "shop": request.shop, "address_hash": address_hash, "class": self._kinds.class_of(request.kind),
+            "since_ms": now_ms, "status": status, "request_id": str(request.id),
+        }  # fmt: skip
+        await connection.execute(_insert(connection, SUPPRESSIONS).values(**row).on_conflict_do_nothing())
 
 
 def _insert(connection: AsyncConnection, table: Any) -> Any:
@@ -339,6 +348,22 @@ async def _say(
     await connection.execute(insert(OUTBOX).values(**row))
 
 
+async def _bury_row(connection: AsyncConnection, row: Any, reason: str, now_ms: int) -> None:
+    outcome = MessageOutcome(
+        id=outcome_id(UUID(row.request_id), "dead"), request_id=UUID(row.request_id), shop=row.shop,
+        order_id=UUID(row.order_id), kind=row.kind, outcome="dead", detail=reason[:500],
+        at=datetime.fromtimestamp(now_ms / 1_000, UTC),
+    )  # fmt: skip
+    said = {
+        "topic": OUTCOMES.name, "key": row.order_id, "value": encode(outcome), "headers": "{}", "queued_at_ms": now_ms,
+    }  # fmt: skip
+    await connection.execute(insert(OUTBOX).values(**said))
+    source = Source(row.topic, row.partition, row.offset)
+    await _bury(connection, DeadLetter(row.request_id, bytes(row.body), reason, source), now_ms)
+    ended = {"state": "dead", "claim": "", "settled_at_ms": now_ms}
+    await connection.execute(update(MESSAGES).where(_M.request_id == row.request_id).values(**ended))
+
+
 async def _bury(connection: AsyncConnection, letter: DeadLetter, now_ms: int) -> None:
     headers = {
         "reason": letter.reason, "topic": letter.source.topic, "partition": str(letter.source.partition),
@@ -349,13 +374,3 @@ async def _bury(connection: AsyncConnection, letter: DeadLetter, now_ms: int) ->
         "headers": msgspec.json.encode(headers).decode(), "queued_at_ms": now_ms,
     }  # fmt: skip
     await connection.execute(insert(OUTBOX).values(**row))
-
-
-async def _suppress(
-    connection: AsyncConnection, request: MessageRequest, address_hash: str, status: str, now_ms: int
-) -> None:
-    row = {
-        "shop": request.shop, "address_hash": address_hash, "class": message_class(request.kind), "since_ms": now_ms,
-        "status": status, "request_id": str(request.id),
-    }  # fmt: skip
-    await connection.execute(_insert(connection, SUPPRESSIONS).values(**row).on_conflict_do_nothing())

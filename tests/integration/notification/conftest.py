@@ -14,6 +14,7 @@ from relance.events.topics import MESSAGES, OUTCOMES
 from relance.kernel.settings import read
 from services.notification.adapters.dkim_keys import DkimKeys
 from services.notification.adapters.documents import CheckoutDocuments
+from services.notification.adapters.mail.registry import load_kinds
 from services.notification.adapters.smtp import SmtpPool
 from services.notification.application.hearing import Hearing
 from services.notification.application.preparing import Preparing
@@ -123,7 +124,7 @@ async def open_office(
     async def make(*, database: str = "", at_once: int = 4, pace: Pace | None = None, **variables: str) -> Office:
         environ = home[1] | {"RELANCE_NOTIFICATION_SMTP_PORT": str(server.port)} | variables
         settings = read(Settings, "RELANCE_NOTIFICATION", environ)
-        ledger = Ledger(await open_engine(database or f"sqlite:///{tmp_path}/notification.db", 8))
+        ledger = Ledger(await open_engine(database or f"sqlite:///{tmp_path}/notification.db", 8), load_kinds())
         registry = CollectorRegistry()
         metrics, clock, secret = Metrics(registry), Clock(), SECRET.encode()
         senders = read_senders(sender_document())
@@ -131,11 +132,18 @@ async def open_office(
         documents = CheckoutDocuments(shelves[1], "token", 5.0)
         preparing = Preparing(senders, documents, DkimKeys(home[0] / "dkim", senders.values()), secret, metrics)
         limits = Limits(at_once, 30.0, settings.smtp_answer_s, settings.uncertain_s, 0.05, Schedule())
-        parts = Parts(ledger, preparing, mailer, pace or Pace(4, 0), metrics, lambda: True)
+        parts = Parts(ledger, preparing, mailer, pace or Pace(4, 0), metrics, load_kinds(), lambda: True)
         sending = Sending(parts, limits, clock, random.Random(7).random)
         hearing = Hearing(ledger, secret, metrics, clock, sending.wake)
         office = Office(
-            ledger, sending, hearing, Reporting(ledger, secret, metrics, clock), clock, registry, [], mailer
+            ledger,
+            sending,
+            hearing,
+            Reporting(ledger, load_kinds(), secret, metrics, clock),
+            clock,
+            registry,
+            [],
+            mailer,
         )
         made.append((office, mailer, documents))
         return office

@@ -26,9 +26,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from typing_extensions import override
 
-from relance.events.messages import FACTS, Body, Document, Kind, MessageRequest, request_id
+from relance.events.messages import Body, Document, Kind, MessageRequest, request_id
 from relance.rpc.checkout.v1 import checkout_pb2
 from services.notification.adapters.dkim_keys import make_key
+from services.notification.adapters.mail.registry import load_kinds
 from services.notification.domain.senders import DkimKey
 
 SHOP = "demo"
@@ -218,12 +219,17 @@ def make_request(
         "order_number": "D-1001", "category": "authentication", "link": "https://demo.example/p/token",
         "code": "042137", "subject": "Votre commande D-1001",
     }  # fmt: skip
-    given |= {"shop_name": "Boutique démo", "minutes": 15}
-    wanted = FACTS[kind]
+    given |= {
+        "shop_name": "Boutique démo", "minutes": 15, "stated_at": "2026-11-22T10:00:00Z", "lines": "2 x Lampe Lumen",
+        "withdrawal_number": "R-7", "amount": "129,90 EUR", "means": "carte bancaire", "cause": "withdrawal",
+        "promised_on": "2026-11-20", "contract": "C-12", "refusal_until": "2026-12-20", "renews_on": "2027-01-01",
+        "notified_at": "2026-11-22T10:00:00Z", "ends_on": "2026-12-31", "effects": "il cesse ce jour-là",
+    }  # fmt: skip
+    wanted = load_kinds()[kind].facts
     if kind == "order.confirmation":
         given["link"] = "https://demo.example/o/token"
         wanted += ("subject", "link")
-    elif kind == "order.lapsed":
+    elif "link" not in wanted and kind != "code":
         wanted += ("link",)
     return MessageRequest(
         id=request_id(order, kind, n), shop=SHOP, kind=kind, order_id=order, to=to, locale="fr",

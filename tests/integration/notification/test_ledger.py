@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from relance.events.messages import MessageRequest, decode_outcome, decode_request
 from relance.events.topics import MESSAGES, NOTIFICATION_DEAD_LETTERS, OUTCOMES
 from relance.kernel.errors import InputError
+from services.notification.adapters.mail.registry import load_kinds
 from services.notification.domain.deliveries import Settled, Source
 from services.notification.domain.failures import Failure
+from services.notification.store import schema
 from services.notification.store.ledger import DeadLetter, Heard, Ledger
 from services.notification.store.opening import open_engine
-from services.notification.store.schema import METADATA
 from tests.integration.notification.mail_kit import make_request
 
 NOW = 1_795_341_600_000
@@ -26,7 +28,7 @@ AWAY = Failure("connection", detail="gone")
 
 @pytest.fixture
 async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    opened = Ledger(await open_engine(database_url, 8))
+    opened = Ledger(await open_engine(database_url, 8), load_kinds())
     yield opened
     await opened.close()
 
@@ -44,7 +46,7 @@ async def test_the_steps_make_the_tables_that_the_code_knows(database_url: str) 
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"version_table": "notification_version"})
-        return list(compare_metadata(context, METADATA))
+        return list(compare_metadata(context, schema.METADATA))
 
     async with engine.begin() as connection:
         assert await connection.run_sync(differences) == []
@@ -197,3 +199,53 @@ async def test_other_databases_are_refused(url: str) -> None:
 def test_what_is_no_request_is_refused(value: bytes) -> None:
     with pytest.raises(InputError):
         decode_request(value)
+
+
+async def test_a_row_that_cannot_be_read_is_a_dead_letter_and_holds_up_no_other(ledger: Ledger) -> None:
+    good, bad = make_request(), make_request()
+    await keep(ledger, bad, good)
+    async with ledger._begin() as connection:
+        mine = update(schema.MESSAGES).where(schema.MESSAGES.c.request_id == str(bad.id))
+        await connection.execute(mine.values(body=b'{"kind": 7}'))
+    assert [each.request.id for each in await ledger.claim("a", 10, NOW, NOW + 1_000)] == [good.id]
+    said = await ledger.queued(10)
+    assert [row.topic for row in said] == [OUTCOMES.name, NOTIFICATION_DEAD_LETTERS.name]
+    assert (decode_outcome(said[0].value).request_id, decode_outcome(said[0].value).outcome) == (bad.id, "dead")
+    assert said[1].value == b'{"kind": 7}'
+    assert await ledger.claim("b", 10, NOW + 10**9, NOW + 10**9 + 1) != []  # the good one, whose claim lapsed
+    assert (await ledger.send_again(bad.id, NOW)) == 0  # what cannot be read is not sent
+
+
+async def test_what_was_dead_is_sent_after_all_once_what_was_wrong_is_mended(ledger: Ledger) -> None:
+    request = make_request(requested_at=datetime.fromtimestamp(NOW / 1_000 - 10**6, UTC))
+    await keep(ledger, request)
+    (delivery,) = await ledger.claim("a", 1, NOW, NOW + 1_000)
+    assert await ledger.send_again(None, NOW) == 0  # it is under way
+    assert await ledger.settle(delivery, Settled("dead", "no such sender"), "", NOW)
+    assert await ledger.send_again(None, NOW) == 1
+    assert await ledger.send_again(request.id, NOW) == 0
+    (again,) = await ledger.claim("b", 1, NOW, NOW + 1_000)
+    assert again.request == msgspec.structs.replace(request, requested_at=datetime.fromtimestamp(NOW / 1_000, UTC))
+
+
+async def test_the_ledger_forgets_addresses_first_and_everything_later_a_few_at_a_time(ledger: Ledger) -> None:
+    requests = [make_request() for _ in range(5)]
+    await keep(ledger, *requests)
+    for delivery in await ledger.claim("a", 4, NOW, NOW + 1_000):
+        assert await ledger.settle(delivery, Settled("failed"), "", NOW, failure=AWAY)
+    assert await ledger.forget(NOW) == 0
+    assert [await ledger.forget(NOW + 1, 3) for _ in range(3)] == [3, 1, 0]
+    assert [await ledger.drop(NOW + 1, 3) for _ in range(3)] == [3, 1, 0]
+    left = [each for each in requests if await ledger.state(each.id) is not None]
+    assert len(left) == 1  # what is not settled stays
+    assert len(await ledger.claim("b", 10, NOW + 2_000, NOW + 3_000)) == 1
+
+
+async def test_who_is_erased_is_gone_from_the_ledger_and_is_sent_nothing_more(ledger: Ledger) -> None:
+    order, other = make_request(), make_request()
+    await keep(ledger, order, other)
+    assert await ledger.erase(order.shop, order.order_id) == 1
+    state = await ledger.state(order.id)
+    assert state is not None
+    assert (state.request, state.state, state.address_hash) == (None, "failed", "")
+    assert [each.request.id for each in await ledger.claim("a", 10, NOW, NOW + 1_000)] == [other.id]

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import dkim  # type: ignore[import-untyped]
+import msgspec
 import pytest
 
-from relance.events.messages import FACTS, Body, Document, Kind
+from relance.events.messages import Body, Document, Kind
 from relance.events.topics import NOTIFICATION_DEAD_LETTERS
+from relance.kernel.errors import InputError
 from services.notification.adapters.dkim_keys import record_of
+from services.notification.adapters.mail.registry import load_kinds
 from services.notification.application.preparing import ATTACHED_BYTES_MAX
 from services.notification.domain.addresses import read_return_path
+from services.notification.domain.kinds import read_kind
 from services.notification.domain.pacing import Pace
 from services.notification.domain.senders import DkimKey
 from tests.integration.notification.conftest import Office
@@ -84,7 +88,7 @@ async def test_documents_beyond_what_servers_take_are_a_dead_letter_and_alerted(
     assert (outcome.outcome, "more than" in outcome.detail) == ("dead", True)
 
 
-@pytest.mark.parametrize("kind", sorted(FACTS))
+@pytest.mark.parametrize("kind", sorted(load_kinds()))
 async def test_each_kind_is_sent_with_a_plain_text_beside_the_html(
     kind: Kind, office: Office, server: MailServer, shelf: Shelf
 ) -> None:
@@ -95,7 +99,8 @@ async def test_each_kind_is_sent_with_a_plain_text_beside_the_html(
     plain, rich = message.get_body(("plain",)), message.get_body(("html",))
     assert plain is not None
     assert rich is not None
-    shown = {"code": "042137", "account.link": "https://demo.example/p/token"}.get(kind, "D-1001")
+    given = request.facts
+    shown = next(str(given[name]) for name in ("order_number", "code", "contract", "link") if name in given)
     assert shown in plain.get_content()
     assert shown in rich.get_content()
     assert "<img" not in rich.get_content()
@@ -340,3 +345,23 @@ async def test_a_hundred_messages_share_few_connections(office: Office, server: 
     await office.hear(*(make_request(to=f"p{n}@example{n % 9}.com") for n in range(100)))
     await office.step()
     assert len(server.messages) == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("payment.failed", "facts lack category"), ("gift.idea", "there is no such kind of message")]
+)
+async def test_a_request_of_no_kind_or_without_a_fact_is_told_as_dead(office: Office, kind: str, told: str) -> None:
+    request = make_request()
+    facts = {name: value for name, value in request.facts.items() if name != "category"}
+    await office.hear(msgspec.structs.replace(request, kind=kind, facts=facts))
+    await office.step()
+    (outcome,) = await office.outcomes()
+    assert (outcome.outcome, told in outcome.detail) == ("dead", True)
+
+
+def test_every_kind_has_all_that_the_registry_asks_for() -> None:
+    kinds = load_kinds()
+    assert {"order.confirmation", "withdrawal.acknowledged", "refund.made", "termination.confirmed"} <= kinds.keys()
+    assert kinds.sent_again.isdisjoint({"code", "account.link"})
+    with pytest.raises(InputError, match="lasts_minutes"):
+        read_kind("x", {"facts": [], "lasts_minutes": 0, "sent_again": True})

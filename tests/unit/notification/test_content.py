@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relance.events.messages import FACTS, Kind
+from relance.events.messages import Kind
 from relance.kernel.errors import InputError
 from services.notification.adapters.mail import build
+from services.notification.adapters.mail.registry import load_kinds
 from services.notification.adapters.mail.rendering import LANGUAGES, Templates
 from services.notification.domain.addresses import parse_address, return_path
 from services.notification.domain.composing import Attachment, Letter, compose
@@ -43,7 +44,7 @@ def test_what_is_compiled_is_what_the_sources_say() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", sorted(FACTS))
+@pytest.mark.parametrize("kind", sorted(load_kinds()))
 def test_every_template_is_filled_in_both_languages_and_sells_and_tracks_nothing(kind: Kind, language: str) -> None:
     request = msgspec.structs.replace(make_request(kind), locale=language)
     rendered = TEMPLATES.render(request, SENDER)
