@@ -41,7 +41,8 @@ class Direct:
         self._app = app
         self._root = _Place()
         for route in routes:
-            if isinstance(route, Route) and getattr(route.endpoint, _ENDPOINT, False):
+            is_ours = isinstance(route, Route) and getattr(route.endpoint, _ENDPOINT, False)
+            if isinstance(route, Route) and is_ours and ":path}" not in route.path:  # what takes any path comes last
                 self._add(route)
 
     def _add(self, route: Route) -> None:
