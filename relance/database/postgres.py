@@ -100,32 +100,40 @@ class PostgresLink:
         self._connection: Any = None
         self.begun = False
 
-    async def rows(self, statement: Statement, given: Mapping[str, Any] = NOTHING) -> Sequence[Any]:
+    async def rows(
+        self, statement: Statement, given: Mapping[str, Any] = NOTHING, *, alone: bool = False
+    ) -> Sequence[Any]:  # fmt: skip
         """See Link."""
-        connection = await self._ready(writes=statement.writes)
+        connection = await self._ready(statement, alone=alone)
         text, values = statement.on_postgresql(given)
         found: Sequence[Any] = await connection.fetch(text, *values)
         return found
 
-    async def run(self, statement: Statement, given: Mapping[str, Any] = NOTHING) -> int:
+    async def run(self, statement: Statement, given: Mapping[str, Any] = NOTHING, *, alone: bool = False) -> int:
         """See Link."""
-        connection = await self._ready(writes=statement.writes)
+        connection = await self._ready(statement, alone=alone)
         text, values = statement.on_postgresql(given)
         status: str = await connection.execute(text, *values)  # `UPDATE 3`, `INSERT 0 3`
         return int(status.rpartition(" ")[2])
 
     async def run_many(self, statement: Statement, given: Sequence[Mapping[str, Any]]) -> None:
         """See Link."""
-        connection = await self._ready(writes=statement.writes)
+        connection = await self._ready(statement)
         made = [statement.on_postgresql(one) for one in given]
         await connection.executemany(made[0][0], [values for _, values in made])
 
     async def run_last(self, text: str, values: Sequence[Any]) -> None:
-        """A statement that is the whole of what is written, or the last of it: by itself it is a transaction."""
-        connection = await self._ready(writes=False)
-        if not self.begun:
-            self._before_commit()
+        """See Link."""
+        connection = await self._ready(None, alone=True)
         await connection.fetch(text, *values)
+
+    async def begin(self) -> None:
+        """See Link."""
+        if self._connection is None:
+            self._connection = await self._connections.take()
+        if not self.begun:
+            self.begun = True
+            await self._connection.execute("BEGIN")
 
     async def commit(self) -> None:
         """Store what was written. Raises Rolled."""
@@ -157,10 +165,12 @@ class PostgresLink:
         if connection is not None:
             self._connections.give_back(connection)
 
-    async def _ready(self, *, writes: bool) -> Any:
+    async def _ready(self, statement: Statement | None, *, alone: bool = False) -> Any:
         if self._connection is None:
             self._connection = await self._connections.take()
-        if writes and not self.begun:
-            self.begun = True
-            await self._connection.execute("BEGIN")
+        if not self.begun and (statement is None or statement.writes):
+            if alone:
+                self._before_commit()
+            else:
+                await self.begin()
         return self._connection

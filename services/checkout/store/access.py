@@ -63,6 +63,7 @@ class Access(Part):
 
     async def answer(self, shop: str, key: str, method: str, fingerprint: str) -> bytes | None:
         """The answer that was given to this request before. Raises KeyReused when the key came with another one."""
+        await self._write_waiting("answers")
         row = await self._row(_ANSWER, {"shop": shop, "method": method, "key": key})
         if row is None:
             return None
@@ -78,7 +79,7 @@ class Access(Part):
             "shop": shop, "method": method, "key": key, "fingerprint": fingerprint, "body": body,
             "kept_at_ms": self._around.now_ms(),
         }  # fmt: skip
-        if await self._run(_ANSWERED, row) != 1:
+        if not self._waits("answers", row) and await self._run(_ANSWERED, row) != 1:
             raise Conflict("the same request was answered meanwhile", 0.0)
 
     async def put_token(
@@ -89,23 +90,28 @@ class Access(Part):
             "hash": _hash(token), "purpose": purpose, "shop": shop, "subject": subject, "data": data,
             "expires_at_ms": to_ms(expires_at),
         }  # fmt: skip
-        await self._run(_ISSUED, row)
+        if not self._waits("tokens", row):
+            await self._run(_ISSUED, row)
 
     async def look_token(self, token: str, purpose: str, now: datetime) -> Token | None:
         """What a token opens; None when it is unknown, of another purpose, expired or revoked."""
+        await self._write_waiting("tokens")
         return _token(await self._row(_LOOK, _named(token, purpose, now)))
 
     async def take_token(self, token: str, purpose: str, now: datetime) -> Token | None:
         """As `look_token`, once: of two who take it, one gets None."""
+        await self._write_waiting("tokens")
         return _token(await self._row(_TAKE, _named(token, purpose, now)))
 
     async def revoke_token(self, token: str) -> None:
         """The token opens nothing any more."""
+        await self._write_waiting("tokens")
         await self._run(_REVOKE, {"of_hash": _hash(token), "now_ms": self._around.now_ms()})
 
     async def revoke_tokens(self, shop: str, purpose: str, subject: str) -> None:
         """No token of this purpose opens the subject any more."""
         of = {"of_shop": shop, "of_purpose": purpose, "of_subject": subject}
+        await self._write_waiting("tokens")
         await self._run(_REVOKE_ALL, of | {"now_ms": self._around.now_ms()})
 
     async def sweep(self, now: datetime) -> int:

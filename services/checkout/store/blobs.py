@@ -25,9 +25,9 @@ from relance.evidence.personal import (
     wrap,
 )
 from relance.kernel.errors import InputError
+from services.checkout.store.chains import Chains
 from services.checkout.store.keys import key_name, lookup_of
-from services.checkout.store.part import Part
-from services.checkout.store.schema import BLOBS, CHAINS, PERSONS
+from services.checkout.store.schema import BLOBS, PERSONS
 
 __all__ = ["Blobs"]
 
@@ -43,19 +43,15 @@ _PERSON: Final = (PERSONS.c.shop == bindparam("of_shop"), PERSONS.c.subject == b
 _KEY_OF: Final = Statement(select(PERSONS.c.wrapped).where(*_PERSON))
 _KNOW: Final = insertion(PERSONS, "shop", "subject", "wrapped", unless_there=True)
 _ERASE: Final = Statement(delete(PERSONS).where(*_PERSON))
-_CHAIN_OF: Final = Statement(
-    select(CHAINS.c.chain).where(CHAINS.c.shop == bindparam("of_shop"), CHAINS.c.order_id == bindparam("of_order"))
-)
 _BARE: Final[dict[str, Any]] = {"subject": None, "bound_to": None, "lookup": None}
 
 
-class Blobs(Part):
+class Blobs(Chains):
     """The room of documents and persons in a transaction."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._keys: dict[tuple[str, str], bytes] = {}
-        self._chain_names: dict[tuple[str, str], str] = {}
 
     async def keep(
         self, shop: str, blob: bytes, media_type: str, *, subject: str | None = None, order: str = ""
@@ -79,6 +75,7 @@ class Blobs(Part):
         """The bytes with this hash, be it theirs or that of their encrypted form; None when they are not there, or
         their person was erased.
         """
+        await self._write_waiting("blobs")
         row = None
         for secret in (self._around.master.secret, *self._around.master.older):  # rotation may not have reached it yet
             of = {"of_shop": shop, "of_hash": sha256, "of_lookup": lookup_of(secret, sha256)}
@@ -91,11 +88,13 @@ class Blobs(Part):
 
     async def stored(self, shop: str, hash_: str) -> bytes | None:
         """The bytes stored under a hash, as they are."""
+        await self._write_waiting("blobs")
         row = await self._row(_BY_HASH, {"of_shop": shop, "of_hash": hash_})
         return None if row is None else bytes(row.data)
 
     async def open_blob(self, shop: str, hash_: str) -> Opened | None:
         """Salt and bytes of an encrypted blob, by its own hash; None when it is not there or its person was erased."""
+        await self._write_waiting("blobs")
         row = await self._row(_BY_HASH, {"of_shop": shop, "of_hash": hash_})
         if row is None or row.subject is None:
             return None
@@ -122,14 +121,8 @@ class Blobs(Part):
     async def erase(self, shop: str, subject: str) -> bool:
         """Make all that is encrypted for a person unreadable for ever; chains stay as they are. False: not known."""
         self._keys.pop((shop, subject), None)
+        await self._write_waiting("persons")
         return await self._run(_ERASE, {"of_shop": shop, "of_subject": subject}) == 1
-
-    async def chain_of(self, shop: str, order: str) -> str:
-        """The name of the chain that an order's evidence stands in: its checkout's, once adopted; else its own."""
-        if (shop, order) not in self._chain_names:
-            row = await self._row(_CHAIN_OF, {"of_shop": shop, "of_order": order})
-            self._chain_names[shop, order] = order if row is None else row.chain
-        return self._chain_names[shop, order]
 
     async def _store(
         self, shop: str, name: str, data: bytes, document: Document, about: dict[str, Any] | None = None
@@ -138,7 +131,8 @@ class Blobs(Part):
             "shop": shop, "hash": name, "media_type": document.media_type, "data": data,
             "document": msgspec.json.encode(document).decode(),
         } | (about or _BARE)  # fmt: skip
-        await self._run(_KEEP, row)
+        if not self._waits("blobs", row):
+            await self._run(_KEEP, row)
 
     async def _key(self, shop: str, subject: str) -> bytes:
         """The person's key, made when there is none."""
@@ -146,10 +140,12 @@ class Blobs(Part):
         if key is not None:
             return key
         around = self._around
-        wrapped = wrap(
-            key_name(shop, subject), new_key(around.draw), (around.master.name, around.master.secret), around.draw
-        )
+        fresh = new_key(around.draw)
+        wrapped = wrap(key_name(shop, subject), fresh, (around.master.name, around.master.secret), around.draw)
         row = {"shop": shop, "subject": subject, "wrapped": msgspec.json.encode(wrapped).decode()}
+        if self._waits("persons", row):  # of two who make one, the second is told that there is one, and repeats
+            self._keys[shop, subject] = fresh
+            return fresh
         await self._run(_KNOW, row)
         key = await self._key_of(shop, subject)  # of two who make one, the first counts
         if key is None:

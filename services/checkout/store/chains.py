@@ -74,12 +74,46 @@ class _Adopted(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+class _Growing:
+    """A chain in this transaction. `row`: as it was read, None for a new one; `fresh`: it is not stored yet."""
+
+    def __init__(self, shop: str, name: str, row: Any) -> None:
+        self.head = start(shop, name) if row is None else _head(row)
+        self.before = self.head
+        self.fresh = row is None
+        self.order_id: str | None = None if row is None else row.order_id
+        self.adopted: dict[str, Any] = {"order_id": None, "number": None}
+        self.rows: list[dict[str, Any]] = []
+
+    def append(self, act: Act) -> None:
+        """One more entry."""
+        data, after = append(self.head, act)
+        self.rows.append({"shop": after.shop, "chain": after.order, "seq": self.head.length, "data": data})
+        self.head = after
+
+    def moved(self) -> dict[str, Any]:
+        """Where it stands now, over where it stood."""
+        head = self.head
+        return {"shop": head.shop, "chain": head.order, "sealed": 0, "length": head.length, "head": head.hash,
+                "before": self.before.length, **self.adopted}  # fmt: skip
+
+    def stored(self) -> None:
+        """All of it is at the database."""
+        self.before, self.fresh, self.rows = self.head, False, []
+        self.adopted = {"order_id": None, "number": None}
+
+
 class Chains(Part):
     """The room of evidence in a transaction. Acts are chained at its end, in the order of the calls."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._acts: dict[tuple[str, str], list[Act | _Adopted]] = {}
+        self._growing: dict[tuple[str, str], _Growing] = {}
+
+    async def chain_of(self, shop: str, order: str) -> str:
+        """The name of the chain that an order's evidence stands in: its checkout's, once adopted; else its own."""
+        return (await self._chain(shop, order)).head.order
 
     async def record(self, shop: str, order: str, acts: Sequence[Act]) -> None:
         """Append acts to the chain of an order; before the click, `order` is the checkout's id."""
@@ -95,55 +129,52 @@ class Chains(Part):
     async def head(self, shop: str, order: str) -> Head:
         """Where the chain of an order (or checkout) stands, with all that this transaction recorded."""
         await self._write_acts()
-        row = await self._chain(shop, order, lock=False)
-        return start(shop, order) if row is None else _head(row)
+        return (await self._chain(shop, order)).head
 
     async def entries(self, shop: str, order: str) -> list[bytes]:
         """The entries of an order (or checkout), as they are stored, with all that this transaction recorded."""
         await self._write_acts()
-        row = await self._chain(shop, order, lock=False)
-        if row is None:
-            return []
-        found = await self._rows(_ENTRIES, {"of_shop": shop, "of_chain": row.chain})
+        chain = await self._chain(shop, order)
+        found = await self._rows(_ENTRIES, {"of_shop": shop, "of_chain": chain.head.order})
         return [bytes(each.data) for each in found]
 
     async def _write_acts(self) -> None:
+        """Write them now."""
+        for chain in await self._chained():
+            moved = chain.moved()
+            if chain.fresh:
+                changed = await self._run(_BEGIN, moved)
+            else:
+                given = {f"to_{name}": value for name, value in moved.items()}
+                at = {"of_shop": moved["shop"], "of_chain": moved["chain"], "before": moved["before"]}
+                changed = await self._run(_GROW if moved["number"] is None else _GROW_ADOPTED, given | at)
+            if changed != 1:
+                raise Conflict(f"the evidence of {chain.head.order} has grown meanwhile", 0.0)
+            await self._link.run_many(_APPEND, chain.rows)
+            chain.stored()
+
+    async def _chained(self) -> list[_Growing]:
+        """The chains that have grown by the acts that wait."""
         waiting, self._acts = self._acts, {}
         # Each checkout before its order, whose acts may wait for the adoption; else in one order for all transactions.
         adopting = [place for place, acts in waiting.items() if any(isinstance(act, _Adopted) for act in acts)]
+        grown: dict[int, _Growing] = {}
         for place in (*sorted(adopting), *sorted(waiting.keys() - adopting)):
-            await self._extend(*place, waiting[place])
+            chain = await self._chain(*place)
+            for act in waiting[place]:
+                chain.append(await self._adopt(chain, act) if isinstance(act, _Adopted) else act)
+            grown[id(chain)] = chain
+        return list(grown.values())
 
-    async def _extend(self, shop: str, order: str, acts: Sequence[Act | _Adopted]) -> None:
-        row = await self._chain(shop, order, lock=True)
-        before = start(shop, order) if row is None else _head(row)
-        head, rows = before, []
-        adopted: dict[str, Any] = {}
-        for act in acts:
-            if isinstance(act, _Adopted):
-                if adopted or (row is not None and row.order_id is not None):
-                    raise Defect(f"the chain {before.order} belongs to an order already")
-                adopted = {"order_id": act.order, "number": await self._next_number(shop, head.order)}
-                facts = {"order": act.order, "number": adopted["number"]}
-                written = Act(at_ms=act.at_ms, act="happened", what="order", facts=facts)
-            else:
-                written = act
-            data, after = append(head, written)
-            rows.append({"shop": shop, "chain": head.order, "seq": head.length, "data": data})
-            head = after
-        await self._move(before, head, adopted, fresh=row is None)
-        await self._link.run_many(_APPEND, rows)
-
-    async def _move(self, before: Head, after: Head, adopted: dict[str, Any], *, fresh: bool) -> None:
-        if fresh:
-            row = {"shop": after.shop, "chain": after.order, "sealed": 0, "length": after.length, "head": after.hash}
-            changed = await self._run(_BEGIN, row | {"order_id": None, "number": None} | adopted)
-        else:
-            at = {"of_shop": after.shop, "of_chain": after.order, "before": before.length}
-            to = {"to_length": after.length, "to_head": after.hash} | {f"to_{k}": v for k, v in adopted.items()}
-            changed = await self._run(_GROW_ADOPTED if adopted else _GROW, at | to)
-        if changed != 1:
-            raise Conflict(f"the evidence of {after.order} has grown meanwhile", 0.0)
+    async def _adopt(self, chain: _Growing, adopted: _Adopted) -> Act:
+        if chain.order_id is not None:
+            raise Defect(f"the chain {chain.before.order} belongs to an order already")
+        shop = chain.head.shop
+        number = await self._next_number(shop, chain.head.order)
+        chain.order_id, chain.adopted = adopted.order, {"order_id": adopted.order, "number": number}
+        self._growing[shop, adopted.order] = chain
+        facts = {"order": adopted.order, "number": number}
+        return Act(at_ms=adopted.at_ms, act="happened", what="order", facts=facts)
 
     async def _next_number(self, shop: str, chain: str) -> int:
         """Counted in the transaction, unlike a sequence: one that is rolled back leaves no gap."""
@@ -151,9 +182,15 @@ class Chains(Part):
         row = await self._row(_COUNT, {"of_name": f"{COUNTER}/{series}", "of_shop": shop})
         return (int(row.value) - 1) * SERIES + series + 1
 
-    async def _chain(self, shop: str, order: str, *, lock: bool) -> Any:
-        """The row of the chain that is the order's own, or was adopted by it."""
-        return await self._row(_CHAIN[lock], {"of_shop": shop, "of_order": order})
+    async def _chain(self, shop: str, order: str) -> _Growing:
+        """The chain that is the order's own, or was adopted by it; locked when this transaction has begun already."""
+        found = self._growing.get((shop, order))
+        if found is None:
+            row = await self._row(_CHAIN[self._link.begun], {"of_shop": shop, "of_order": order})
+            name = order if row is None else row.chain
+            found = self._growing.get((shop, name)) or _Growing(shop, name, row)
+            self._growing[shop, name] = self._growing[shop, order] = found
+        return found
 
 
 def _head(row: Any) -> Head:

@@ -83,7 +83,7 @@ class Outbox:
     async def sent(self, ids: Collection[int]) -> None:
         """Kafka has these."""
         async with self._database.transaction() as link:
-            await link.run(_SENT, {"ids": list(ids)})
+            await link.run(_SENT, {"ids": list(ids)}, alone=True)
 
     async def refused(self, id_: int, error: str) -> None:
         """Kafka will never take this one: it stays, marked, and those behind it go on."""

@@ -10,6 +10,7 @@ from relance.database.statements import Statement
 from relance.evidence.personal import Draw
 from relance.kernel.errors import Defect
 from services.checkout.store.keys import MasterKey
+from services.checkout.store.together import together
 
 __all__ = ["Part", "Surroundings", "kind_of", "read_body", "write_body"]
 
@@ -33,6 +34,22 @@ class Part:
     def __init__(self, link: Link, around: Surroundings) -> None:
         self._link = link
         self._around = around
+        # On PostgreSQL what can wait is written by one statement at the end, by the parts of `together`.
+        self._waiting: dict[str, list[dict[str, Any]]] = {}
+
+    def _waits(self, part: str, row: dict[str, Any]) -> bool:
+        """Whether this row is written at the end; else it is to be written now."""
+        if self._link.dialect != "postgresql":
+            return False
+        self._waiting.setdefault(part, []).append(row)
+        return True
+
+    async def _write_waiting(self, *parts: str) -> None:
+        """Write those of these parts now: they are about to be read."""
+        if any(self._waiting.get(part) for part in parts):
+            text, values = together({part: self._waiting.pop(part, []) for part in parts})
+            await self._link.begin()
+            await self._link.run_last(text, values)
 
     async def _rows(self, statement: Statement, given: Mapping[str, Any] = NOTHING) -> Sequence[Any]:
         return await self._link.rows(statement, given)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, BigInteger, any_, bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from relance.database.statements import Statement, insertion
 from relance.events.codec import Event, encode
@@ -24,18 +24,19 @@ _ERROR_CHARS: Final = 1_000
 _HEARD: Final = insertion(INBOX, "source", "message_id", "heard_at_ms", unless_there=True)
 _QUEUE: Final = insertion(OUTBOX, "topic", "key", "value", "message_id", "queued_at_ms", "error")
 _DO: Final = insertion(EFFECTS, "shop", "order_id", "kind", "ref", "due_at_ms", "attempts", "error")
-_DUE: Final = Statement(
+_DUE: Final = (
     select(EFFECTS.c.id)
     .where(EFFECTS.c.due_at_ms <= bindparam("now_ms"))
     .order_by(EFFECTS.c.due_at_ms, EFFECTS.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_TAKING: Final = update(EFFECTS).values(due_at_ms=bindparam("until_ms")).returning(EFFECTS)
 _TAKE: Final = Statement(
-    _TAKING.where(EFFECTS.c.id.in_(bindparam("ids", expanding=True))),
-    _TAKING.where(EFFECTS.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))),
-)
+    update(EFFECTS)
+    .where(EFFECTS.c.id.in_(_DUE))
+    .values(due_at_ms=bindparam("until_ms"))
+    .returning(EFFECTS)
+)  # fmt: skip
 _DONE: Final = Statement(delete(EFFECTS).where(EFFECTS.c.id == bindparam("of_id")))
 _LATER: Final = Statement(
     update(EFFECTS)
@@ -111,11 +112,8 @@ class Queues(Part):
         """Take effects that are due, the oldest first. Who takes one has until the end of the lease, counted from
         `now`, to call `done` or `later`; then it is due again. Two transactions never take the same.
         """
-        ids = [row.id for row in await self._rows(_DUE, {"now_ms": to_ms(now), "most": limit})]
-        if not ids:
-            return []
-        taken = await self._rows(_TAKE, {"ids": ids, "until_ms": to_ms(now + lease)})
-        rows = sorted(taken, key=lambda row: ids.index(row.id))
+        of = {"now_ms": to_ms(now), "most": limit, "until_ms": to_ms(now + lease)}
+        rows = sorted(await self._link.rows(_TAKE, of, alone=True), key=lambda row: row.id)
         return [
             QueuedEffect(id=row.id, shop=row.shop, order=UUID(row.order_id), kind=row.kind, ref=row.ref,
                          attempts=row.attempts, error=row.error)
@@ -124,7 +122,8 @@ class Queues(Part):
 
     async def done(self, effect_id: int) -> None:
         """An effect was done; again is harmless."""
-        await self._run(_DONE, {"of_id": effect_id})
+        if not self._waits("done", {"id": effect_id}):
+            await self._run(_DONE, {"of_id": effect_id})
 
     async def later(self, effect_id: int, at: datetime, error: str) -> None:
         """An effect could not be done: it is due again at `at`."""

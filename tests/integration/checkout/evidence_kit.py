@@ -12,7 +12,7 @@ from sqlalchemy import Executable
 from relance.custody.checkpoint_file import CheckpointFile
 from relance.evidence.checkpoints import key_hex
 from relance.evidence.entries import Act, RuleRef
-from services.checkout.store import MasterKey, Sealing, Store
+from services.checkout.store import MasterKey, Sealing, Store, Transaction
 
 SHOP = "atelier"
 MASTER = MasterKey(b"m" * 32)
@@ -45,7 +45,8 @@ def _act(**fields: Any) -> Act:
 async def open_checkout(store: Store, number: int) -> None:
     """What is recorded before the click."""
     id_ = checkout(number)
-    async with store.transaction() as tx:
+
+    async def work(tx: Transaction) -> None:
         terms = await tx.keep(SHOP, TERMS, "text/plain")
         email = await tx.seal(SHOP, id_, f"p-{number}", "email", EMAIL)
         recap = await tx.keep(SHOP, PAGE, "text/html", subject=f"p-{number}", order=id_)
@@ -55,6 +56,8 @@ async def open_checkout(store: Store, number: int) -> None:
             _act(act="shown", what="recap", document=recap, facts={"total_minor": 4_200}),
         ]
         await tx.record(SHOP, id_, acts)
+
+    await store.run(work, most=500)
 
 
 async def place(store: Store, number: int) -> None:

@@ -322,7 +322,7 @@ async def test_one_conflict_of_many_values_undoes_all(store: Store) -> None:
             await tx.put("atelier", f"b-{place}", Basket(count=9, version=8), before=before)
         await tx.put("atelier", "new", Basket(), before=None)
 
-    with pytest.raises(Conflict, match="b-1"):
+    with pytest.raises(Conflict):
         await store.run(change_all, most=2)
     assert [await _count(store, id_) for id_ in ("b-0", "b-1", "b-2", "new")] == [0, 0, 0, None]
 
