@@ -1,16 +1,20 @@
 """Confirmations are rendered in a process of their own: a PDF takes tenths of a second, and no click waits for it."""
 
 import asyncio
-import atexit
+import contextlib
+import gc
 import multiprocessing
 import os
 import signal
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from threading import Timer
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from relance.kernel.errors import NotNow
+from relance.observability import logs
 from relance.rules.law.book import Book
 from services.checkout.domain.confirmation import ConfirmationFacts
 from services.checkout.domain.outcomes import Refusal
@@ -21,61 +25,141 @@ if TYPE_CHECKING:  # fonts and the library that sets pages are loaded by the oth
 
 __all__ = ["LegalShelf", "Printing"]
 
-_NICE: Final = 5  # pages first
+T = TypeVar("T")
 
-_documents: "Documents | None" = None  # of the printing process
+_NICE: Final = 10  # pages first: on one core a print gets a tenth of what they want
+_LIMIT_S: Final = 30.0  # usual ones take a third of a second of a core that is their own
+_START_S: Final = 60.0  # fonts and all, on a core that is busy with pages
+_END_S: Final = 2.0
 
 
 class Printing:
-    """One printing process; it is started by `begin` or the first confirmation, and anew when it died."""
+    """One printing process; it is started by `begin` or the first confirmation, and anew when it died or hung.
 
-    def __init__(self, rules: Path) -> None:
+    `limit_s`: how long one confirmation may take, those before it not counted.
+    """
+
+    def __init__(self, rules: Path, limit_s: float = _LIMIT_S) -> None:
         self._rules = rules
-        self._pool: ProcessPoolExecutor | None = None
+        self._limit_s = limit_s
+        self._process: _Process | None = None
+        self._thread = ThreadPoolExecutor(1, "printing")  # waits for the process, so that the event loop does not
+        self._log = logs.logger("printing")
 
     async def confirmation(self, facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
-        """The confirmation, or what it lacks. Raises NotNow when the process died: try again."""
-        pool = self._started()
+        """The confirmation, or what it lacks. Raises NotNow when the process died or took too long: try again."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._made, facts)
+
+    def _made(self, facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
+        process = self._started()
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, _render, facts)
-        except BrokenProcessPool:
-            if self._pool is pool:
-                self._pool = None
-            pool.shutdown(wait=False, cancel_futures=True)
+            process.within(_START_S, process.wait)
+            return process.within(self._limit_s, lambda: process.render(facts))
+        except (EOFError, OSError):
+            self._process = None
+            process.kill()
+            if process.hung:
+                self._log.error("print_hung", limit_s=self._limit_s)
+                raise NotNow("the process that prints took too long: it is started anew") from None
             raise NotNow("the process that prints has ended: it is started anew") from None
 
     def begin(self) -> None:
         """Start the process, so that the first order does not wait for it."""
-        self._started().submit(os.getpid)
+        self._thread.submit(self._started)
 
-    def _started(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(str(self._rules),)
-            )
-        return self._pool
+    def _started(self) -> "_Process":
+        if self._process is None:
+            self._process = _Process(self._rules)
+        return self._process
 
     def close(self) -> None:
         """End the process once it has made what it makes."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(cancel_futures=True)
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
 
 
-def _begin(rules: str) -> None:
-    from services.checkout.adapters.documents import Documents  # noqa: PLC0415 - loaded in this process alone
+class _Process:
+    """The other process and the way to it, for one thread."""
 
-    global _documents  # noqa: PLW0603 - what a process of a pool keeps between its tasks
+    def __init__(self, rules: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._way, other = context.Pipe()
+        self._process = context.Process(target=_print, args=(str(rules), other), daemon=True, name="printing")
+        self._process.start()
+        other.close()  # its own end is the only one, so that its death is heard
+        self._is_ready = False
+        self.hung = False
+
+    def within(self, limit_s: float, work: Callable[[], T]) -> T:
+        """`work` of this process, which is killed when it takes longer: then it raises EOFError or OSError."""
+        watch = Timer(limit_s, self._hang)
+        watch.start()
+        try:
+            return work()
+        finally:
+            watch.cancel()
+
+    def wait(self) -> None:
+        """Until it has loaded what it needs. Raises EOFError or OSError when it has died."""
+        if not self._is_ready:
+            self._way.recv()
+            self._is_ready = True
+
+    def render(self, facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
+        """What it makes of an order. Raises what it raised; EOFError or OSError when it has died."""
+        self._way.send(facts)
+        made = self._way.recv()
+        if isinstance(made, Exception):
+            raise made
+        answer: Rendered | tuple[Refusal, ...] = made
+        return answer
+
+    def _hang(self) -> None:
+        self.hung = True
+        self._process.kill()  # also one that is stopped
+
+    def kill(self) -> None:
+        """End it now."""
+        self._way.close()
+        self._process.kill()
+        self._process.join(_END_S)
+
+    def end(self) -> None:
+        """Let it end, and see to it that it does."""
+        self._way.close()
+        self._process.join(_END_S)
+        self.kill()
+
+
+def _print(rules: str, way: Connection) -> None:
+    """The printing process: it answers until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service says when it ends
     os.nice(_NICE)
-    atexit.register(os._exit, 0)  # fonts that are taken apart while the interpreter ends complain on stderr
-    _documents = Documents(Book.load(Path(rules)))
-    _documents.warm()
+    with contextlib.suppress(EOFError, OSError):
+        documents = _loaded(rules)
+        way.send(os.getpid())
+        gc.disable()  # between documents there is less to look through
+        while True:
+            way.send(_rendered(documents, way.recv()))
+            gc.collect()
+    os._exit(0)  # fonts that are taken apart while the interpreter ends complain on stderr
 
 
-def _render(facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
-    assert _documents is not None
-    return _documents.confirmation(facts, _documents.accepted_terms(facts))
+def _loaded(rules: str) -> "Documents":
+    from services.checkout.adapters.documents import Documents  # noqa: PLC0415 - loaded in this process alone
+
+    documents = Documents(Book.load(Path(rules)))
+    documents.warm()
+    return documents
+
+
+def _rendered(documents: "Documents", facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...] | Exception":
+    try:
+        return documents.confirmation(facts, documents.accepted_terms(facts))
+    except Exception as error:  # noqa: BLE001 - it is raised where the confirmation was asked for
+        return RuntimeError(f"printing: {type(error).__name__}: {error}")
 
 
 class LegalShelf:

@@ -1,0 +1,76 @@
+"""The printing process: what hangs is killed and replaced, what died is started anew, and orders wait for neither."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from relance.kernel.errors import NotNow
+from relance.rules.law.book import RULES
+from services.checkout.adapters.printing import Printing
+from tests.unit.checkout.documents.lumen import LAMP, facts
+
+LIMIT_S = 12.0  # a machine that runs all tests is busy
+
+
+@pytest.fixture
+def printing() -> Iterator[Printing]:
+    made = Printing(RULES, limit_s=LIMIT_S)
+    yield made
+    made.close()
+
+
+def child() -> psutil.Process:
+    """The printing process of this one."""
+    found = [one for one in psutil.Process().children() if "resource_tracker" not in " ".join(one.cmdline())]
+    (only,) = found
+    return only
+
+
+async def test_a_process_that_is_stopped_is_killed_and_the_next_confirmation_is_printed(printing: Printing) -> None:
+    first = await printing.confirmation(facts(LAMP))
+    hung = child()
+    os.kill(hung.pid, signal.SIGSTOP)
+    began_s = time.monotonic()
+    with pytest.raises(NotNow, match="too long"):
+        await printing.confirmation(facts(LAMP))
+    assert LIMIT_S <= time.monotonic() - began_s < LIMIT_S + 3
+    assert not hung.is_running()
+    assert await printing.confirmation(facts(LAMP)) == first
+    assert child().pid != hung.pid
+
+
+async def test_a_process_that_died_is_started_anew(printing: Printing) -> None:
+    await printing.confirmation(facts(LAMP))
+    asked = asyncio.create_task(printing.confirmation(facts(LAMP)))
+    await asyncio.sleep(0)
+    os.kill(child().pid, signal.SIGKILL)
+    with pytest.raises(NotNow, match="has ended"):
+        await asked
+    assert not isinstance(await printing.confirmation(facts(LAMP)), tuple)
+
+
+async def test_it_yields_to_the_pages(printing: Printing) -> None:
+    await printing.confirmation(facts(LAMP))
+    assert child().nice() >= psutil.Process().nice() + 10
+
+
+async def test_rules_that_cannot_be_read_end_it_and_say_so(tmp_path: Path) -> None:
+    made = Printing(tmp_path, limit_s=LIMIT_S)
+    try:
+        with pytest.raises(NotNow):
+            await made.confirmation(facts(LAMP))
+    finally:
+        made.close()
+
+
+async def test_an_end_leaves_no_process_behind() -> None:
+    made = Printing(RULES)
+    made.begin()
+    made.close()
+    assert [one for one in psutil.Process().children() if "resource_tracker" not in " ".join(one.cmdline())] == []
