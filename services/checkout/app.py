@@ -109,7 +109,7 @@ class _Till:
             early_look_s=settings.first_look_s,
         )
         self.desk = Desk(store, book, self._providers, terms)
-        self.printing = Printing(rules)
+        self.printing = Printing(rules, settings.print_limit_s)
         self._legal = LegalShelf(book)
         self._cookies = _cookie_secrets(settings, master)
         self.http: HttpEdge | None = None
