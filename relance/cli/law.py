@@ -106,7 +106,7 @@ def _show(rule: "Rule") -> None:
     for name, value in rule.parameters.items():
         OUT.print(f"parameter {name} = {_plain(value)} ({rule.parameter_articles[name]})", markup=False)
     for name, wording in rule.wordings.items():
-        pinned = f"sha256 {wording.sha256}" if wording.sha256 else "a slot that the shop's counsel fills"
+        pinned = f"sha256 {wording.sha256}" if wording.sha256 else "the shop's counsel fills it, see docs/law.md"
         OUT.print(f"wording {rule.id}.{name}: {wording.article}; {wording.source}; {pinned}", markup=False)
         if wording.text is not None:
             OUT.print("".join(f"  | {line}\n" for line in wording.text.splitlines()), markup=False, end="")

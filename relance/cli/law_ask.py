@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from relance.cli.console import NOTES
 from relance.kernel.errors import NotNow
 
 __all__ = ["register"]
@@ -27,10 +28,24 @@ def ask(
     """Answer questions of law: one JSON object a line on standard input, one answer a line on standard output.
 
     An ill-formed line gets an error with the field that is wrong; the others are still answered.
+
+    The questions, of which docs/law.md says what each is given:
+
+    withdrawal.deadline, withdrawal.decision,
+    refund.amount, refund.due, refund.surcharge,
+    delivery.latest, delivery.resolution,
+    price.prior, totals, button.check, checkout.check,
+    consent.derive, archive.until, renewal.window
+
+    For example:
+
+    {"ask": "delivery.latest", "concluded_at": "2026-03-02T10:00:00Z"}
     """
     import sys
 
     output = sys.stdout.buffer
+    if sys.stdin.isatty():
+        NOTES.print("One JSON question a line; Ctrl-D ends. `relance law ask --help` names the questions.")
     with _of_server(server) if server else _of_this_book() as answer:
         while line := sys.stdin.buffer.readline(LINE_BYTES_MAX):
             if not line.endswith(b"\n") and len(line) == LINE_BYTES_MAX:

@@ -4,7 +4,6 @@ Times are RFC 3339 with a zone, dates ISO, money euro cents. Meaning of the answ
 """
 
 import codecs
-import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Final, Union, get_args
@@ -14,7 +13,7 @@ import msgspec
 from relance.rules.law.calendar import Instant, Moment
 from relance.rules.law.consents import Said
 from relance.rules.law.delivery import Notice
-from relance.rules.law.faults import in_words
+from relance.rules.law.faults import place_and_words
 from relance.rules.law.prices import Reduction, Step
 from relance.rules.law.refunds import Mode, Regime, ServiceUse
 from relance.rules.law.terms import Unanswerable
@@ -173,8 +172,6 @@ _Any = Union[  # noqa: UP007 - an alias at run time
     DeliveryResolution, PricePrior, ButtonCheck, CheckoutCheck, ConsentDerive, ArchiveUntil, RenewalWindow, TotalsOf,
 ]  # fmt: skip
 KINDS: Final[tuple[str, ...]] = tuple(str(kind.__struct_config__.tag) for kind in get_args(_Any))  # what `ask` may be
-_AT: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$", re.DOTALL)
-_KEY: Final = re.compile(r"field `(?P<name>[^`]*)`")
 _ALIASES: Final = ("contact history", "history")  # how the table of questions words contact_history
 
 
@@ -229,13 +226,9 @@ def _own_type(kind: type, value: object) -> object:
 
 
 def _refusal(message: str, root: str) -> Unanswerable:
-    """The text of msgspec with the path taken out of it; a missing or unknown key is part of the path."""
-    at = _AT.search(message)
-    path, reason = (at["path"], message[: at.start()]) if at else ("", message)
-    key = _KEY.search(reason)
-    if key and reason.startswith("Object "):
-        path = f"{path}.{key['name']}" if path else key["name"]
-    return Unanswerable(".".join(part for part in (root, path) if part), in_words(reason))
+    """The text of msgspec in plain words, with the path taken out of it."""
+    path, words = place_and_words(message)
+    return Unanswerable(".".join(part for part in (root, path) if part), words)
 
 
 def _instants(value: Any, path: str) -> Iterator[tuple[str, date]]:

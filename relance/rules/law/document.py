@@ -11,6 +11,7 @@ import msgspec
 
 from relance.kernel.errors import InputError
 from relance.rules.law.acts import Attempt, Order, Refund
+from relance.rules.law.faults import place_and_words
 from relance.rules.law.goods import Extra, Line
 from relance.rules.law.pages import Contact, Coupon, Delivery, Display, Payment, Recap
 from relance.rules.law.shop import Fact, Instant, Legal, Trader
@@ -60,4 +61,5 @@ def decode(data: bytes | str | dict[str, Any]) -> Document:
             return msgspec.convert(data, Document)
         return msgspec.json.decode(data, type=Document)
     except msgspec.DecodeError as error:  # a ValidationError is one; its text ends in the path of the field
-        raise InputError(f"not a checkout document: {error}") from None
+        place, words = place_and_words(str(error))
+        raise InputError(f"not a checkout document: {place}{': ' if place else ''}{words}") from None

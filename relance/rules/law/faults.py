@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-__all__ = ["in_words"]
+__all__ = ["in_words", "place_and_words"]
 
 _KINDS: Final = {
     "object": "an object", "array": "a list", "str": "a text", "int": "a whole number", "float": "a number",
@@ -24,6 +24,20 @@ _SAYS: Final = (
     (re.compile(r"^Invalid (?:enum )?value ('.*')$", re.DOTALL), r"\1 is none of the words that can stand here"),
 )
 _GOT: Final = re.compile(r"^Expected `(?P<wanted>[a-zA-Z| ]+)`, got `(?P<given>\w+)`$")
+
+
+_AT: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$", re.DOTALL)
+_KEY: Final = re.compile(r"field `(?P<name>[^`]*)`")
+
+
+def place_and_words(message: str) -> tuple[str, str]:
+    """(dotted path, plain words) of msgspec's `message`; a missing or unknown key is part of the path."""
+    at = _AT.search(message)
+    path, reason = (at["path"], message[: at.start()]) if at else ("", message)
+    key = _KEY.search(reason)
+    if key and reason.startswith("Object "):
+        path = f"{path}.{key['name']}" if path else key["name"]
+    return path, in_words(reason)
 
 
 def in_words(message: str) -> str:
