@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, sync_playwright
 
 from tests.integration.checkout.bank_kit import RunningBank, running_bank
 from tests.integration.checkout.pages_kit import CONTACT, Hosted, hosted
 
 pytestmark = pytest.mark.browser
 
-PHONE: Final = {"width": 360, "height": 740}
-DESK: Final = {"width": 1280, "height": 900}
+PHONE: Final[ViewportSize] = {"width": 360, "height": 740}
+DESK: Final[ViewportSize] = {"width": 1280, "height": 900}
 AXE_VERSION: Final = "4.14.1"
 AXE_SHA256: Final = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -118,7 +118,7 @@ def goods(page: Page) -> None:
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_every_page_of_the_tunnel_passes_axe(
-    context: Callable[..., BrowserContext], pages: Hosted, bank: RunningBank, axe: str, size: dict[str, int]
+    context: Callable[..., BrowserContext], pages: Hosted, bank: RunningBank, axe: str, size: ViewportSize
 ) -> None:
     page = context(viewport=size, bypass_csp=True).new_page()  # axe is put in beside the policy of the page
     page.goto(pages.enter(pages.cart("LL-AURORE", "LL-AURORE", "FILM-ECLAIRER", "LIVRE-LUMIERE")))
