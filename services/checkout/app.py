@@ -61,6 +61,7 @@ __all__ = ["main"]
 
 _HEARTBEAT_LIMIT_S: Final = 10.0
 _BEAT_S: Final = 0.5
+_GARBAGE: Final = 20_000  # objects that outlive their call, until it is looked for rings of them: some tens of pages
 _GROUP: Final = "checkout"
 
 
@@ -287,6 +288,7 @@ class _Service:
         self._starting = None
         gc.collect()
         gc.freeze()  # the book lives as long as the process: it need not be looked through again
+        gc.set_threshold(_GARBAGE, 20, 10)
         rules = len(self._book.on(_today()))
         self._log.info("listening", grpc=port, http=http, metrics=exposition.port, rules=rules)
         await stop.wait()
