@@ -8,7 +8,7 @@ from relance.evidence import merkle
 from relance.evidence.checkpoints import Header, decode, leaf, signed_by
 from relance.evidence.dossier import DOSSIER_BYTES_MAX, Dossier, Seal, commitments_named, from_json, hashes_named
 from relance.evidence.entries import Entry, Head, UnknownVersion, digest
-from relance.evidence.page import page
+from relance.evidence.page import EDITIONS, page
 from relance.evidence.personal import Opened, bytes_of, proves
 from relance.evidence.verification import Chain, Finding, Verification, against_heads, read_chain, read_log
 from relance.kernel.errors import InputError
@@ -182,7 +182,7 @@ def _is_opening(name: str, opened: Opened) -> bool:
 
 def _check_page(data: bytes, dossier: Dossier, findings: list[Finding]) -> None:
     try:
-        same = page(dossier) == data
+        same = any(page(dossier, edition) == data for edition in EDITIONS)
     except InputError:  # an opened value that is no base64, told by _check_contents
         same = False
     if not same:

@@ -8,11 +8,15 @@ from typing import Final
 from relance.evidence.canonical import canonical
 from relance.evidence.dossier import Dossier, documents_shown, to_json
 from relance.evidence.entries import Entry, digest
+from relance.evidence.narrative import HASHES, OPENING, STEPS, WORDS, readable, told
 from relance.evidence.personal import bytes_of, text_of
 from relance.evidence.wording import ACTS, AUTHORS, LABELS, LIMITS, MANUAL, PURPOSE, SUBJECTS, Pair
 from relance.rules.law.calendar import PARIS
 
-__all__ = ["page", "paris_time"]
+__all__ = ["EDITIONS", "page", "paris_time"]
+
+EDITIONS: Final = (2, 1)
+"""The newest first. Files of older ones were given out, and stay what they are."""
 
 SUFFIXES: Final = {"application/pdf": "pdf", "text/html": "html", "text/plain": "txt", "image/png": "png"}
 STYLE: Final = (
@@ -26,21 +30,27 @@ STYLE: Final = (
     "@media(max-width:40rem){dl{grid-template-columns:1fr}dd{margin:0 0 .5rem 1rem}"
     "thead{display:none}tr,td{display:block}}@media print{a{color:inherit}}"
 )
+PRINT: Final = (
+    ".words{font-family:inherit;font-size:1rem}.story{border:2px solid #111;padding:0 1rem 1rem;margin-top:1rem}"
+    "@media print{.story{break-after:page}details:not([open])>pre{display:none}}"
+)
 
 
-def page(dossier: Dossier) -> bytes:
+def page(dossier: Dossier, edition: int = EDITIONS[0]) -> bytes:
     """The file of a dossier, the same bytes each time. Raises InputError for an ill-formed entry or opened value."""
+    second = edition > 1
     number = dossier.placed or dossier.order
     title = f"{LABELS['title'][0]} {number}"
     parts = [
         '<!doctype html>\n<html lang="fr">\n<head>\n<meta charset="utf-8">\n',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{PRINT if second else ''}</style>\n</head>\n<body>\n<main>\n",
         f"<h1>{_both(LABELS['title'])} <code>{escape(number)}</code></h1>\n",
         _summary(dossier),
+        _story(dossier) if second else "",
         _section("purpose", _paragraph(PURPOSE)),
-        _section("acts", "".join(_act(dossier, entry, data) for entry, data in dossier.read())),
+        _section("acts", "".join(_act(dossier, entry, data, edition) for entry, data in dossier.read())),
         _section("seals", _seals(dossier)),
         _section("limits", "<ul>\n" + "".join(f"<li>{_both(pair)}</li>\n" for pair in LIMITS) + "</ul>\n"),
         _section("manual", _manual()),
@@ -94,7 +104,36 @@ def _summary(dossier: Dossier) -> str:
     return _rows(rows)
 
 
-def _act(dossier: Dossier, entry: Entry, data: bytes) -> str:
+def _story(dossier: Dossier) -> str:
+    """The first page: what happened when, under which articles; what the hashes prove; how to verify."""
+    entries = [entry for entry, _ in dossier.read()]
+    span = {"first": _to_the_second(entries[0]), "last": _to_the_second(entries[-1])}
+    named = {"count": len(entries), "order": dossier.placed or dossier.order, "shop": dossier.shop, **span}
+    opening = (OPENING[0].format(**named), OPENING[1].format(**named))
+    head = "".join(f'<th scope="col">{_both(WORDS[name])}</th>' for name in ("when", "what", "articles", "proof"))
+    rows = "".join(_told(entry) for entry in entries)
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    hashes = "".join(f"<dt>{_both(name)}</dt><dd>{_both(meaning)}</dd>\n" for name, meaning in HASHES)
+    steps = "".join(f"<li>{_both(step)}</li>\n" for step in STEPS)
+    return (
+        f'<section class="story">\n<h2>{_both(WORDS["story"])}</h2>\n{_paragraph(opening)}{table}'
+        f"<h3>{_both(WORDS['hashes'])}</h3>\n<dl>\n{hashes}</dl>\n"
+        f"<h3>{_both(WORDS['steps'])}</h3>\n<ol>\n{steps}</ol>\n</section>\n"
+    )
+
+
+def _told(entry: Entry) -> str:
+    articles = "; ".join(dict.fromkeys(escape(rule.article) for rule in entry.rules))
+    link = f'<a href="#acte-{entry.seq}">{entry.seq}</a>'
+    cells = (escape(_to_the_second(entry)), _both(told(entry)), articles, link)
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
+
+
+def _to_the_second(entry: Entry) -> str:
+    return paris_time(entry.at_ms).partition(".")[0]
+
+
+def _act(dossier: Dossier, entry: Entry, data: bytes, edition: int) -> str:
     subject = SUBJECTS.get(entry.what, (entry.what, entry.what))
     heading = f"{escape(ACTS[entry.act][0])} : {escape(subject[0])}"
     english = f"{escape(ACTS[entry.act][1])}: {escape(subject[1])}"
@@ -103,18 +142,19 @@ def _act(dossier: Dossier, entry: Entry, data: bytes) -> str:
         version = "{} {}".format(LABELS["version"][0], rule.version)
         rows.append(("rule", f"{_code(rule.id)} ({escape(version)}) : {escape(rule.article)}"))
     rows += [("facts", f"{_code(name)} = {_value(value)}") for name, value in sorted(entry.facts.items())]
-    rows += _document(dossier, entry)
+    rows += _document(dossier, entry, edition)
     rows += _personal(dossier, entry)
     rows += [("hash", _code(digest(data))), ("prior", _code(entry.prior))]
     number = f"{_both(LABELS['act'])} {entry.seq}"
-    return f'<article>\n<h3>{number}. {heading} <span lang="en">/ {english}</span></h3>\n{_rows(rows)}</article>\n'
+    opening = f'<article id="acte-{entry.seq}">' if edition > 1 else "<article>"
+    return f'{opening}\n<h3>{number}. {heading} <span lang="en">/ {english}</span></h3>\n{_rows(rows)}</article>\n'
 
 
 def _value(value: object) -> str:
     return escape(value) if isinstance(value, str) else _code(canonical(value).decode())
 
 
-def _document(dossier: Dossier, entry: Entry) -> list[tuple[str, str]]:
+def _document(dossier: Dossier, entry: Entry, edition: int) -> list[tuple[str, str]]:
     document = entry.document
     if document is None:
         return []
@@ -133,7 +173,11 @@ def _document(dossier: Dossier, entry: Entry) -> list[tuple[str, str]]:
     rows = [("document", f"{said}, {link}")]
     if media_type.startswith("text/"):
         text = bytes_of(content).decode(errors="backslashreplace")
-        rows.append(("text", f"<pre>{escape(text)}</pre>"))
+        shown = f"<pre>{escape(text)}</pre>"
+        if edition > 1 and media_type == "text/html":
+            code = f"<details><summary>{_both(WORDS['source'])}</summary>{shown}</details>"
+            shown = f'<pre class="words">{escape(readable(text))}</pre>{code}'
+        rows.append(("text", shown))
     return rows
 
 

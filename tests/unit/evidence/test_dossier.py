@@ -16,7 +16,8 @@ from relance.evidence.checkpoints import decode, encode, key_from_pem, key_pem, 
 from relance.evidence.dossier import Dossier, bundle, from_json, to_json
 from relance.evidence.entries import Act, Head, UnknownVersion
 from relance.evidence.examination import Examination, examine, export, read
-from relance.evidence.page import paris_time
+from relance.evidence.narrative import readable
+from relance.evidence.page import EDITIONS, page, paris_time
 from relance.evidence.personal import Opened, text_of
 from relance.kernel.errors import InputError
 from tests.unit.evidence.story import (
@@ -58,8 +59,36 @@ def test_a_dossier_that_nobody_touched_holds() -> None:
 
 def test_the_same_evidence_is_always_the_same_file() -> None:
     assert export(dossier()) == FILE
-    # The wordings and the layout are part of version 1: files that were given out must stay verifiable.
-    assert sha256(FILE).hexdigest() == "69f03bebc366c4e869360fc405043217fb2fb393d5bedeb04238eeab36847fb1"
+    # The wordings and the layout are part of an edition: files that were given out must stay verifiable.
+    editions = {
+        1: "69f03bebc366c4e869360fc405043217fb2fb393d5bedeb04238eeab36847fb1",
+        2: "627ec5d933380e8ef350aea6c1de5db31201e7a623a40b0310b804162335cde7",
+    }
+    assert {edition: sha256(page(dossier(), edition)).hexdigest() for edition in EDITIONS} == editions
+
+
+def test_a_file_of_an_older_edition_still_holds() -> None:
+    older = page(dossier(), 1)
+    assert older != FILE
+    assert examine(older, public(), LOG).verification.holds
+
+
+def test_the_first_page_tells_what_happened_when_and_under_which_articles() -> None:
+    first = FILE.decode().partition('<section class="story">')[2].partition("</section>")[0]
+    for seq, (entry, _) in enumerate(WHOLE.read()):
+        assert f'href="#acte-{seq}"' in first
+        assert f'id="acte-{seq}"' in FILE.decode()
+        assert all(html.escape(rule.article) in first for rule in entry.rules)
+    assert "Vérifier sans notre logiciel" in first
+    assert "Ce que prouve chaque empreinte" in first
+
+
+def test_a_page_that_was_shown_is_read_as_whoever_saw_it_read_it() -> None:
+    shown = (
+        "<head><title>x</title></head><h1>Récapitulatif</h1><p>Total&nbsp;: <b>42,00</b> €</p>"
+        "<label><input type=checkbox> J'accepte</label>"
+    )
+    assert readable(shown) == "Récapitulatif\nTotal : 42,00 €\n[ ] J'accepte"
 
 
 @given(st.integers(0, len(FILE) - 1), st.integers(1, 255))
