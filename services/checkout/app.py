@@ -108,6 +108,7 @@ class _Till:
             base_url=settings.base_url.rstrip("/"),
             attempts_per_address=settings.attempts_per_address,
             early_look_s=settings.first_look_s,
+            lease_s=settings.lease_s,
         )
         self.desk = Desk(store, book, self._providers, terms)
         self.printing = Printing(rules, settings.print_limit_s)

@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_deadline_s: Seconds = 10.0  # of a large question; a small one takes milliseconds
     first_look_s: Seconds = 20.0  # until a payment under way is asked about
     psp_timeout_s: Seconds = 20.0
+    lease_s: Seconds = 30.0  # what a process that died had begun is begun anew: a confirmation is due within a minute
     print_limit_s: Seconds = 30.0  # of one confirmation: then its process is killed, and it is tried again
     drain_s: Seconds = 10.0  # for what is being answered when the end begins
 

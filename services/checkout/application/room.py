@@ -41,6 +41,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     code_tries: int = 5
     link_minutes: int = 20  # how long a link that signs in holds
     purse_tries: int = 10  # unknown gift cards and vouchers that a checkout may name within an hour
+    lease_s: float = 30.0  # how long what a process took waits for it, before another takes it: it may have died
     early_look_s: float = 20.0  # how long a payment under way waits for the first look of the reconciler
     session_hours: int = 12
 
