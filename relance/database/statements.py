@@ -18,14 +18,17 @@ _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 class Statement:
     """`made` is compiled at its first use; `postgresql` instead of it where the two databases want other words.
 
-    `writes`: it changes rows or locks them, so it belongs into a transaction.
+    `writes`: it changes rows or locks them, so it belongs into a transaction; to be said of what is text.
     """
 
     __slots__ = ("_names", "_other", "_text", "_values", "made", "writes")
 
-    def __init__(self, made: Executable, postgresql: Executable | None = None) -> None:
+    def __init__(
+        self, made: Executable, postgresql: Executable | None = None, *, writes: bool | None = None
+    ) -> None:  # fmt: skip
         self.made = made
-        self.writes = not isinstance(made, Select) or made._for_update_arg is not None  # noqa: SLF001 - no other way
+        is_read = isinstance(made, Select) and made._for_update_arg is None  # noqa: SLF001 - no other way
+        self.writes = not is_read if writes is None else writes
         self._other = made if postgresql is None else postgresql
         self._text = ""
         self._names: tuple[str, ...] = ()

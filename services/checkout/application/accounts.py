@@ -71,7 +71,7 @@ class Accounts(Linking):
         """The shop has said who the shopper of a checkout is, as it was created. Said again it changes nothing."""
 
         async def work(tx: Transaction) -> View | Refusal:
-            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
             used = await tx.look_token(_used(shop, claims), _USED, loaded.at)
@@ -91,7 +91,7 @@ class Accounts(Linking):
             found = await tx.look_token(token, _ENTER, at)
             if found is None:
                 return _DEAD
-            loaded = await self.load(tx, found.shop, UUID(found.subject), lock=True)
+            loaded = await self.load(tx, found.shop, UUID(found.subject))
             if isinstance(loaded, Refusal):
                 return loaded
             claims = await self._said(tx, loaded.shop, assertion)
@@ -161,7 +161,7 @@ class Accounts(Linking):
             found = await tx.look_token(token, _LINK, at)
             if found is None or not _is_of(found.data, session):
                 return _DEAD
-            loaded = await self.load(tx, found.shop, UUID(found.subject), lock=True)
+            loaded = await self.load(tx, found.shop, UUID(found.subject))
             if isinstance(loaded, Refusal):
                 return loaded
             if await tx.take_token(token, _LINK, at) is None:

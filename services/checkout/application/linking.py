@@ -107,7 +107,7 @@ class Linking(Tunnel):
             return found
 
         async def work(tx: Transaction) -> View | Refusal:
-            loaded = await self.load(tx, found.shop, UUID(found.subject), lock=True)
+            loaded = await self.load(tx, found.shop, UUID(found.subject))
             if isinstance(loaded, Refusal):
                 return loaded
             view = (await self._seen(tx, loaded)).view

@@ -17,9 +17,10 @@ from services.checkout.domain.placing import Again, Placed, Shelf, order_now
 from services.checkout.domain.presenting import Kept, Pressed, View
 from services.checkout.domain.pricing import Basis
 from services.checkout.domain.records import CartIndex, PressActs, Record
-from services.checkout.domain.tenders import BY_PROVIDER
+from services.checkout.domain.stock import Level
+from services.checkout.domain.tenders import BY_PROVIDER, Purse
 from services.checkout.domain.viewing import Seen, blocked, see
-from services.checkout.store import Transaction
+from services.checkout.store import Transaction, Wanted
 
 __all__ = ["Pressing"]
 
@@ -39,7 +40,7 @@ class Pressing(Ordering, Tunnel):
             return refused
 
         async def work(tx: Transaction) -> tuple[UUID, Trial | None] | Again | Refusal:
-            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
             return await self._press(tx, loaded, press, acts)
@@ -64,18 +65,23 @@ class Pressing(Ordering, Tunnel):
         if checkout.state == "ordered" and checkout.recap_hash == press.recap_hash:
             return Again(checkouts.order_id(checkout.id, press.recap_hash))
         purses = checkout.means.purses if checkout.means is not None else ()
-        basis = await self.basis(tx, loaded.shop, loaded.record, purses, lock=True)
+        basis = await self.basis(tx, loaded.shop, loaded.record, purses, lock=False)
         record = _with_acts(loaded, acts)
         seen = see(checkout, record, basis, loaded.at, self.law(loaded.at), acts)
         if refused := _refused(seen.view, press):
             return refused
         if refused := self._no_provider(seen.view):
             return refused
+        await tx.chain_of(loaded.shop.id, loaded.record.id)  # it is read before anything is locked
+        (index,) = await tx.several(Wanted(CartIndex, loaded.shop.id, (checkout.context.cart_id,)))
         placed = await self._order(tx, loaded, seen, basis, press)
         if isinstance(placed, Refusal | Again):
             return placed
         order = self._begin_to_pay(loaded, placed.order)
         record = replace(record, law_lines=seen.document.lines)
+        for cart in index.values():
+            became = replace(cart, order_id=str(order.state.id), version=cart.version + 1)
+            await tx.put(loaded.shop.id, cart.id, became, before=cart.version)
         kept = await self._store(tx, loaded, replace(seen.view, record=record), placed, order, acts)
         live = order.state.live
         trial = None if live is None else Trial(order.state, live, kept, placed.checkout.state, record)
@@ -88,9 +94,12 @@ class Pressing(Ordering, Tunnel):
         if recap is None:
             reason = "something has changed since: look at the recap again"
             return Refusal("recap.hash", reason, "A07", "Code civil, 1127-2 al. 1")
-        codes = [one.code for one in seen.priced.granted]
+        shop, codes = loaded.shop.id, [one.code for one in seen.priced.granted]
+        # What shoppers race for is locked last, and read anew: who waits for it waits for no more than is stored here.
         shelf = Shelf(
-            levels=basis.levels, uses=await tx.many(Uses, loaded.shop.id, codes, lock=True), purses=basis.purses
+            levels=await tx.many(Level, shop, list(basis.levels), lock=True),
+            uses=await tx.many(Uses, shop, codes, lock=True),
+            purses=await tx.many(Purse, shop, list(basis.purses), lock=True),
         )
         by_id = {one.means.id: one.means for one in loaded.shop.means}
         awaited = [by_id[one.means].pay_within_days for one in recap.tenders if one.state == "awaited"]
@@ -130,10 +139,6 @@ class Pressing(Ordering, Tunnel):
             await tx.put(shop, use.code, use, before=use.version - 1 or None)  # the first use of a code is new
         for purse in placed.purses:
             await tx.put(shop, purse.ref, purse, before=purse.version - 1)
-        index = await tx.get(CartIndex, shop, loaded.checkout.context.cart_id)
-        if index is not None:
-            await tx.put(shop, index.id, replace(index, order_id=order_id, version=index.version + 1),
-                         before=index.version)  # fmt: skip
         await tx.say(placed.checkout.events + order.events)
         await tx.do(shop, order.state.id, order.effects)
         terms = shown_legal(loaded.shop, *self.law(loaded.at)).terms_sha256

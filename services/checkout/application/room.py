@@ -23,7 +23,7 @@ from services.checkout.domain.shops import Shop
 from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import Purse
 from services.checkout.ports import PaymentProvider
-from services.checkout.store import Store, Transaction
+from services.checkout.store import Store, Transaction, Wanted
 
 __all__ = ["Room", "Terms", "now"]
 
@@ -131,13 +131,17 @@ class Room:
 
     async def shop(self, tx: Transaction, shop: str) -> Shop | Refusal:
         """The shop as it is now; an unknown one is refused."""
-        found = await tx.get(Shop, "*", shop)
+        (found,) = await tx.several(Wanted(Shop, "*", (shop,), settled=True))
+        return self.same_shop(found.get(shop))
+
+    def same_shop(self, found: Shop | None) -> Shop | Refusal:
+        """One object for each version of a shop, so that what follows from it is cached; unknown shops are refused."""
         if found is None:
             return Refusal("shop", "there is no such shop")
         known = self._shops.get(found.id)
         if known is None or known.version != found.version:
             known = self._shops[found.id] = found
-        return known  # one object, so that what follows is cached; of a version that has passed none is kept
+        return known  # of a version that has passed none is kept
 
     async def basis(self, tx: Transaction, shop: Shop, record: Record, purses: Sequence[str], *, lock: bool) -> Basis:
         """What prices a cart. `lock`: stock, uses and purses are about to be changed."""
@@ -145,11 +149,15 @@ class Room:
         coupons: dict[str, Coupon] = await tx.many(Coupon, shop.id, codes) if codes else {}
         gifts = [one.gift.sku for one in coupons.values() if one.gift is not None]
         skus = list(dict.fromkeys([*(line.sku for line in record.lines), *gifts]))
-        return Basis(
-            shop=shop,
-            articles=await tx.many(Article, shop.id, skus),
-            histories=await tx.many(History, shop.id, skus),
-            levels=await tx.many(Level, shop.id, skus, lock=lock),
-            coupons=coupons,
-            purses=await tx.many(Purse, shop.id, purses, lock=lock) if purses else {},
+        articles, histories, levels, held = await tx.several(
+            Wanted(Article, shop.id, skus, settled=True),
+            Wanted(History, shop.id, skus, settled=True),
+            Wanted(Level, shop.id, () if lock else skus),
+            Wanted(Purse, shop.id, () if lock else purses),
         )
+        if lock:
+            levels = await tx.many(Level, shop.id, skus, lock=True)
+            held = await tx.many(Purse, shop.id, purses, lock=True)
+        return Basis(
+            shop=shop, articles=articles, histories=histories, levels=levels, coupons=coupons, purses=held
+        )  # fmt: skip

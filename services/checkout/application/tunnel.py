@@ -36,7 +36,7 @@ from services.checkout.domain.records import (
 )
 from services.checkout.domain.shops import Shop, allowed_return
 from services.checkout.domain.viewing import Seen, blocked, cart_of, see, wanted
-from services.checkout.store import Transaction
+from services.checkout.store import Transaction, Wanted
 
 __all__ = ["Loaded", "Tunnel", "checkout_of", "subject_of"]
 
@@ -111,7 +111,7 @@ class Tunnel(Room):
         """Another cart, whole. A coupon that does not hold is named among the view's refusals."""
 
         async def work(tx: Transaction) -> View | Refusal:
-            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            loaded = await self.load(tx, shop, checkout_id)
             return loaded if isinstance(loaded, Refusal) else await self.refill(tx, loaded, lines, coupons)
 
         return await self.again(work)
@@ -122,7 +122,7 @@ class Tunnel(Room):
         """Who orders, and where to when the form asked for both. `adult`: declared to be of age."""
 
         async def work(tx: Transaction) -> View | Refusal:
-            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
             at = loaded.at
@@ -148,7 +148,7 @@ class Tunnel(Room):
         """The mode, and the address or the relay point or shop that it leads to."""
 
         async def work(tx: Transaction) -> View | Refusal:
-            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
             at = loaded.at
@@ -180,7 +180,7 @@ class Tunnel(Room):
             return Refusal("payment.purses", "too many cards that are unknown: try again in an hour")
 
         async def work(tx: Transaction) -> View | Refusal:
-            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
             at = loaded.at
@@ -211,7 +211,7 @@ class Tunnel(Room):
         """
 
         async def work(tx: Transaction) -> tuple[View, bytes] | Refusal:
-            loaded = await self.load(tx, shop, checkout_id, lock=True)
+            loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
             seen = await self._seen(tx, loaded)
@@ -227,14 +227,18 @@ class Tunnel(Room):
 
     # -- what they share --------------------------------------------------------------------------------------------
 
-    async def load(self, tx: Transaction, shop: str, checkout_id: UUID, *, lock: bool = False) -> Loaded | Refusal:
-        """The checkout with its record, of this shop and no other."""
-        checkout = await tx.get(Checkout, shop, str(checkout_id), lock=lock)
-        record = None if checkout is None else await tx.get(Record, shop, str(checkout_id))
-        if checkout is None or record is None:
+    async def load(self, tx: Transaction, shop: str, checkout_id: UUID) -> Loaded | Refusal:
+        """The checkout with its record, of this shop and no other. Not locked: of two who change it at once the second
+        is told, and begins again.
+        """
+        id_ = str(checkout_id)
+        found, records, shops = await tx.several(
+            Wanted(Checkout, shop, (id_,)), Wanted(Record, shop, (id_,)), Wanted(Shop, "*", (shop,), settled=True)
+        )
+        if id_ not in found or id_ not in records:
             return Refusal("checkout_id", "there is no such checkout")
-        found = await self.shop(tx, shop)
-        return found if isinstance(found, Refusal) else Loaded(found, checkout, record, self.clock())
+        known = self.same_shop(shops.get(shop))
+        return known if isinstance(known, Refusal) else Loaded(known, found[id_], records[id_], self.clock())
 
     async def refill(
         self, tx: Transaction, loaded: Loaded, lines: Sequence[CartLine], coupons: Sequence[str]

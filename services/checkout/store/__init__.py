@@ -1,7 +1,7 @@
 """The database of the checkout: aggregates, evidence, and what follows from a transaction, stored with it."""
 
 from services.checkout.store.access import Token
-from services.checkout.store.aggregates import ANY
+from services.checkout.store.aggregates import ANY, Wanted
 from services.checkout.store.dossiers import Place, dossier_of, find_chains
 from services.checkout.store.errors import Conflict, KeyReused
 from services.checkout.store.keys import (
@@ -24,7 +24,7 @@ from services.checkout.store.verifying import Watching, lost_places, verify_stor
 
 __all__ = [
     "ANY", "Conflict", "KeyReused", "MasterKey", "Message", "Outbox", "Place", "QueuedEffect", "Rewrapped", "Sealing",
-    "Store", "Token", "Transaction", "Watching", "dossier_of", "find_chains", "find_master_key", "local_master_key",
-    "local_signing_key", "lost_places", "master_key", "master_names", "open_store", "read_signing_key", "rewrap",
-    "signing_keys", "verify_store", "verify_stream",
+    "Store", "Token", "Transaction", "Wanted", "Watching", "dossier_of", "find_chains", "find_master_key",
+    "local_master_key", "local_signing_key", "lost_places", "master_key", "master_names", "open_store",
+    "read_signing_key", "rewrap", "signing_keys", "verify_store", "verify_stream",
 ]  # fmt: skip

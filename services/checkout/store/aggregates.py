@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, select, text, update
 
 from relance.database.statements import Statement, insertion
 from relance.kernel.errors import Defect
@@ -14,7 +14,7 @@ from services.checkout.store.part import Part, kind_of, read_body, write_body
 from services.checkout.store.schema import AGGREGATES, KEYS
 from services.checkout.store.writing import COUNTED, Manner, Row, write
 
-__all__ = ["ANY", "Aggregates"]
+__all__ = ["ANY", "Aggregates", "Wanted"]
 
 ANY: Final = -1  # as `before`: whatever is there is replaced
 
@@ -61,6 +61,30 @@ _UNNAME: Final = Statement(
 _NAME: Final = insertion(KEYS, "kind", "shop", "id", "name", "value")
 
 
+_SEVERAL: Final = Statement(
+    text(
+        "SELECT w.part, w.id, a.version, a.body FROM unnest(CAST(:part AS bigint[]), CAST(:kind AS text[]), "
+        "CAST(:shop AS text[]), CAST(:id AS text[]), CAST(:known AS bigint[])) AS w(part, kind, shop, id, known) "
+        "CROSS JOIN LATERAL (SELECT version, CASE WHEN version = w.known THEN NULL ELSE body END AS body "
+        "FROM aggregates WHERE kind = w.kind AND shop = w.shop AND id = w.id LIMIT 1) AS a"
+    ),
+    writes=False,
+)
+_SETTLED_MAX: Final = 20_000
+_UNKNOWN: Final = (-1, None)
+
+
+class Wanted(NamedTuple):
+    """Values to be read with others. `settled`: they seldom change, and are kept in the process by their versions; they
+    are never removed.
+    """
+
+    type: type[msgspec.Struct]
+    shop: str
+    ids: Sequence[str]
+    settled: bool = False
+
+
 def _at(kind: str, shop: str, id_: str) -> dict[str, Any]:
     return {"of_kind": kind, "of_shop": shop, "of_id": id_}
 
@@ -88,6 +112,41 @@ class Aggregates(Part):
         of = {"of_kind": kind_of(type_), "of_shop": shop, "ids": sorted(set(ids))}
         rows = await self._rows(_SOME[lock], of)
         return {row.id: read_body(type_, row.body) for row in rows}
+
+    async def several(self, *wanted: Wanted) -> list[dict[str, Any]]:
+        """As `many`, of several types at once: by one statement on PostgreSQL. Nothing is locked."""
+        if self._link.dialect != "postgresql":
+            return [await self.many(one.type, one.shop, one.ids) for one in wanted]
+        for one in wanted:
+            await self._write_rows_of(one.type)
+        places = [
+            (part, kind_of(one.type), one.shop, id_)
+            for part, one in enumerate(wanted)
+            for id_ in sorted(set(one.ids))
+        ]  # fmt: skip
+        found: list[dict[str, Any]] = [{} for _ in wanted]
+        if not places:
+            return found
+        known = [self._around.settled.get(place[1:], _UNKNOWN) if wanted[place[0]].settled else _UNKNOWN
+                 for place in places]  # fmt: skip
+        part, kind, shop, id_ = zip(*places, strict=True)
+        of = {"part": part, "kind": kind, "shop": shop, "id": id_, "known": [version for version, _ in known]}
+        kept = {place: value for place, (_, value) in zip(places, known, strict=True)}
+        for row in await self._rows(_SEVERAL, of):
+            one = wanted[row.part]
+            value = kept[row.part, kind_of(one.type), one.shop, row.id]
+            if row.body is not None:
+                value = read_body(one.type, row.body)
+                if one.settled:
+                    self._settle((kind_of(one.type), one.shop, row.id), row.version, value)
+            found[row.part][row.id] = value
+        return found
+
+    def _settle(self, place: tuple[str, str, str], version: int, value: Any) -> None:
+        settled = self._around.settled
+        if len(settled) >= _SETTLED_MAX:
+            settled.clear()
+        settled[place] = version, value
 
     async def all(
         self, type_: type[T], shop: str, *, state: str | None = None, after: str = "", limit: int = 1_000

@@ -77,7 +77,8 @@ class _Adopted(msgspec.Struct, frozen=True):
 class _Growing:
     """A chain in this transaction. `row`: as it was read, None for a new one; `fresh`: it is not stored yet."""
 
-    def __init__(self, shop: str, name: str, row: Any) -> None:
+    def __init__(self, shop: str, name: str, row: Any, *, locked: bool) -> None:
+        self.locked = locked
         self.head = start(shop, name) if row is None else _head(row)
         self.before = self.head
         self.fresh = row is None
@@ -159,6 +160,8 @@ class Chains(Part):
         # Each checkout before its order, whose acts may wait for the adoption; else in one order for all transactions.
         adopting = [place for place, acts in waiting.items() if any(isinstance(act, _Adopted) for act in acts)]
         grown: dict[int, _Growing] = {}
+        if adopting:  # their orders are counted one at a time
+            await self._link.begin()
         for place in (*sorted(adopting), *sorted(waiting.keys() - adopting)):
             chain = await self._chain(*place)
             for act in waiting[place]:
@@ -168,7 +171,9 @@ class Chains(Part):
 
     async def _adopt(self, chain: _Growing, adopted: _Adopted) -> Act:
         if chain.order_id is not None:
-            raise Defect(f"the chain {chain.before.order} belongs to an order already")
+            if chain.locked or chain.adopted["order_id"] is not None:
+                raise Defect(f"the chain {chain.before.order} belongs to an order already")
+            raise Conflict(f"the chain {chain.before.order} became an order's meanwhile", 0.0)
         shop = chain.head.shop
         number = await self._next_number(shop, chain.head.order)
         chain.order_id, chain.adopted = adopted.order, {"order_id": adopted.order, "number": number}
@@ -186,9 +191,10 @@ class Chains(Part):
         """The chain that is the order's own, or was adopted by it; locked when this transaction has begun already."""
         found = self._growing.get((shop, order))
         if found is None:
-            row = await self._row(_CHAIN[self._link.begun], {"of_shop": shop, "of_order": order})
+            locked = self._link.begun
+            row = await self._row(_CHAIN[locked], {"of_shop": shop, "of_order": order})
             name = order if row is None else row.chain
-            found = self._growing.get((shop, name)) or _Growing(shop, name, row)
+            found = self._growing.get((shop, name)) or _Growing(shop, name, row, locked=locked)
             self._growing[shop, name] = self._growing[shop, order] = found
         return found
 

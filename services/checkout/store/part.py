@@ -21,11 +21,16 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What a transaction is given: the master key, the clock (milliseconds since 1970 UTC), randomness fit for keys."""
+    """What a transaction is given: the master key, the clock (milliseconds since 1970 UTC), randomness fit for keys.
+
+    `settled`: values that seldom change, by kind, shop and id, with their versions; each is looked up nevertheless, and
+    read anew when its version is another one.
+    """
 
     master: MasterKey
     now_ms: Callable[[], int]
     draw: Draw
+    settled: dict[tuple[str, str, str], tuple[int, Any]] = msgspec.field(default_factory=dict)
 
 
 class Part:
