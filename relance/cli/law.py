@@ -153,7 +153,10 @@ def _check_shops(on: datetime | None, shop: str, database: str) -> None:
 
     day = _day(on)
     found = stored_shops(database, shop, day)
-    told = [_told(f"shop {one.shop}, under the law of {day}", one.blockers, one.warnings) for one in found]
+    told = []
+    for one in found:
+        OUT.print(f"[bold]shop {one.shop}[/]")
+        told.append(_told(f"shop {one.shop}, under the law of {day}", one.blockers, one.warnings))
     if len(found) != 1:
         OUT.print(f"{len(found)} shops: {told.count(False)} blocked under the law of {day}")
     if not all(told):
