@@ -104,7 +104,7 @@ def accepted(view: View, acts: PressActs, terms_sha256: str, book: Book) -> list
     if acts.early_start:
         facts: dict[str, Any] = {
             "requested": acts.early_start, "loss_acknowledged": acts.loss_acknowledged,
-            **_texts(view.texts, ("early_start",)),
+            **_texts(view.texts, ("early_start", "early_request", "early_loss")),
         }  # fmt: skip
         said.append(
             Act(at_ms=at_ms, act="accepted", what="early_start", by=by, rules=refs(view, book, "A11", "A12"),

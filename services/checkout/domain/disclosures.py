@@ -44,6 +44,34 @@ EMAIL_NOTICE: Final = {
 }
 
 
+EARLY_REQUEST: Final = {
+    "fr": (
+        "Je demande que la fourniture du contenu numérique, ou le service, commence tout de suite, "
+        "avant la fin du délai de rétractation."
+    ),
+    "en": (
+        "I ask that the supply of the digital content, or the service, begins at once, before the end of the "
+        "withdrawal period."
+    ),
+}
+EARLY_LOSS: Final = {
+    "fr": {
+        "digital": "Je reconnais que je perds alors mon droit de rétractation pour le contenu numérique.",
+        "service": (
+            "Je reconnais que je perds mon droit de rétractation pour le service une fois celui-ci "
+            "pleinement exécuté ; si je me rétracte avant, je paie ce qui a été fourni."
+        ),
+    },
+    "en": {
+        "digital": "I acknowledge that I then lose my right of withdrawal for the digital content.",
+        "service": (
+            "I acknowledge that I lose my right of withdrawal for the service once it is fully performed; if I "
+            "withdraw before, I pay for what was supplied."
+        ),
+    },
+}
+
+
 def rule_ref(rule: Rule, article: str = "") -> RuleRef:
     """The rule as evidence names it."""
     return RuleRef(id=rule.id, version=rule.version, article=article or rule.article)
@@ -57,6 +85,12 @@ def order_texts(
     found = dict(_shop_texts(shop, language, book, day))
     if any(article.kind == "digital" for article in articles.values()):  # of services the right ends later: A12
         _add(found, "early_start", book, day, "A11", "consent")
+    kinds = {article.kind for article in articles.values()} - {"goods"}
+    if kinds:
+        id_ = "A11" if "digital" in kinds else "A12"
+        _put(found, "early_request", EARLY_REQUEST.get(language, EARLY_REQUEST["fr"]), book, day, id_)
+        loss = EARLY_LOSS.get(language, EARLY_LOSS["fr"])
+        _put(found, "early_loss", " ".join(loss[kind] for kind in sorted(kinds)), book, day, id_)
     if personalised:
         _add(found, "personalised_price", book, day, "D06", "notice")
     return found

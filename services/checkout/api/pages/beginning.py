@@ -162,7 +162,8 @@ class Beginning(Walk):
                 else granted.get((asked.channel, asked.purpose), False),
             }
             for place, asked in enumerate(view.shop.consents)
-            if (shown := view.texts.get(f"consent.{asked.channel}.{asked.purpose}")) is not None
+            if (delivers or asked.channel not in forms.BY_NUMBER)
+            and (shown := view.texts.get(f"consent.{asked.channel}.{asked.purpose}")) is not None
         ]
         errors = [*problems, *(self._contact_problem(one, tongue) for one in wrong)]
         errors += problems_of(view, "contact", stopped(view, "contact"), tongue, "")

@@ -9,8 +9,9 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
 from services.checkout.domain.records import Address, CartLine
 
-__all__ = ["CartForm", "address_of", "cart_of", "contact_of", "is_email", "mistyped"]
+__all__ = ["BY_NUMBER", "CartForm", "address_of", "cart_of", "contact_of", "is_email", "mistyped"]
 
+BY_NUMBER: Final = frozenset({"phone", "sms", "whatsapp", "rcs"})  # channels that reach a telephone
 QUANTITY_MAX: Final = 9_999
 _EMAIL: Final = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@(?:[^\s@<>()\[\]\\,;:\".]+\.)+[^\s@<>()\[\]\\,;:\".]{2,}")
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().\u00a0-]{4,22}[0-9]")
@@ -81,6 +82,8 @@ def _consents(form: Form, view: View) -> tuple[ConsentGiven, ...]:
     given = []
     for place, asked in enumerate(view.shop.consents):
         shown = view.texts.get(f"consent.{asked.channel}.{asked.purpose}")
+        if asked.channel in BY_NUMBER and not view.checkout.needs_delivery:
+            continue  # no number is asked for, and so nobody is asked whether it may be called
         if shown is not None:
             given.append(
                 ConsentGiven(

@@ -148,7 +148,7 @@ def _facts(view: View, tongue: Tongue, visit: Visit) -> dict[str, Any]:
         "terms_url": legal_url(view.shop, "terms.pdf", language),
         "terms_version": view.shop.legal.terms_version,
         "digital": view.digital,
-        "early_kinds": {str(one.line.kind) for one in view.lines} - {"goods"},
+        "early_acts": [view.texts[name].text for name in ("early_request", "early_loss") if name in view.texts],
         "early": early.text if early is not None else "",
         "adult": _asks_age(view),
         "ticked": {name: visit.form.ticked(name) for name in ("early_start", "loss_acknowledged", "adult")},
