@@ -89,6 +89,8 @@ def _endpoint(bank: Bank, call: _Call) -> Callable[[Request], Any]:
             body = await _authorised_body(request)
             if fault is not None and fault.mode.endswith("before"):
                 await _err(fault)
+            if fault is not None and fault.mode == "error_kept":
+                _keep_error(bank, request, body, fault.status)
             status, answered, headers = _carry_out(bank, call, request, body)
         except ApiError as error:
             return _json(error.status, error.body(), {})
@@ -135,6 +137,13 @@ def _carry_out(bank: Bank, call: _Call, request: Request, body: bytes) -> tuple[
         raise
     bank.ledger.keep(key, 200, answered)
     return 200, answered, {}
+
+
+def _keep_error(bank: Bank, request: Request, body: bytes, status: int) -> None:
+    """The request with this key has failed, and fails in the same words whenever it is repeated."""
+    key = request.headers.get("idempotency-key", "")
+    if key and bank.ledger.recall(key, f"{request.url.path}\n".encode() + body) is None:
+        bank.ledger.keep(key, status, ApiError(status, "api_error", "The bank was told to err here").body())
 
 
 async def _err(fault: Fault) -> None:

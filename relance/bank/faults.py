@@ -10,11 +10,12 @@ __all__ = ["Fault", "Faults"]
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
     """`match`: the beginning of a method and path such as `POST /v1/refunds`. `mode`: hang_after does the work and
     answers `delay_s` later, hang_before waits first, error_after does the work and answers `status`, error_before does
-    none. `times`: how often.
+    none, error_kept neither, and the error is the answer under the request's key for as long as keys are kept, as at
+    Stripe when its own work failed. `times`: how often.
     """
 
     match: str
-    mode: Literal["hang_after", "hang_before", "error_after", "error_before"]
+    mode: Literal["hang_after", "hang_before", "error_after", "error_before", "error_kept"]
     times: int = 1
     delay_s: float = 30.0
     status: int = 503

@@ -18,7 +18,8 @@ class Ask(NamedTuple):
     `expires_at`: when the provider's page closes; at least 31 minutes and at most 24 hours after the attempt was
     written, because providers take no other and keep idempotency keys no longer. `description`: what the shopper reads
     there beside the amount. `return_url`: after the payment; `cancel_url`: when the shopper turns back, upon which the
-    attempt is to be closed. `locale`: a language such as fr or fr-FR.
+    attempt is to be closed. `locale`: a language such as fr or fr-FR. `methods`: what the page offers, in the
+    provider's words; the provider's own choice for the means when empty.
     """
 
     attempt_id: str
@@ -33,6 +34,7 @@ class Ask(NamedTuple):
     cancel_url: str
     expires_at: datetime
     locale: str
+    methods: tuple[str, ...] = ()
 
 
 class Opened(NamedTuple):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
-from services.checkout.domain import checkouts, lifecycle, stock
+from services.checkout.domain import checkouts, lifecycle
 from services.checkout.domain.attempts import Attempt, News
 from services.checkout.domain.cart import Basket, cost
 from services.checkout.domain.checkouts import ChangeCart, Checkout, ChooseDelivery, Contact, GiveContact, Press
@@ -35,6 +35,7 @@ from services.checkout.domain.orders import (
     kept_minor,
     left_minor,
     owed_minor,
+    still_to_ship,
 )  # fmt: skip
 from services.checkout.domain.outcomes import Effect, Moved, Refusal
 from services.checkout.domain.placing import Again, Placed, Shelf, order_now
@@ -42,7 +43,7 @@ from services.checkout.domain.recap import Recap, compose, digest
 from services.checkout.domain.refunds import Redirect, RefundNews, Retry
 from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import BY_PROVIDER, Means, Purse, Tender, split
-from tests.unit.checkout.story import AT, BOUND, CARD, CONTACT, HOME, LAMP, LAMPS, LAW, did, started
+from tests.unit.checkout.story import AT, BOUND, CARD, CONTACT, HOME, LAMP, LAMPS, LAW, did, promised, shelved, started
 from tests.unit.checkout.test_tenders_and_stock import MEANS
 
 replace = msgspec.structs.replace
@@ -99,17 +100,15 @@ class Machines(RuleBasedStateMachine):
             self.serve(effect)
 
     def serve(self, effect: Effect) -> None:
-        order = str(self.order.id) if self.order is not None else ""
         if effect.kind == "call_psp":
             self.truths[effect.ref] = Truth(
                 amount_minor=next(a.amount_minor for a in self.attempts if a.id == effect.ref)
             )
         elif effect.kind == "cancel_at_psp" and not self.truths[effect.ref].final:
             self.truths[effect.ref] = self.truths[effect.ref]._replace(status="failed")
-        elif effect.kind in {"commit_stock", "release_stock"}:
-            change = stock.commit if effect.kind == "commit_stock" else stock.release
-            levels = {level.sku: level for level in change(self.shelf.levels, order)}
-            self.shelf = replace(self.shelf, levels={**self.shelf.levels, **levels})
+        elif effect.kind in {"commit_stock", "release_stock", "ship_stock"}:
+            assert self.order is not None
+            self.shelf = replace(self.shelf, levels=shelved(self.shelf.levels, effect, self.order))
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -324,6 +323,11 @@ class Machines(RuleBasedStateMachine):
     # What always holds
 
     @invariant()
+    def what_is_promised_is_what_still_leaves(self) -> None:
+        if self.order is not None:
+            assert promised(self.shelf.levels["L-1"], self.order) == still_to_ship(self.order).get("L-1", 0)
+
+    @invariant()
     def one_attempt_at_a_time(self) -> None:
         assert sum(attempt.live for attempt in self.attempts) <= 1
 
@@ -361,8 +365,6 @@ class Machines(RuleBasedStateMachine):
                 assert by_id[one.ref] == ("captured" if one.state == "taken" else "authorised")
         if order.state == "lapsed":
             assert not any(attempt.open_at_psp for attempt in order.attempts), "lapsed without the provider's proof"
-            level = self.shelf.levels["L-1"]
-            assert (level.free, level.holds) == (level.on_hand, {})
 
     @invariant()
     def nothing_is_said_twice(self) -> None:

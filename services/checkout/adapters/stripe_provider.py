@@ -120,7 +120,7 @@ class StripeProvider(PaymentProvider):
         return read_hint(body, headers, self._secrets, now)
 
     async def _create(self, ask: Ask) -> Page:
-        params: Any = session_params(ask, self._methods.get(ask.means, ("card",)))
+        params: Any = session_params(ask, ask.methods or self._methods.get(ask.means, ("card",)))
         client = self._connection.client
         return _page(await client.v1.checkout.sessions.create_async(params, {"idempotency_key": ask.attempt_id}))
 

@@ -118,7 +118,7 @@ def news_of(page: Page, attempt: Attempt, declined: int, now: datetime) -> News:
         return came
     intent = page.intent
     if intent is not None and intent.status in _PROCESSING:
-        return News(attempt_id=attempt.id, status="sent", psp_at=now, psp_id=page.id)
+        return News(attempt_id=attempt.id, status="sent", psp_at=now, psp_id=page.id, slow=True)
     if page.status != "open" or (intent is not None and intent.status == "canceled"):
         return _ended(page, attempt, now)
     if is_declined(page):

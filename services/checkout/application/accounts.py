@@ -123,10 +123,9 @@ class Accounts(Linking):
         asked. The caller never learns whether one was sent.
         """
         keys = (f"account/{shop}/{checkout_id}", f"account/{shop}/{person_of_email(email)}")
-        if any(self.counted(one) >= self.terms.code_tries for one in keys):
-            return
         for one in keys:
-            self.count(one)
+            if not await self.admit(one, self.terms.code_tries):
+                return
         token = secrets.token_urlsafe(_TOKEN_BYTES)
 
         async def work(tx: Transaction) -> None:

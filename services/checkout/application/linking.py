@@ -173,9 +173,8 @@ class Linking(Tunnel):
             return found
         name = _named(token)
         guessing = f"code/{found.shop}/{found.subject}"  # over all links to the order, and all codes that were sent
-        if self.counted(guessing) >= 2 * self.terms.code_tries:
+        if not await self.admit(guessing, 2 * self.terms.code_tries):
             return _WRONG
-        self.count(guessing)  # before anything is awaited: many at once are many
 
         async def work(tx: Transaction) -> Entered | Refusal:
             kept = await tx.get(Code, found.shop, name, lock=True)
@@ -190,7 +189,7 @@ class Linking(Tunnel):
 
         entered = await self.again(work)
         if isinstance(entered, Entered):
-            self.take_back(guessing)
+            await self.take_back(guessing)
         return entered
 
     async def send_link(self, shop: str, order_id: str, email: str) -> None:
@@ -198,9 +197,8 @@ class Linking(Tunnel):
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         at = self.clock()
         who = f"link/{shop}/{order_id}"
-        if self.counted(who) >= self.terms.code_tries:
+        if not await self.admit(who, self.terms.code_tries):
             return
-        self.count(who)
 
         async def work(tx: Transaction) -> None:
             kept = await tx.get(Kept, shop, order_id)

@@ -15,7 +15,7 @@ from services.checkout.domain import lifecycle
 from services.checkout.domain.attempts import Attempt, News
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.orders import Act as OrderAct
-from services.checkout.domain.orders import CancelAttempt, Order, StartAttempt, SwitchMeans
+from services.checkout.domain.orders import CancelAttempt, Order, SwitchMeans, started
 from services.checkout.domain.outcomes import Moved, Refusal
 from services.checkout.domain.presenting import Kept, OrderView
 from services.checkout.domain.recap import Recap
@@ -25,12 +25,13 @@ from services.checkout.domain.tenders import BY_PROVIDER, STORED, available
 from services.checkout.ports import Ask, Opened
 from services.checkout.store import ANY, Transaction
 
-__all__ = ["Ordering", "Trial", "Watch", "may_change", "order_due", "watched"]
+__all__ = ["TOO_MANY", "Ordering", "Trial", "Watch", "may_change", "order_due", "watched"]
 
 replace = msgspec.structs.replace
 
 _UNTOLD: Final = frozenset({"type", "reason", "tracking_url", "purse", "key"})  # free words may name a person
 _COMES_BACK: Final = timedelta(days=30)  # a refund that a card's bank did not take has come back by then
+TOO_MANY: Final = Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
 _NO_ORDER: Final = Refusal("order_id", "there is no such order")
 
 
@@ -112,14 +113,14 @@ class Ordering(Room):
         An attempt that is under way goes on where it is open; with another means it is ended first, and the provider
         has to prove that. An offline means secures the order at once.
         """
-        if self.counted(network_address) >= self.terms.attempts_per_address:
-            return Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
 
         async def work(tx: Transaction) -> OrderView | Refusal:
             refused = await self._start(tx, shop, str(order_id), means)
             return refused or await self._view(tx, shop, str(order_id))
 
-        with self.trying(network_address, order_id) as counts:
+        async with self.trying(network_address, order_id, self.terms.attempts_per_address) as counts:
+            if counts is None:
+                return TOO_MANY
             if (ready := await self._clear_the_way(shop, str(order_id), means)) is not None:
                 return ready
             view = await self.again(work)
@@ -292,7 +293,7 @@ class Ordering(Room):
             documents=kept.documents,
             alerts=kept.alerts,
             means=tuple(one for one in found.means if one.means.id in fit) if due is not None else (),
-            pay_url=kept.pay_urls.get(live.id, "") if live is not None else "",
+            pay_url=kept.pay_urls.get(live.id, "") if live is not None and not live.slow else "",
             evidence_head=(await tx.head(shop, order_id)).printed,
             at=self.clock(),
         )
@@ -316,6 +317,8 @@ class Ordering(Room):
         if found is None:
             return None
         attempt, kept = found.attempt, found.kept
+        if attempt.slow:
+            return Refusal("attempt", "the payment is on its way, which takes days: nothing more is to be done")
         if not means or means == attempt.means:
             url = kept.pay_urls.get(attempt.id) or await self.open_attempt(shop, order_id, attempt.id)
             return url or Refusal("attempt", "the bank does not answer: try again in a moment, nothing is lost")
@@ -347,7 +350,7 @@ class Ordering(Room):
                 return moved
         if chosen.kind not in BY_PROVIDER:
             return None
-        begun = await self.advance(tx, shop, order_id, StartAttempt(means=chosen.id, psp=found.psp))
+        begun = await self.advance(tx, shop, order_id, started(chosen, found.psp))
         return begun if isinstance(begun, Refusal) else None
 
     def _ask_of(self, trial: Trial) -> Ask:
@@ -368,6 +371,7 @@ class Ordering(Room):
             cancel_url=f"{here}?back=left&attempt={quote(attempt.id, safe='')}",
             expires_at=attempt.created_at + timedelta(minutes=minutes),
             locale=record.locale,
+            methods=attempt.methods,
         )
 
 

@@ -5,15 +5,15 @@ from uuid import UUID
 import msgspec
 
 from services.checkout.application import telling
-from services.checkout.application.ordering import Ordering, Trial
+from services.checkout.application.ordering import TOO_MANY, Ordering, Trial
 from services.checkout.application.tunnel import Loaded, Tunnel, ended
 from services.checkout.domain import checkouts, lifecycle
 from services.checkout.domain.checkouts import ENDED, Press
-from services.checkout.domain.coupons import Uses
+from services.checkout.domain.coupons import OwnUses, Uses, own_uses
 from services.checkout.domain.disclosures import shown_legal
-from services.checkout.domain.orders import Order, StartAttempt
+from services.checkout.domain.orders import Order, started
 from services.checkout.domain.outcomes import Moved, Refusal, then
-from services.checkout.domain.placing import Again, Placed, Shelf, order_now
+from services.checkout.domain.placing import Again, Placed, Shelf, buyer, order_now
 from services.checkout.domain.presenting import Kept, Pressed, View
 from services.checkout.domain.pricing import Basis
 from services.checkout.domain.records import CartIndex, PressActs, Record
@@ -36,8 +36,6 @@ class Pressing(Ordering, Tunnel):
         A refusal of field `recap.hash` says that something has changed: show the recap anew. The same button pressed
         again leads to the order that it made.
         """
-        if refused := self._too_many(acts.network_address):
-            return refused
 
         async def work(tx: Transaction) -> tuple[UUID, Trial | None] | Again | Refusal:
             loaded = await self.load(tx, shop, checkout_id)
@@ -45,7 +43,10 @@ class Pressing(Ordering, Tunnel):
                 return loaded
             return await self._press(tx, loaded, press, acts)
 
-        with self.trying(acts.network_address, checkout_id) as counts:
+        most = self.terms.attempts_per_address
+        async with self.trying(acts.network_address, checkout_id, most) as counts:
+            if counts is None:  # cards are being tested
+                return TOO_MANY
             placed = await self.again(work)
             if not isinstance(placed, Refusal | Again):
                 counts()
@@ -94,11 +95,14 @@ class Pressing(Ordering, Tunnel):
         if recap is None:
             reason = "something has changed since: look at the recap again"
             return Refusal("recap.hash", reason, "A07", "Code civil, 1127-2 al. 1")
-        shop, codes = loaded.shop.id, [one.code for one in seen.priced.granted]
+        shop, person, granted = loaded.shop.id, buyer(loaded.checkout), seen.priced.granted
+        counted = [one.code for one in granted if one.uses_max is not None]
+        own = [own_uses(one.code, person) for one in granted if one.uses_max is not None or one.uses_per_person]
         # What shoppers race for is locked last, and read anew: who waits for it waits for no more than is stored here.
         shelf = Shelf(
             levels=await tx.many(Level, shop, list(basis.levels), lock=True),
-            uses=await tx.many(Uses, shop, codes, lock=True),
+            uses=await tx.many(Uses, shop, counted, lock=True),
+            own=await tx.many(OwnUses, shop, own, lock=True),
             purses=await tx.many(Purse, shop, list(basis.purses), lock=True),
         )
         by_id = {one.means.id: one.means for one in loaded.shop.means}
@@ -119,8 +123,8 @@ class Pressing(Ordering, Tunnel):
         due = placed.state.due
         if due is None or placed.state.tenders[due].kind not in BY_PROVIDER:
             return placed
-        start = StartAttempt(means=placed.state.tenders[due].means, psp=loaded.shop.psp)
-        begun = lifecycle.step(placed.state, start, loaded.at)
+        means = next(one for one in loaded.shop.all_means if one.id == placed.state.tenders[due].means)
+        begun = lifecycle.step(placed.state, started(means, loaded.shop.psp), loaded.at)
         return placed if isinstance(begun, Refusal) else then(placed, begun)
 
     async def _store(
@@ -135,8 +139,10 @@ class Pressing(Ordering, Tunnel):
         await tx.put(shop, order_id, kept, before=None)
         for level in placed.levels:
             await tx.put(shop, level.sku, level, before=level.version - 1)
-        for use in placed.uses:
-            await tx.put(shop, use.code, use, before=use.version - 1 or None)  # the first use of a code is new
+        for uses, own in placed.uses:
+            if uses.version:  # the first use of a code is new; without a bound in all it is not counted
+                await tx.put(shop, uses.code, uses, before=uses.version - 1 or None)
+            await tx.put(shop, own.id, own, before=own.version - 1 or None)
         for purse in placed.purses:
             await tx.put(shop, purse.ref, purse, before=purse.version - 1)
         await tx.say(placed.checkout.events + order.events)
@@ -145,13 +151,6 @@ class Pressing(Ordering, Tunnel):
         await tx.record(shop, checkout_id, telling.accepted(view, acts, terms, self.book))
         await tx.adopt(shop, checkout_id, order_id, loaded.at)
         return kept
-
-    def _too_many(self, network_address: str) -> Refusal | None:
-        """Whether too many orders came from one network address: cards are being tested."""
-        recent = self.counted(network_address)
-        if recent < self.terms.attempts_per_address:
-            return None
-        return Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
 
 
 def _with_acts(loaded: Loaded, acts: PressActs) -> Record:

@@ -1,8 +1,9 @@
 """What every use case works with: the store, the book of law, the clock, and how a cart's basis is read."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -11,7 +12,6 @@ import msgspec
 
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
-from services.checkout.application.frequency import Frequency
 from services.checkout.application.lately import Lately
 from services.checkout.domain.articles import Article
 from services.checkout.domain.coupons import Coupon, folded_code
@@ -68,7 +68,6 @@ class Room:
         self.terms = terms
         self.clock = clock
         self._shops: dict[str, Shop] = {}
-        self._frequency = Frequency()
         self.lately = Lately()
         self._tried: set[UUID] = set()
         self._opening: dict[str, asyncio.Future[str | None]] = {}
@@ -82,20 +81,27 @@ class Room:
         """Effects were queued: who does them need not wait for his next look."""
         self.work_waits.set()
 
-    def count(self, who: str) -> None:
-        """One more try of somebody."""
-        if who:
-            self._frequency.count(who, self.clock())
+    async def admit(self, who: str, most: int, times: int = 1) -> bool:
+        """Whether somebody may try, `most` times within an hour over all processes; it counts from now on, so that
+        many at once are many. Nobody in particular may always.
+        """
+        if not who:
+            return True
+        at = self.clock()
+        if await self.again(lambda tx: tx.tried(who, at, times)) <= most:
+            return True
+        await self.take_back(who, times)
+        return False
 
-    def take_back(self, who: str) -> None:
-        """The last try was none."""
-        if who:
-            self._frequency.take_back(who)
+    async def take_back(self, who: str, times: int = 1) -> None:
+        """The last tries were none."""
+        if who and times:
+            await self.again(lambda tx: tx.untried(who, times))
 
-    @contextmanager
-    def trying(self, who: str, what: UUID) -> Iterator[Callable[[], None]]:
-        """A try that counts from its beginning, so that many at once are many; afterwards it counts when the function
-        that is given was called. Those that are about the same thing at once are one: fifty clicks on one button.
+    @asynccontextmanager
+    async def trying(self, who: str, what: UUID, most: int) -> AsyncIterator[Callable[[], None] | None]:
+        """A try that counts from its beginning; afterwards it counts when the function that is given was called. None
+        when there were too many. Those that are about the same thing at once are one: fifty clicks on one button.
         """
         is_first, is_kept = what not in self._tried, False
 
@@ -103,22 +109,20 @@ class Room:
             nonlocal is_kept
             is_kept = True
 
-        if is_first:
-            self._tried.add(what)
-            self.count(who)
-        try:
+        if not is_first:
             yield keep
+            if is_kept:
+                await self.admit(who, sys.maxsize)
+            return
+        self._tried.add(what)
+        admitted = False
+        try:
+            admitted = await self.admit(who, most)
+            yield keep if admitted else None
         finally:
-            if is_first:
-                self._tried.discard(what)
-            if is_first and not is_kept:
-                self.take_back(who)
-            elif is_kept and not is_first:
-                self.count(who)
-
-    def counted(self, who: str) -> int:
-        """How many tries within the last hour."""
-        return self._frequency.of(who, self.clock()) if who else 0
+            self._tried.discard(what)
+            if admitted and not is_kept:
+                await self.take_back(who)
 
     async def again(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """`work` in one transaction, repeated when another one overtook it. Raises NotNow when that does not end."""

@@ -11,9 +11,11 @@ import msgspec
 from relance.kernel.errors import NotNow
 from services.checkout.application.ordering import Ordering
 from services.checkout.domain import coupons, stock, tenders
-from services.checkout.domain.coupons import Uses
-from services.checkout.domain.orders import Order
+from services.checkout.domain.checkouts import Checkout
+from services.checkout.domain.coupons import OwnUses, Taken, Uses, own_uses
+from services.checkout.domain.orders import Order, still_to_ship
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.placing import buyer
 from services.checkout.domain.presenting import Alert, Kept
 from services.checkout.domain.records import Record
 from services.checkout.domain.refunds import RefundNews
@@ -53,14 +55,14 @@ class Stocking(Ordering):
         if effect.kind == "commit_stock":
             changed = stock.commit(before, order_id)
         elif effect.kind == "release_stock":
-            changed = stock.release(before, order_id)
+            changed = stock.release(before, order_id, still_to_ship(order))
         else:
             parcel = next((one for one in order.parcels if one.id == effect.ref), None)
             units: dict[str, int] = {}
             for line_id, count in (parcel.units if parcel is not None else {}).items():
                 if line_id in skus:
                     units[skus[line_id]] = units.get(skus[line_id], 0) + count
-            changed = _shipped(before, order_id, units)
+            changed = _shipped(before, order_id, units)  # what was released meanwhile leaves all the same
         for level in changed:
             await tx.put(shop, level.sku, level, before=before[level.sku].version)
 
@@ -93,11 +95,21 @@ class Stocking(Ordering):
     async def _release_coupons(self, tx: Transaction, order: Order) -> None:
         shop, order_id = order.context.shop, str(order.id)
         record = await tx.get(Record, shop, order.checkout_id)
-        codes = record.recap.coupons if record is not None and record.recap is not None else ()
-        for code, before in (await tx.many(Uses, shop, codes, lock=True)).items():
+        checkout = await tx.get(Checkout, shop, order.checkout_id)
+        if record is None or record.recap is None or checkout is None:
+            return
+        by_code = {code: own_uses(code, buyer(checkout)) for code in record.recap.coupons}
+        uses = await tx.many(Uses, shop, list(by_code), lock=True)
+        owned = await tx.many(OwnUses, shop, list(by_code.values()), lock=True)
+        for code, id_ in by_code.items():
+            if id_ not in owned:
+                continue
+            before = Taken(uses.get(code, Uses(code=code)), owned[id_])
             after = coupons.release(before, order_id)
-            if after is not before:
-                await tx.put(shop, code, after, before=before.version)
+            if after.uses is not before.uses:
+                await tx.put(shop, code, after.uses, before=before.uses.version)
+            if after.own is not before.own:
+                await tx.put(shop, id_, after.own, before=before.own.version)
 
 
 async def alert(tx: Transaction, shop: str, order_id: UUID, said: Alert) -> None:
@@ -115,8 +127,15 @@ def _shipped(before: Mapping[str, Level], order_id: str, units: Mapping[str, int
     for sku, count in units.items():
         if sku not in before or not count:
             continue
-        after = stock.ship(before[sku], order_id, count)
-        if isinstance(after, Refusal):
+        level = before[sku]
+        after = stock.ship(level, order_id, count)
+        if not isinstance(after, Refusal):
+            changed.append(after)
+        elif order_id in level.holds:
             raise NotNow("the goods are committed first")
-        changed.append(after)
+        else:
+            rest = {order: units for order, units in level.committed.items() if order != order_id}
+            changed.append(
+                replace(level, on_hand=level.on_hand - count, committed=rest, version=level.version + 1)
+            )  # fmt: skip
     return tuple(changed)

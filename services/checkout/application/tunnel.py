@@ -175,32 +175,32 @@ class Tunnel(Room):
         self, shop: str, checkout_id: UUID, means: str, purses: Sequence[str] = ()
     ) -> View | Refusal:  # fmt: skip
         """The means, and the gift cards and vouchers that go before it. Who names too many unknown ones guesses."""
-        guessing = f"purses of {checkout_id}"
-        if purses and self.counted(guessing) >= self.terms.purse_tries:
+        guessing, named, unknown = f"purses of {checkout_id}", set(purses), set[str]()
+        if named and not await self.admit(guessing, self.terms.purse_tries, len(named)):
             return Refusal("payment.purses", "too many cards that are unknown: try again in an hour")
 
         async def work(tx: Transaction) -> View | Refusal:
             loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
-            at = loaded.at
             basis = await self.basis(tx, loaded.shop, loaded.record, tuple(purses), lock=False)
-            asked = replace(
-                wanted(loaded.shop, loaded.checkout, loaded.record), means=means, purses=tuple(purses)
-            )  # fmt: skip
-            priced = price(basis, asked, at, self.law(at))
+            asked = wanted(loaded.shop, loaded.checkout, loaded.record)
+            asked = replace(asked, means=means, purses=tuple(purses))
+            priced = price(basis, asked, loaded.at, self.law(loaded.at))
+            unknown.update(named - basis.purses.keys())
             if refused := next((one for one in priced.refusals if one.field.startswith("payment")), None):
-                for _unknown in set(purses) - basis.purses.keys():
-                    self.count(guessing)
                 return refused
-            moved = checkouts.step(loaded.checkout, ChooseMeans(means=means, purses=tuple(purses)), at)
+            moved = checkouts.step(loaded.checkout, ChooseMeans(means=means, purses=tuple(purses)), loaded.at)
             if isinstance(moved, Refusal):
                 return moved
             if not moved.transition:
                 return (await self._seen(tx, loaded)).view
             return await self._keep(tx, loaded, moved, loaded.record, basis)
 
-        return await self.again(work)
+        try:
+            return await self.again(work)
+        finally:
+            await self.take_back(guessing, len(named - unknown))
 
     async def show_recap(
         self, shop: str, checkout_id: UUID, rendered: Callable[[View], bytes], media_type: str = "text/html",

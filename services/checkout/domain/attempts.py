@@ -32,6 +32,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """`tender`: the place of what it pays among the order's tenders. `waits_until`: when an open page is given up.
 
     `closed`: the provider has proven that no money can come from it any more. `secured_at`: at the provider.
+
+    `methods`: those that the provider's page offers. `patience_days`: how long its means may take once the shopper has
+    done his part; `slow`: he has, and it takes.
     """
 
     id: str
@@ -50,6 +53,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     received_minor: int = 0
     secured_at: datetime | None = None
     closed: bool = False
+    methods: tuple[str, ...] = ()
+    patience_days: int = 0
+    slow: bool = False
 
     @property
     def live(self) -> bool:
@@ -64,7 +70,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 class News(msgspec.Struct, frozen=True, kw_only=True, tag="payment_news"):
     """The provider's state of an attempt as it was read; `unknown`: the call got no answer. `challenge` counts the
-    demands for authentication, from 1: a soft decline that is being retried is another one.
+    demands for authentication, from 1: a soft decline that is being retried is another one. `slow`: the shopper has
+    done his part, and the money comes days later, or does not.
     """
 
     attempt_id: str
@@ -76,10 +83,16 @@ class News(msgspec.Struct, frozen=True, kw_only=True, tag="payment_news"):
     psp_code: str = ""
     retryable: bool = True
     challenge: int = 1
+    slow: bool = False
 
 
 def hear(attempt: Attempt, news: News, at: datetime, patience: Patience) -> Attempt:
     """The attempt after news; the same when they tell nothing new."""
+    if news.status == "sent" and news.slow and attempt.patience_days and attempt.live and not attempt.slow:
+        until = attempt.created_at + timedelta(days=attempt.patience_days)
+        return msgspec.structs.replace(
+            attempt, state="sent", slow=True, psp_id=news.psp_id or attempt.psp_id, waits_until=until
+        )
     if news.status == "sent" and attempt.state in {"created", "unknown"}:
         until = at + timedelta(minutes=patience.page_minutes)
         return msgspec.structs.replace(attempt, state="sent", psp_id=news.psp_id or attempt.psp_id, waits_until=until)

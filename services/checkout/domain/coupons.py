@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,9 @@ from relance.rules.law.totals import Percent
 from services.checkout.domain.cart import Basket, Line, goods_minor
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["Coupon", "Uses", "apply", "check_coupon", "folded_code", "release", "reserve"]
+__all__ = [
+    "Coupon", "OwnUses", "Taken", "Uses", "apply", "check_coupon", "folded_code", "own_uses", "release", "reserve",
+]  # fmt: skip
 
 replace = msgspec.structs.replace
 DISCOUNTS = frozenset({"percent", "amount"})
@@ -55,13 +57,28 @@ class Coupon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Uses(msgspec.Struct, frozen=True, kw_only=True):
-    """Who uses a coupon: order to person. `version` is compared when it is stored: of two that race for the last use,
-    one is told to look again, and finds none.
+    """How often a coupon is used, where that is bounded. `version` is compared when it is stored: of two that race for
+    the last use, one is told to look again, and finds none.
     """
 
     code: str
-    by_order: dict[str, str] = {}
+    taken: int = 0
     version: int = 0
+
+
+class OwnUses(msgspec.Struct, frozen=True, kw_only=True):
+    """The orders with which one person uses a coupon: a row each, so that none grows with the shop."""
+
+    id: str
+    orders: tuple[str, ...] = ()
+    version: int = 0
+
+
+class Taken(NamedTuple):
+    """The uses of all and of one person."""
+
+    uses: Uses
+    own: OwnUses
 
 
 def folded_code(text: str) -> str:
@@ -117,27 +134,36 @@ def apply(lines: Sequence[Line], coupons: Sequence[Coupon], person: str, at: dat
     return Basket(lines=(*priced, *gifts), discount=granted, free_delivery=free)
 
 
-def reserve(coupon: Coupon, uses: Uses, order_id: str, person: str) -> Uses | Refusal:
+def own_uses(code: str, person: str) -> str:
+    """The id of a person's uses of a coupon."""
+    return f"{code}/{person}"
+
+
+def reserve(coupon: Coupon, taken: Taken, order_id: str) -> Taken | Refusal:
     """The uses with this order's; the same when it has its use already, or when they are not bounded: then nobody
-    counts them, and orders with one code for all do not wait for each other. To be stored only over `uses.version`.
+    counts them, and orders with one code for all do not wait for each other. To be stored only over their versions.
     """
-    bounded = coupon.uses_max is not None or coupon.uses_per_person is not None
-    if order_id in uses.by_order or not bounded:
-        return uses
-    if coupon.uses_max is not None and len(uses.by_order) >= coupon.uses_max:
+    uses, own = taken
+    if order_id in own.orders or (coupon.uses_max is None and coupon.uses_per_person is None):
+        return taken
+    if coupon.uses_max is not None and uses.taken >= coupon.uses_max:
         return Refusal("coupon.code", f"{coupon.code} has been used up")
-    own = sum(1 for user in uses.by_order.values() if user == person)
-    if person and coupon.uses_per_person is not None and own >= coupon.uses_per_person:
+    if coupon.uses_per_person is not None and len(own.orders) >= coupon.uses_per_person:
         return Refusal("coupon.code", f"{coupon.code} was used by you before")
-    return replace(uses, by_order={**uses.by_order, order_id: person}, version=uses.version + 1)
+    if coupon.uses_max is not None:
+        uses = replace(uses, taken=uses.taken + 1, version=uses.version + 1)
+    return Taken(uses, replace(own, orders=(*own.orders, order_id), version=own.version + 1))
 
 
-def release(uses: Uses, order_id: str) -> Uses:
+def release(taken: Taken, order_id: str) -> Taken:
     """The uses without this order's: it lapsed, or was cancelled."""
-    if order_id not in uses.by_order:
-        return uses
-    rest = {order: person for order, person in uses.by_order.items() if order != order_id}
-    return replace(uses, by_order=rest, version=uses.version + 1)
+    uses, own = taken
+    if order_id not in own.orders:
+        return taken
+    if uses.taken:
+        uses = replace(uses, taken=uses.taken - 1, version=uses.version + 1)
+    rest = tuple(one for one in own.orders if one != order_id)
+    return Taken(uses, replace(own, orders=rest, version=own.version + 1))
 
 
 def _holds(field: str, coupon: Coupon, person: str, goods: int, at: datetime) -> Refusal | None:

@@ -37,6 +37,8 @@ __all__ = [
     "kept_minor",
     "left_minor",
     "owed_minor",
+    "started",
+    "still_to_ship",
 ]  # fmt: skip
 
 State = Literal[
@@ -129,10 +131,19 @@ class Order(Aggregate, frozen=True, kw_only=True):
 
 
 class StartAttempt(msgspec.Struct, frozen=True, kw_only=True, tag="start_attempt"):
-    """Ask the provider for what is due. `means` may be another one of the provider's than at the click."""
+    """Ask the provider for what is due. `means` may be another one of the provider's than at the click;
+    `methods` and `patience_days` are that means'.
+    """
 
     means: str
     psp: str
+    methods: tuple[str, ...] = ()
+    patience_days: int = 0
+
+
+def started(means: Means, psp: str) -> StartAttempt:
+    """The act that asks the provider for what is due, by a means as the shop has it now."""
+    return StartAttempt(means=means.id, psp=psp, methods=means.methods, patience_days=means.patience_days)
 
 
 class SwitchMeans(msgspec.Struct, frozen=True, kw_only=True, tag="switch_means"):
@@ -241,6 +252,16 @@ def left_minor(order: Order) -> tuple[int, ...]:
         tender.amount_minor - _asked(order, place) if tender.state == "taken" else 0
         for place, tender in enumerate(order.tenders)
     )
+
+
+def still_to_ship(order: Order) -> dict[str, int]:
+    """Units by sku that an order goes on to ship: none once it has ended."""
+    still: dict[str, int] = {}
+    for line in () if order.state in ENDED else order.lines:
+        if line.sku:
+            left = max(0, line.quantity - line.shipped - line.withdrawn - line.ended)
+            still[line.sku] = still.get(line.sku, 0) + left
+    return still
 
 
 def _asked(order: Order, place: int) -> int:

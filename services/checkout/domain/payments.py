@@ -51,6 +51,8 @@ def start(order: Order, act: StartAttempt, at: datetime) -> Moved[Order] | Refus
         psp=act.psp,
         amount_minor=tender.amount_minor,
         created_at=at,
+        methods=act.methods,
+        patience_days=act.patience_days,
     )
     after = replace(_with_tender(order, place, tender), attempts=(*order.attempts, attempt))
     effects = [Effect("cancel_at_psp", old.id) for old in order.attempts if old.open_at_psp]
@@ -107,6 +109,10 @@ def hear(order: Order, news: News, at: datetime) -> Moved[Order] | Refusal:
     elif after.state == "action_required":
         fields = {**_named(order, after), "expires_at": after.waits_until}
         done = moved(heard, "attempt_action_required", [Saying("payment.action_required", at, fields)])
+    elif after.slow and not before.slow and after.waits_until is not None:
+        # the order waits for what the shopper has already done
+        longer = max(heard.deadline, after.waits_until)
+        done = moved(replace(heard, deadline=longer, lapsing=False), "attempt_slow")
     elif before.closed and after.open_at_psp:
         done = moved(heard, "attempt_found_open", (), [Effect("cancel_at_psp", after.id)])
     else:
@@ -216,9 +222,8 @@ def unwind(order: Order, cause: Cause, at: datetime) -> tuple[Order, list[Effect
         elif left := _left_of(order, place):
             after, effect = _with_refund(after, place, left, cause, at)
             effects.append(effect)
-    if not order.parcels:  # what has left comes back into the stock when it is there
-        effects.append(Effect("release_stock"))
-    return after, [*effects, Effect("release_coupons")]
+    # what has left comes back into the stock when it is there
+    return after, [*effects, Effect("release_stock"), Effect("release_coupons")]
 
 
 def _money_came(order: Order, before: Attempt, after: Attempt, news: News, at: datetime) -> Moved[Order]:

@@ -11,7 +11,7 @@ import msgspec
 from relance.rules.law.book import Book
 from services.checkout.domain import checkouts, coupons, lifecycle, stock, tenders
 from services.checkout.domain.checkouts import Checkout, Press
-from services.checkout.domain.coupons import Coupon, Uses
+from services.checkout.domain.coupons import Coupon, OwnUses, Taken, Uses, own_uses
 from services.checkout.domain.orders import Order, OrderLine, OrderTerms
 from services.checkout.domain.outcomes import Moved, Refusal
 from services.checkout.domain.recap import Recap, check_words, digest
@@ -22,10 +22,11 @@ __all__ = ["Again", "Placed", "Shelf", "buyer", "order_now"]
 
 
 class Shelf(msgspec.Struct, frozen=True, kw_only=True):
-    """What shoppers race for, as read in the transaction that stores the result: by sku, code and ref."""
+    """What shoppers race for, as read in the transaction that stores the result: by sku, code, `own_uses` and ref."""
 
     levels: Mapping[str, Level] = {}
     uses: Mapping[str, Uses] = {}
+    own: Mapping[str, OwnUses] = {}
     purses: Mapping[str, Purse] = {}
 
 
@@ -35,7 +36,7 @@ class Placed(NamedTuple):
     checkout: Moved[Checkout]
     order: Moved[Order]
     levels: tuple[Level, ...]
-    uses: tuple[Uses, ...]
+    uses: tuple[Taken, ...]
     purses: tuple[Purse, ...]
 
 
@@ -129,11 +130,14 @@ def _wanted(recap: Recap) -> dict[str, int]:
     return wanted
 
 
-def _used(granted: Sequence[Coupon], shelf: Shelf, order_id: str, person: str) -> tuple[Uses, ...] | Refusal:
-    changed: list[Uses] = []
+def _used(granted: Sequence[Coupon], shelf: Shelf, order_id: str, person: str) -> tuple[Taken, ...] | Refusal:
+    changed: list[Taken] = []
     for coupon in granted:
-        before = shelf.uses.get(coupon.code, Uses(code=coupon.code))
-        after = coupons.reserve(coupon, before, order_id, person)
+        id_ = own_uses(coupon.code, person)
+        before = Taken(
+            shelf.uses.get(coupon.code, Uses(code=coupon.code)), shelf.own.get(id_, OwnUses(id=id_))
+        )  # fmt: skip
+        after = coupons.reserve(coupon, before, order_id)
         if isinstance(after, Refusal):
             return after
         if after is not before:

@@ -123,7 +123,7 @@ def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusa
         "items": items(order.lines, asked),
     }
     after, sayings = replace(order, lines=lines), [Saying("withdrawal.requested", at, fields)]
-    effects = [Effect("acknowledge_withdrawal")]
+    effects = [Effect("acknowledge_withdrawal"), Effect("release_stock")]
     if not order.parcels and any(taken.values()) and all(_left(line) == 0 for line in lines):
         after, undone = unwind(after, "withdrawal", at)
         return moved(

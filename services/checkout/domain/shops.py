@@ -10,6 +10,7 @@ import msgspec
 
 from relance.rules.law.shop import Legal, Trader
 from services.checkout.domain.delivery import Destination, Mode
+from services.checkout.domain.methods import check_methods
 from services.checkout.domain.orders import OrderTerms
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.tenders import BY_PROVIDER, Means
@@ -207,6 +208,8 @@ def check_shop(shop: Shop, providers: Collection[str] = ()) -> Refusal | None:
     for field, ids in (("modes", [one.id for one in shop.all_modes]), ("means", [one.id for one in shop.all_means])):
         if not ids or len(set(ids)) < len(ids):
             return Refusal(field, "at least one, and each once")
+    if refused := check_methods(shop.all_means):
+        return refused
     known = {one.id for one in shop.all_modes}
     for place in shop.places:
         if not set(place.modes) <= known:

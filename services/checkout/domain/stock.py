@@ -81,18 +81,24 @@ def ship(level: Level, order_id: str, quantity: int) -> Level | Refusal:
     return replace(level, on_hand=level.on_hand - quantity, committed=rest, version=level.version + 1)
 
 
-def release(levels: Mapping[str, Level], order_id: str) -> tuple[Level, ...]:
-    """The levels that change when the order lapses or is cancelled."""
-    return tuple(
-        replace(
-            level,
-            holds=_without(level.holds, order_id),
-            committed={order: count for order, count in level.committed.items() if order != order_id},
-            version=level.version + 1,
-        )
-        for level in levels.values()
-        if order_id in level.holds or order_id in level.committed
-    )
+def release(
+    levels: Mapping[str, Level], order_id: str, still: Mapping[str, int] | None = None
+) -> tuple[Level, ...]:  # fmt: skip
+    """The levels that change when the order lapses or is cancelled. `still`: the units by sku that it goes on to
+    ship, after some were withdrawn; then what is held or committed beyond them is free again.
+    """
+    changed = []
+    for sku, level in levels.items():
+        most = (still or {}).get(sku, 0)
+        hold = level.holds.get(order_id)
+        holds = _without(level.holds, order_id)
+        if hold is not None and most:
+            holds = {**level.holds, order_id: Hold(min(hold.quantity, most), hold.until)}
+        committed = {**level.committed, order_id: min(level.committed.get(order_id, 0), most)}
+        committed = {order: count for order, count in committed.items() if count}
+        if (holds, committed) != (level.holds, level.committed):
+            changed.append(replace(level, holds=holds, committed=committed, version=level.version + 1))
+    return tuple(changed)
 
 
 def outlived(level: Level, at: datetime) -> frozenset[str]:

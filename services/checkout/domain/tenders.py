@@ -38,7 +38,8 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     """A means as the shop takes it. Its conditions are announced with it. `pay_within_days`: of an offline means.
 
     A card is never refused for the country of its issuer; `countries` are those of delivery, all when empty. `lender`:
-    of instalments, which are switched on by `lending.check_lending` alone.
+    of instalments, which are switched on by `lending.check_lending` alone. `methods`: what the provider is asked to
+    offer for it, in its own words (`methods.METHODS`), a card when empty; `patience_days`: how long its money may take.
     """
 
     id: str
@@ -48,6 +49,8 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     countries: frozenset[str] = frozenset()
     pay_within_days: int = 0
     on: bool = True
+    methods: tuple[str, ...] = ()
+    patience_days: int = 0
     lender: Lender | None = None
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 __all__ = [
     "AGGREGATES", "ANSWERS", "BLOBS", "CHAINS", "COUNTERS", "EFFECTS", "ENTRIES", "INBOX", "KEYS", "METADATA",
-    "OUTBOX", "PERSONS", "TOKENS",
+    "OUTBOX", "PERSONS", "TOKENS", "TRIES",
 ]  # fmt: skip
 
 METADATA: Final = MetaData()
@@ -164,4 +164,14 @@ TOKENS: Final = Table(
     Column("revoked_at_ms", BigInteger),
     Index("tokens_of", "shop", "purpose", "subject"),
     Index("tokens_expire", "expires_at_ms"),
+)
+
+# How often somebody tried in a minute; `who` is a keyed hash. Rows live for an hour.
+TRIES: Final = Table(
+    "tries",
+    METADATA,
+    Column("who", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),
+    Column("times", Integer, nullable=False),
+    Index("tries_minute", "minute"),
 )

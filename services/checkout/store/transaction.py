@@ -7,11 +7,12 @@ from services.checkout.store.aggregates import Aggregates
 from services.checkout.store.blobs import Blobs
 from services.checkout.store.queues import Queues
 from services.checkout.store.together import together
+from services.checkout.store.tries import Tries
 
 __all__ = ["Transaction"]
 
 
-class Transaction(Aggregates, Queues, Access, Blobs):
+class Transaction(Aggregates, Queues, Access, Blobs, Tries):
     """What is stored together, or not at all. Made by `Store.transaction`; used by one task at a time."""
 
     async def write_last(self) -> None:

@@ -148,3 +148,21 @@ async def test_a_bank_that_is_away_leaves_the_refund_pending(bank: RunningBank, 
     async with provider_of("http://127.0.0.1:9", answer_s=1.0) as away:
         assert (await away.refund(a_refund(attempt, 700), attempt)).status == "pending"
     assert refunded(bank, attempt) == 0
+
+
+async def test_a_refund_whose_failure_is_kept_under_its_key_succeeds_once_keys_are_forgotten(
+    bank: RunningBank, provider: StripeProvider
+) -> None:
+    attempt = await paid(bank, provider)
+    refund = a_refund(attempt, 1_000)
+    bank.control("faults", match="POST /v1/refunds", mode="error_kept", status=500)
+    assert (await provider.refund(refund, attempt)).status == "pending"
+    assert (await provider.look_refund(refund, attempt)).status == "pending", "the same answer to the same key"
+    assert refunded(bank, attempt) == 0
+    day = timedelta(hours=25)
+    bank.control("clock", ahead_s=day.total_seconds())
+    async with provider_of(bank.url, ahead=day) as tomorrow:
+        assert (await tomorrow.look_refund(refund, attempt)).status == "succeeded"
+        assert (await tomorrow.look_refund(refund, attempt)).status == "succeeded"
+    assert refunded(bank, attempt) == 1_000
+    bank.control("clock", ahead_s=0)

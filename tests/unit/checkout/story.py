@@ -1,5 +1,6 @@
 """A checkout and an order to tell stories about: a lamp of 49.90 EUR, twice, and 4.90 EUR for the way."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -10,7 +11,7 @@ from relance.events.codec import check, decode, encode
 from relance.events.envelope import Item
 from relance.rules.law.book import default_book
 from relance.rules.law.totals import Percent
-from services.checkout.domain import checkouts, lifecycle
+from services.checkout.domain import checkouts, lifecycle, stock
 from services.checkout.domain.attempts import News
 from services.checkout.domain.cart import Basket, Line, cost
 from services.checkout.domain.checkouts import (
@@ -24,9 +25,10 @@ from services.checkout.domain.checkouts import (
     ShowRecap,
 )  # fmt: skip
 from services.checkout.domain.events import Context
-from services.checkout.domain.orders import Act, Order, OrderLine, OrderTerms, StartAttempt
-from services.checkout.domain.outcomes import Moved, Refusal
+from services.checkout.domain.orders import Act, Order, OrderLine, OrderTerms, StartAttempt, still_to_ship
+from services.checkout.domain.outcomes import Effect, Moved, Refusal
 from services.checkout.domain.recap import Button, Chosen, Shown, compose
+from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import Tender
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -103,7 +105,9 @@ def placed(*tenders: Tender, terms: OrderTerms | None = None, days: int = 0) -> 
         checkout_id=str(CHECKOUT_ID),
         recap_hash="h",
         context=CONTEXT,
-        lines=(OrderLine(id="1", product_id="lamp", name="Lampe", quantity=2, unit_minor=4990, net_minor=9980),),
+        lines=(
+            OrderLine(id="1", product_id="lamp", name="Lampe", sku="L-1", quantity=2, unit_minor=4990, net_minor=9980),
+        ),
         tenders=tenders or BOUND.tenders,
         delivery_minor=490,
         discount_minor=0,
@@ -143,3 +147,24 @@ def after(order: Order, *acts: Act, at: datetime = AT) -> Moved[Order]:
 def refused(moved: object) -> Refusal:
     assert isinstance(moved, Refusal), moved
     return moved
+
+
+def shelved(levels: Mapping[str, Level], effect: Effect, order: Order) -> dict[str, Level]:
+    """The shelf of lamps once an effect on it is done."""
+    order_id = str(order.id)
+    if effect.kind == "commit_stock":
+        changed = stock.commit(levels, order_id)
+    elif effect.kind == "release_stock":
+        changed = stock.release(levels, order_id, still_to_ship(order))
+    else:
+        units = next(one.units for one in order.parcels if one.id == effect.ref)
+        left = stock.ship(levels["L-1"], order_id, units["1"])
+        assert not isinstance(left, Refusal), left
+        changed = (left,)
+    return {**levels, **{level.sku: level for level in changed}}
+
+
+def promised(level: Level, order: Order) -> int:
+    """Units held or committed for an order."""
+    hold = level.holds.get(str(order.id))
+    return level.committed.get(str(order.id), 0) + (hold.quantity if hold is not None else 0)

@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 from relance.rules.law import totals as law
 from relance.rules.law.totals import Percent
 from services.checkout.domain.cart import Basket, Line, check_lines, cost
-from services.checkout.domain.coupons import Coupon, Uses, apply, check_coupon, folded_code, release, reserve
+from services.checkout.domain.coupons import (
+    Coupon,
+    OwnUses,
+    Taken,
+    Uses,
+    apply,
+    check_coupon,
+    folded_code,
+    own_uses,
+    release,
+    reserve,
+)
+from services.checkout.domain.outcomes import Refusal
 from tests.unit.checkout.story import AT, HOUR, LAMP, refused
 
 replace = msgspec.structs.replace
@@ -118,30 +130,48 @@ def test_thresholds_and_stacking() -> None:
     assert folded_code(" ten ") == "TEN"
 
 
+def fresh(code: str, person: str = "ada") -> Taken:
+    return Taken(Uses(code=code), OwnUses(id=own_uses(code, person)))
+
+
+def taken(found: Taken | Refusal) -> Taken:
+    assert isinstance(found, Taken)
+    return found
+
+
 def test_of_two_that_race_for_the_last_use_one_is_told() -> None:
-    uses = Uses(code="OWN")
-    first, second = reserve(OWN, uses, "o1", "ada"), reserve(OWN, uses, "o2", "ada")
-    assert isinstance(first, Uses)
-    assert isinstance(second, Uses)
-    assert first.version == second.version == 1  # the store takes one of them, the other looks again
-    assert refused(reserve(OWN, first, "o2", "ada")).field == "coupon.code"
-    assert reserve(OWN, first, "o1", "ada") is first
-    assert reserve(OWN, release(first, "o1"), "o2", "ada") != first
-    assert release(uses, "o1") is uses
+    first, second = taken(reserve(OWN, fresh("OWN"), "o1")), taken(reserve(OWN, fresh("OWN"), "o2"))
+    assert first.uses.version == second.uses.version == 1  # the store takes one of them, the other looks again
+    assert refused(reserve(OWN, first, "o2")).field == "coupon.code"
+    assert reserve(OWN, first, "o1") is first
+    assert taken(reserve(OWN, release(first, "o1"), "o2")).uses.taken == 1
+    before = fresh("OWN")
+    assert release(before, "o1") is before
 
 
 def test_a_person_has_his_uses_and_guests_are_not_one_person() -> None:
     once = replace(TEN, uses_per_person=1)
-    used = reserve(once, Uses(code="TEN"), "o1", "ada")
-    assert isinstance(used, Uses)
-    assert refused(reserve(once, used, "o2", "ada")).reason
-    assert isinstance(reserve(once, used, "o2", "eve"), Uses)
+    used = taken(reserve(once, fresh("TEN"), "o1"))
+    assert refused(reserve(once, used, "o2")).reason
+    eve = taken(reserve(once, Taken(used.uses, fresh("TEN", "eve").own), "o2"))
+    assert (eve.own.orders, eve.uses.version) == (("o2",), 0), "nobody waits for another person's uses"
+
+
+def test_what_is_kept_of_uses_does_not_grow_with_the_shop() -> None:
+    many = replace(TEN, uses_max=100_000, uses_per_person=2)
+    uses = Uses(code="TEN")
+    for n in range(2_000):
+        found = taken(reserve(many, Taken(uses, fresh("TEN", f"p{n}").own), f"o{n}"))
+        uses = found.uses
+        assert len(msgspec.json.encode(found.own)) < 100
+    assert uses.taken == 2_000
+    assert len(msgspec.json.encode(uses)) < 100
 
 
 def test_uses_without_a_bound_are_not_counted() -> None:
-    uses = Uses(code="TEN")
-    assert reserve(TEN, uses, "o1", "ada") is uses
-    assert release(uses, "o1") is uses
+    before = fresh("TEN")
+    assert reserve(TEN, before, "o1") is before
+    assert release(before, "o1") is before
 
 
 LINES = st.lists(

@@ -115,8 +115,9 @@ def test_a_coupon_and_a_purse_are_reserved_with_the_order() -> None:
     found = ordered(click(present, shelf, OWN))
     assert said(found.order) == ["order.placed", "order.completed", "order.paid"]
     assert [one.balance_minor for one in found.purses] == [0]
-    assert [*found.uses[0].by_order.values()] == [buyer(found.checkout.state)]
-    taken = replace(shelf, uses={"OWN": Uses(code="OWN", by_order={"other": "ada"})})
+    assert (found.uses[0].uses.taken, found.uses[0].own.orders) == (1, (str(found.order.state.id),))
+    assert found.uses[0].own.id == f"OWN/{buyer(found.checkout.state)}"
+    taken = replace(shelf, uses={"OWN": Uses(code="OWN", taken=1)})
     assert refused(click(present, taken, OWN)).field == "coupon.code"
     assert refused(click(present, replace(shelf, purses={}))).field == "payment.purses.0"
     assert refused(click(present, replace(shelf, purses={"g1": replace(purse, balance_minor=1)}))).reason

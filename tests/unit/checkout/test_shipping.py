@@ -1,7 +1,7 @@
 from datetime import date, timedelta
 
 from relance.rules.law.delivery import resolve
-from services.checkout.domain import lifecycle
+from services.checkout.domain import lifecycle, stock
 from services.checkout.domain.orders import (
     Cancel,
     Close,
@@ -13,8 +13,10 @@ from services.checkout.domain.orders import (
     Withdraw,
     kept_minor,
     owed_minor,
+    still_to_ship,
 )  # fmt: skip
-from tests.unit.checkout.story import AT, LAW, after, data, news, paying, placed, refused, said
+from services.checkout.domain.stock import Level
+from tests.unit.checkout.story import AT, LAW, ORDER_ID, after, data, news, paying, placed, refused, said
 
 
 def paid() -> Order:
@@ -42,7 +44,20 @@ def test_what_has_left_is_not_put_back_on_the_shelf() -> None:
     held = resolve(
         date(2026, 11, 1), notice=None, essential=True, delivered_at=None, resolution_received_at=AT, law=LAW
     )
-    assert "release_stock" not in {effect.kind for effect in after(left.state, Resolve(found=held)).effects}
+    ended = after(left.state, Resolve(found=held))
+    assert "release_stock" in {effect.kind for effect in ended.effects}
+    level = Level(sku="L-1", on_hand=4, committed={str(ORDER_ID): 1})
+    (free,) = stock.release({"L-1": level}, str(ORDER_ID), still_to_ship(ended.state))
+    assert (free.on_hand, free.free) == (4, 4), "the unit that never left is for sale again; the other is not here"
+
+
+def test_units_withdrawn_before_they_left_are_for_sale_again() -> None:
+    taken = after(paid(), Withdraw(stated_at=AT, medium="web", units={"1": 1}))
+    assert "release_stock" in {effect.kind for effect in taken.effects}
+    level = Level(sku="L-1", on_hand=4, committed={str(ORDER_ID): 2})
+    (less,) = stock.release({"L-1": level}, str(ORDER_ID), still_to_ship(taken.state))
+    assert (less.committed, less.free) == ({str(ORDER_ID): 1}, 3)
+    assert stock.release({"L-1": less}, str(ORDER_ID), still_to_ship(taken.state)) == ()
 
 
 def test_a_parcel_is_told_once() -> None:
@@ -73,7 +88,7 @@ def test_a_withdrawal_by_line_is_recorded_and_acknowledged() -> None:
     moved = after(shipped(), Withdraw(stated_at=AT, medium="letter", units={"1": 1}))
     assert said(moved) == ["withdrawal.requested"]
     assert [item["quantity"] for item in data(moved)["items"]] == [1]
-    assert {effect.kind for effect in moved.effects} == {"acknowledge_withdrawal"}
+    assert {effect.kind for effect in moved.effects} == {"acknowledge_withdrawal", "release_stock"}
     assert refused(lifecycle.step(moved.state, Withdraw(stated_at=AT, medium="web", units={"1": 2}), AT)).reason
     assert refused(lifecycle.step(moved.state, Withdraw(stated_at=AT, medium="web", units={"9": 1}), AT)).reason
 

@@ -1671,6 +1671,7 @@ class OrderLine(_message.Message):
     SHIPPED_FIELD_NUMBER: _builtins.int
     RECEIVED_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     sku: _builtins.str
     product_id: _builtins.str
@@ -1681,6 +1682,8 @@ class OrderLine(_message.Message):
     shipped: _builtins.int
     received: _builtins.int
     withdrawn: _builtins.int
+    ended: _builtins.int
+    """Units that will never come: unavailable, or their delivery was resolved."""
     def __init__(
         self,
         *,
@@ -1694,10 +1697,11 @@ class OrderLine(_message.Message):
         shipped: _builtins.int = ...,
         received: _builtins.int = ...,
         withdrawn: _builtins.int = ...,
+        ended: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "net_minor", b"net_minor", "product_id", b"product_id", "quantity", b"quantity", "received", b"received", "shipped", b"shipped", "sku", b"sku", "unit_minor", b"unit_minor", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "id", b"id", "name", b"name", "net_minor", b"net_minor", "product_id", b"product_id", "quantity", b"quantity", "received", b"received", "shipped", b"shipped", "sku", b"sku", "unit_minor", b"unit_minor", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
