@@ -89,7 +89,8 @@ class EffectRunner:
         if len(self._money) >= _AT_ONCE:
             await asyncio.wait(self._money, return_when=asyncio.FIRST_COMPLETED)
         now = self._desk.clock()
-        taken = await self._desk.again(lambda tx: tx.effects(_BATCH, now))
+        lease = timedelta(seconds=self._desk.terms.lease_s)
+        taken = await self._desk.again(lambda tx: tx.effects(_BATCH, now, lease))
         fresh = [effect for effect in taken if effect.id not in self._running]
         by_order: dict[str, list[QueuedEffect]] = {}
         for effect in fresh:
@@ -164,9 +165,10 @@ class EffectRunner:
         shop, order, ref = effect.shop, str(effect.order), effect.ref
         news: News | RefundNews | None = None
         if effect.kind == "call_psp":
-            await self._desk.open_attempt(shop, order, ref)
-            if await self._desk.is_unopened(shop, order, ref):
-                raise _Later("the provider did not answer")
+            if await self._desk.is_unopened(shop, order, ref):  # else the click itself has opened it
+                await self._desk.open_attempt(shop, order, ref)
+                if await self._desk.is_unopened(shop, order, ref):
+                    raise _Later("the provider did not answer")
         elif effect.kind == "cancel_at_psp":
             news = await self._desk.close_attempt(shop, order, ref)
         elif effect.kind == "ask_psp":

@@ -14,23 +14,24 @@ from services.checkout.application.room import Room
 from services.checkout.domain import lifecycle
 from services.checkout.domain.attempts import Attempt, News
 from services.checkout.domain.checkouts import Checkout
+from services.checkout.domain.due import order_due, watched
 from services.checkout.domain.orders import Act as OrderAct
 from services.checkout.domain.orders import CancelAttempt, Order, SwitchMeans, started
 from services.checkout.domain.outcomes import Moved, Refusal
 from services.checkout.domain.presenting import Kept, OrderView
 from services.checkout.domain.recap import Recap
 from services.checkout.domain.records import Record
-from services.checkout.domain.refunds import Refund, RefundNews
+from services.checkout.domain.refunds import RefundNews
+from services.checkout.domain.shops import Shop
 from services.checkout.domain.tenders import BY_PROVIDER, STORED, available
 from services.checkout.ports import Ask, Opened
-from services.checkout.store import ANY, Transaction
+from services.checkout.store import ANY, Transaction, Wanted
 
-__all__ = ["TOO_MANY", "Ordering", "Trial", "Watch", "may_change", "order_due", "watched"]
+__all__ = ["TOO_MANY", "Ordering", "Trial", "Watch"]
 
 replace = msgspec.structs.replace
 
 _UNTOLD: Final = frozenset({"type", "reason", "tracking_url", "purse", "key"})  # free words may name a person
-_COMES_BACK: Final = timedelta(days=30)  # a refund that a card's bank did not take has come back by then
 TOO_MANY: Final = Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
 _NO_ORDER: Final = Refusal("order_id", "there is no such order")
 
@@ -50,29 +51,6 @@ class Trial(NamedTuple):
     kept: Kept
     checkout: Checkout
     record: Record
-
-
-def order_due(order: Order) -> datetime | None:
-    """When the clock changes something of an order, None when it does not."""
-    times = [one.waits_until for one in order.attempts if one.state in {"sent", "action_required"}]
-    if order.state == "placed" and not order.lapsing:
-        times.append(order.deadline)
-    if order.state in {"confirmed", "preparing"} and any(one.state == "awaited" for one in order.tenders):
-        times.append(order.awaited_until)
-    return min((at for at in times if at is not None), default=None)
-
-
-def watched(order: Order, at: datetime) -> bool:
-    """Whether the provider has something to say about it."""
-    return any(one.open_at_psp for one in order.attempts) or any(may_change(one, at) for one in order.refunds)
-
-
-def may_change(refund: Refund, at: datetime) -> bool:
-    """Whether the provider may have news of a refund: it is under way, or succeeded lately and may still come back."""
-    if not refund.attempt_id or refund.means:
-        return False
-    lately = refund.succeeded_at is not None and at < refund.succeeded_at + _COMES_BACK
-    return refund.state in {"requested", "pending"} or (refund.state == "succeeded" and lately)
 
 
 class Ordering(Room):
@@ -241,8 +219,10 @@ class Ordering(Room):
     async def advance(
         self, tx: Transaction, shop: str, order_id: str, act: OrderAct, *, by_shop: bool = False
     ) -> Moved[Order] | Refusal:
-        """The order after an act, stored with its events, effects and evidence."""
-        order = await tx.get(Order, shop, order_id, lock=True)
+        """The order after an act, stored with its events, effects and evidence. Not locked: of two acts at once the
+        second is told when it is stored, and is repeated on what the first has made.
+        """
+        order = await tx.get(Order, shop, order_id)
         if order is None:
             return _NO_ORDER
         at = self.clock()
@@ -268,13 +248,15 @@ class Ordering(Room):
             await tx.put(shop, order_id, Watch(id=order_id), before=ANY, due_at=first)
 
     async def _view(self, tx: Transaction, shop: str, order_id: str) -> OrderView | Refusal:
-        order = await tx.get(Order, shop, order_id)
-        kept = None if order is None else await tx.get(Kept, shop, order_id)
+        orders, kepts = await tx.several(Wanted(Order, shop, (order_id,)), Wanted(Kept, shop, (order_id,)))
+        order, kept = orders.get(order_id), kepts.get(order_id)
         if order is None or kept is None:
             return _NO_ORDER
-        checkout = await tx.get(Checkout, shop, kept.checkout_id)
-        record = await tx.get(Record, shop, kept.checkout_id)
-        found = await self.shop(tx, shop)
+        id_ = kept.checkout_id
+        made, records, shops = await tx.several(
+            Wanted(Checkout, shop, (id_,)), Wanted(Record, shop, (id_,)), Wanted(Shop, "*", (shop,), settled=True)
+        )
+        checkout, record, found = made.get(id_), records.get(id_), self.same_shop(shops.get(shop))
         if checkout is None or record is None or record.recap is None or isinstance(found, Refusal):
             return _NO_ORDER
         country = record.destination(found.zone, found.places).country
@@ -300,13 +282,14 @@ class Ordering(Room):
 
     async def _attempt(self, tx: Transaction, shop: str, order_id: str, attempt_id: str) -> Trial | None:
         """An attempt with all that its provider is told; the live one when none is named."""
-        order = await tx.get(Order, shop, order_id)
-        kept = await tx.get(Kept, shop, order_id)
+        orders, kepts = await tx.several(Wanted(Order, shop, (order_id,)), Wanted(Kept, shop, (order_id,)))
+        order, kept = orders.get(order_id), kepts.get(order_id)
         if order is None or kept is None:
             return None
         named = next((one for one in order.attempts if one.id == attempt_id), None) if attempt_id else order.live
-        checkout = await tx.get(Checkout, shop, kept.checkout_id)
-        record = await tx.get(Record, shop, kept.checkout_id)
+        id_ = kept.checkout_id
+        found, records = await tx.several(Wanted(Checkout, shop, (id_,)), Wanted(Record, shop, (id_,)))
+        checkout, record = found.get(id_), records.get(id_)
         if named is None or checkout is None or record is None:
             return None
         return Trial(order, named, kept, checkout, record)

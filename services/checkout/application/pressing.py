@@ -55,8 +55,10 @@ class Pressing(Ordering, Tunnel):
         if isinstance(placed, Again):
             return Pressed(placed.order_id, await self.page_at_psp(shop, placed.order_id), again=True)
         order_id, trial = placed
-        self.nudge()
-        page = None if trial is None else await self.open_attempt(shop, str(order_id), trial.attempt.id, trial)
+        if trial is None:
+            self.nudge()
+            return Pressed(order_id, None, again=False)
+        page = await self.open_attempt(shop, str(order_id), trial.attempt.id, trial)  # whoever opens it nudges
         return Pressed(order_id, page, again=False)
 
     async def _press(
