@@ -15,9 +15,10 @@ from relance.kernel.errors import NotNow
 from relance.observability import logs
 from services.checkout.application import telling
 from services.checkout.application.desk import Desk
-from services.checkout.application.ordering import Watch, may_change, order_due, watched
+from services.checkout.application.ordering import Watch
 from services.checkout.domain import checkouts
 from services.checkout.domain.checkouts import Checkout, Expire
+from services.checkout.domain.due import may_change, order_due, watched
 from services.checkout.domain.orders import ClockMoved, Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.metrics import DeskMetrics
