@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relance.cli import evidence_keys
+from relance.cli import evidence_erase, evidence_keys
 from relance.cli import evidence_stored as stored
 from relance.cli.console import NOTES, OUT
 from relance.kernel.errors import InputError
@@ -35,6 +35,7 @@ def register(program: typer.Typer) -> None:
     group.command()(verify)
     group.command()(show)
     group.command()(export)
+    group.command()(evidence_erase.erase)
     evidence_keys.register(group)
     program.add_typer(group, name="evidence")
 

@@ -251,6 +251,10 @@ _SENTENCES: Final[dict[tuple[str, str], Callable[[Facts], Pair]]] = {
     ),
     ("happened", "message"): _message,
     ("happened", "refund"): _fixed("Un remboursement a été constaté.", "A refund was recorded."),
+    ("happened", "erasure"): _fixed(
+        "Les données personnelles ont été effacées (RGPD, article 17) ; les actes et leurs empreintes demeurent.",
+        "Personal data were erased (GDPR, article 17); the acts and their hashes remain.",
+    ),
     ("happened", "expired"): _fixed("Le parcours a expiré sans commande.", "The checkout expired without an order."),
 }  # fmt: skip
 
