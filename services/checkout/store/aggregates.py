@@ -71,7 +71,7 @@ _SEVERAL: Final = Statement(
     writes=False,
 )
 _SETTLED_MAX: Final = 20_000
-_UNKNOWN: Final = (-1, None)
+_UNKNOWN: Final[tuple[int | None, Any]] = (None, None)
 
 
 class Wanted(NamedTuple):

@@ -13,8 +13,9 @@ from relance.kernel.errors import InputError, NotNow
 
 __all__ = ["Conflict", "KeyReused", "translated"]
 
-# serialisation, deadlock, lock not available, unique; and a division by zero: `together` says so that it was overtaken
-_OVERTAKEN = frozenset({"40001", "40P01", "55P03", "23505", "22012"})
+# serialisation, deadlock, lock not available, unique; a division by zero: `together` says so that it was overtaken; and
+# a plan from before the tables changed, which is made anew
+_OVERTAKEN = frozenset({"40001", "40P01", "55P03", "23505", "22012", "0A000"})
 # the connection failed; too many of them or too little room; the server ends or begins; its system failed
 _AWAY = frozenset({"08", "53", "57", "58"})
 

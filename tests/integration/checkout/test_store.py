@@ -18,7 +18,7 @@ from relance.events.codec import Event
 from relance.events.codec import decode as decode_event
 from relance.kernel.errors import Defect, InputError, NotNow
 from services.checkout.domain.outcomes import Effect
-from services.checkout.store import ANY, Conflict, KeyReused, MasterKey, Store, Transaction, open_store
+from services.checkout.store import ANY, Conflict, KeyReused, MasterKey, Store, Transaction, Wanted, open_store
 from services.checkout.store.opening import migrations
 from services.checkout.store.schema import METADATA
 
@@ -139,6 +139,47 @@ async def test_locks_taken_in_any_order_never_wait_for_each_other(store: Store) 
 
     await asyncio.gather(*(more(ids[turn % 3 :] + ids[: turn % 3]) for turn in range(30)))
     assert [await _count(store, id_) for id_ in ids] == [30, 30, 30]
+
+
+async def test_what_is_kept_in_the_process_is_read_anew_when_another_one_has_changed_it(
+    store: Store, database_url: str
+) -> None:  # fmt: skip
+    wanted = Wanted(Basket, "atelier", ("b-1", "b-2"), settled=True), Wanted(Unversioned, "atelier", ("u",))
+    async with store.transaction() as tx:
+        await tx.put("atelier", "b-1", Basket(count=1, version=1), before=None)
+        await tx.put("atelier", "u", Unversioned("a"), before=ANY)
+    async with store.reading() as tx:
+        before = await tx.several(*wanted)
+        again = await tx.several(*wanted)
+    assert before == again == [{"b-1": Basket(count=1, version=1)}, {"u": Unversioned("a")}]
+    other = await open_store(database_url, MASTER)
+    async with other.transaction() as tx:
+        await tx.put("atelier", "b-1", Basket(count=2, version=2), before=1)
+        await tx.put("atelier", "b-2", Basket(count=3, version=1), before=None)
+    await other.close()
+    async with store.reading() as tx:
+        after, _ = await tx.several(*wanted)
+    assert after == {"b-1": Basket(count=2, version=2), "b-2": Basket(count=3, version=1)}
+
+
+async def test_a_write_that_was_overtaken_undoes_all_that_was_written_with_it(store: Store) -> None:
+    async with store.transaction() as tx:
+        await tx.put("atelier", "b-1", Basket(), before=None)
+
+    async def work(tx: Transaction) -> None:
+        await tx.send("checkout.messages.v1", "o-1", b"{}", "m-1")
+        await tx.do("atelier", uuid4(), [Effect("acknowledge")])
+        await tx.keep("atelier", b"bytes", "text/plain")
+        await tx.put_token("t" * 43, "order.view", "atelier", "o-1", TEN + 400 * timedelta(days=365))
+        await tx.put("atelier", "b-1", Basket(count=9, version=9), before=8)
+
+    with pytest.raises(Conflict):
+        await store.run(work, most=2)
+    assert await store.outbox.unsent(10) == []
+    async with store.transaction() as tx:
+        assert not await tx.effects(10, TEN + timedelta(days=36_500))
+        assert await tx.blob("atelier", sha256(b"bytes").hexdigest()) is None
+        assert await tx.look_token("t" * 43, "order.view", TEN) is None
 
 
 async def test_a_value_without_version_is_replaced_whatever_is_there(store: Store) -> None:
