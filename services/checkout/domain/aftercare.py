@@ -133,7 +133,8 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Due(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the law owes the consumer. `source`: what made it, such as `statement/ID`. `goods_minor`: for `units`, of
-    services what is given back of them, after `service_kept_minor`; `amount_minor` = `goods_minor` + `delivery_minor`.
+    services what is given back of them, after `service_kept_minor`; `lines_minor`: of it, by line; `amount_minor` =
+    `goods_minor` + `delivery_minor`, 0 when an exception was proven after all.
     `product_minor`: the price of the units, by which the tariff is capped. `notice_on`: the day from which the time
     to pay runs. `shipped`: its units left, so that it may wait for the goods. `by_hand`: what no refund can bring.
     """
@@ -142,6 +143,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     regime: Regime
     source: str
     units: dict[str, int] = {}
+    lines_minor: dict[str, int] = {}
     goods_minor: int = 0
     delivery_minor: int = 0
     service_kept_minor: int = 0

@@ -75,7 +75,7 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
-    """Units by line. A deposit at a relay or in a locker is no receipt."""
+    """Units by line. A deposit at a relay or in a locker is no receipt. `incident`: what befell it on its way."""
 
     id: str
     units: dict[str, int]
@@ -85,6 +85,8 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     deposited_at: datetime | None = None
     received_at: datetime | None = None
     received_by: str = ""
+    incident: Literal["", "lost", "damaged", "refused", "returned"] = ""
+    incident_at: datetime | None = None
 
 
 class Order(Aggregate, frozen=True, kw_only=True):
@@ -217,13 +219,17 @@ class Resolve(msgspec.Struct, frozen=True, kw_only=True, tag="resolve"):
 
 class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="withdraw"):
     """A statement of withdrawal, in any form. `units` by line; empty means all. `accepted`: what the law gives of it,
-    with contracts that end beside; None: all of `units`, and none of them: the statement is told and moves nothing.
+    with contracts that end beside; None: all of `units`, and none of them: the statement is said and moves nothing.
+    `told`: it was said before, and the law gives more of it now. `earned`: a service that was used has to be paid, so
+    that not all goes back even when all is withdrawn.
     """
 
     stated_at: datetime
     medium: str
     units: dict[str, int] = {}
     accepted: dict[str, int] | None = None
+    told: bool = False
+    earned: bool = False
 
 
 Act = (

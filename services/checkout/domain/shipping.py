@@ -122,9 +122,12 @@ def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusa
         "medium": act.medium,
         "items": items(order.lines, asked),
     }
-    after, sayings = replace(order, lines=lines), [Saying("withdrawal.requested", at, fields)]
-    effects = [Effect("acknowledge_withdrawal"), Effect("release_stock")]
-    if not order.parcels and any(taken.values()) and all(_left(line) == 0 for line in lines):
+    after = replace(order, lines=lines)
+    sayings = [] if act.told else [Saying("withdrawal.requested", at, fields)]
+    effects = [] if act.told else [Effect("acknowledge_withdrawal")]
+    effects.append(Effect("release_stock"))  # units that will not leave are for sale again
+    whole = any(taken.values()) and all(_left(line) == 0 for line in lines)
+    if whole and not order.parcels and not act.earned:
         after, undone = unwind(after, "withdrawal", at)
         return moved(
             replace(after, state="cancelled"),

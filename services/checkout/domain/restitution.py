@@ -1,0 +1,179 @@
+"""What is owed back for units that a statement withdraws: at most two dues, for what left and may have to come back
+first, and for all the rest.
+"""
+
+from datetime import date
+from typing import NamedTuple
+
+import msgspec
+
+from relance.rules.law.calendar import paris_date
+from relance.rules.law.totals import unit_refund
+from services.checkout.domain.aftercare import Aftercare, Due, LineDecision, Statement, new_due, put_in
+from services.checkout.domain.follow_up import Setting
+from services.checkout.domain.orders import ENDED, Order
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.rights import Amounts, amounts, delivery_owed_minor
+
+__all__ = ["Granted", "asked_for", "no_longer_owing", "owing", "source_of"]
+
+replace = msgspec.structs.replace
+
+
+class Granted(NamedTuple):
+    """What of a statement is accepted now, and from which day the time to pay runs."""
+
+    statement: Statement
+    decisions: tuple[LineDecision, ...]
+    notice_on: date
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Units by line."""
+        return {one.line_id: one.units for one in self.decisions}
+
+    def amounts(self, order: Order, after: Aftercare, setting: Setting) -> Amounts:
+        """What it gives back, of an order that does not count it yet. What ends beside another line does so in full."""
+        in_full = [one.line_id for one in self.decisions if one.outcome == "ancillary"]
+        stated_on = paris_date(self.statement.stated_at)
+        return amounts(order, after, self.units, setting, stated_on=stated_on, in_full=in_full)
+
+
+class _Part(NamedTuple):
+    """Units of a line: what they give back, and what they cost."""
+
+    units: int
+    minor: int
+    price_minor: int
+
+
+def source_of(statement: Statement) -> str:
+    """What its dues name as their source."""
+    return f"statement/{statement.id}"
+
+
+def asked_for(order: Order, due: Due) -> bool:
+    """Whether money moves, or has moved, for a due."""
+    key = f"due/{due.id}"
+    return bool(due.refund_ids or due.payouts) or any(refund.key == key for refund in order.refunds)
+
+
+def owing(
+    order: Order, moved: Order, after: Aftercare, granted: Granted, found: Amounts, setting: Setting
+) -> Aftercare:  # fmt: skip
+    """The aftercare with what is owed for the units that are accepted now. `moved`: the order that counts them; when it
+    has ended by that, everything goes back at once, and the due is discharged by those refunds.
+    """
+    accepted = granted.units
+    if not accepted:
+        return after
+    if moved.state in ENDED and order.state not in ENDED:
+        return _unwound(order, moved, after, granted)
+    stays, left = _parts(order, after, accepted, found)
+    for parts, shipped in ((stays, False), (left, True)):
+        takes_delivery = shipped or not left
+        after = _with_due(after, granted, parts, setting, found.delivery_minor if takes_delivery else 0, shipped)
+    return after
+
+
+def no_longer_owing(order: Order, after: Aftercare, statement: Statement, line_id: str) -> Aftercare | Refusal:
+    """The aftercare when an exception is proven for a line that was accepted: its part of what is owed goes, and what
+    of the delivery was owed because of it. Refused once its money moves.
+    """
+    held = [due for due in after.dues if due.source == source_of(statement) and line_id in due.units]
+    if any(asked_for(order, due) for due in held):
+        reason = "what was accepted of this line is being paid back, or was"
+        return Refusal("line_id", reason, "B17", "L221-28 5°, 9°")
+    units = sum(due.units[line_id] for due in held)
+    given = sum(due.delivery_minor for due in after.dues)
+    too_much = max(0, given - delivery_owed_minor(order, after, {line_id: -units}))
+    for due in held:
+        less = due.lines_minor.get(line_id, 0)
+        delivery = max(0, due.delivery_minor - too_much)
+        too_much -= due.delivery_minor - delivery
+        rest = replace(
+            due,
+            units={line: count for line, count in due.units.items() if line != line_id},
+            lines_minor={line: minor for line, minor in due.lines_minor.items() if line != line_id},
+            goods_minor=due.goods_minor - less,
+            delivery_minor=delivery,
+            amount_minor=due.goods_minor - less + delivery,
+            product_minor=due.product_minor - less,
+        )
+        after = replace(after, dues=put_in(after.dues, rest))
+    return after
+
+
+def _parts(
+    order: Order, after: Aftercare, accepted: dict[str, int], found: Amounts
+) -> tuple[dict[str, _Part], dict[str, _Part]]:  # fmt: skip
+    """(what is with the shop, or no goods at all; what left), by line. Units that did not leave are taken first."""
+    stays: dict[str, _Part] = {}
+    left: dict[str, _Part] = {}
+    for line in order.lines:
+        count, sold = accepted.get(line.id, 0), after.line(line.id)
+        if not count:
+            continue
+        gone = line.withdrawn + line.ended
+        price, back = unit_refund(line.net_minor, line.quantity, gone, count), found.by_line[line.id]
+        if sold is not None and sold.kind != "goods":
+            stays[line.id] = _Part(count, back, price)
+            continue
+        here = min(count, max(0, line.quantity - line.shipped - gone))
+        first = unit_refund(line.net_minor, line.quantity, gone, here)
+        if here:
+            stays[line.id] = _Part(here, first, first)
+        if count > here:
+            left[line.id] = _Part(count - here, back - first, back - first)
+    return stays, left
+
+
+def _with_due(
+    after: Aftercare, granted: Granted, parts: dict[str, _Part], setting: Setting, delivery_minor: int, shipped: bool,  # noqa: FBT001 - which of the two
+) -> Aftercare:  # fmt: skip
+    goods = sum(part.minor for part in parts.values())
+    if not goods + delivery_minor:
+        return after
+    price = sum(part.price_minor for part in parts.values())
+    due = new_due(
+        after, "withdrawal", source_of(granted.statement),
+        units={line_id: part.units for line_id, part in parts.items()},
+        lines_minor={line_id: part.minor for line_id, part in parts.items()},
+        goods_minor=goods, delivery_minor=delivery_minor, service_kept_minor=price - goods,
+        amount_minor=goods + delivery_minor, product_minor=price, notice_on=granted.notice_on, shipped=shipped,
+        collection_offered=setting.terms.collects_returns,
+        recovered_on=granted.statement.returned_on if shipped else None,
+        dispatched_on=granted.statement.dispatched_on if shipped else None,
+    )  # fmt: skip
+    return replace(after, dues=(*after.dues, due))
+
+
+def _unwound(order: Order, moved: Order, after: Aftercare, granted: Granted) -> Aftercare:
+    """Nothing had left and all is withdrawn: every cent goes back, the delivery whole. Refunds that bring what was owed
+    before, and not asked for, discharge that too.
+    """
+    known = {refund.id for refund in order.refunds}
+    fresh = [refund for refund in moved.refunds if refund.id not in known]
+    if not fresh:
+        return after  # nothing was paid: nothing is owed
+    ids = tuple(refund.id for refund in fresh)
+    waiting = [due for due in after.dues if not asked_for(order, due)]
+    amount = sum(refund.amount_minor for refund in fresh) - sum(due.amount_minor for due in waiting)
+    for due in waiting:
+        after = replace(after, dues=put_in(after.dues, replace(due, refund_ids=ids)))
+    if amount <= 0:
+        return after
+    lines = {line.id: line for line in order.lines}
+    prices = {
+        line_id: unit_refund(line.net_minor, line.quantity, line.withdrawn + line.ended, count)
+        for line_id, count in granted.units.items()
+        if (line := lines.get(line_id)) is not None
+    }
+    given = sum(due.delivery_minor for due in after.dues)
+    delivery = min(amount, max(0, order.delivery_minor - given))
+    due = new_due(
+        after, "withdrawal", source_of(granted.statement), units=granted.units, lines_minor=prices,
+        goods_minor=amount - delivery, delivery_minor=delivery, amount_minor=amount,
+        product_minor=sum(prices.values()), notice_on=granted.notice_on, refund_ids=ids,
+    )  # fmt: skip
+    return replace(after, dues=(*after.dues, due))
