@@ -18,10 +18,13 @@ import pytest
 import yaml
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # type: ignore[import-untyped]
 from grpc_status import rpc_status
+from sqlalchemy import select
 from typing_extensions import override
 
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from relance.rpc.checkout.v1.checkout_pb2_grpc import CheckoutServiceStub
+from services.checkout.store import local_master_key, open_store
+from services.checkout.store.schema import METADATA
 from tests.integration.checkout.bank_kit import RunningBank, running_bank
 from tests.integration.conftest import ROOT, Running
 
@@ -85,8 +88,8 @@ class Backend:
 class Service:
     """A running checkout service."""
 
-    def __init__(self, running: Running, home: Path, bank: RunningBank) -> None:
-        self.running, self.home, self.bank = running, home, bank
+    def __init__(self, running: Running, home: Path, bank: RunningBank, database: str = "") -> None:
+        self.running, self.home, self.bank, self.database = running, home, bank, database
         running.until_said('"listening"', 90)
         line = next(line for line in running.said().splitlines() if '"listening"' in line)
         self.listening = json.loads(line)
@@ -113,6 +116,16 @@ class Service:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    async def kept(self) -> dict[str, list[dict[str, Any]]]:
+        """All rows of the database, by table."""
+        store = await open_store(self.database, local_master_key(self.home), migrate=False, connections=1)
+        try:
+            async with store.database.reading() as connection:
+                rows = {table: await connection.execute(select(table)) for table in METADATA.tables.values()}
+                return {table.name: [dict(row._mapping) for row in found] for table, found in rows.items()}
+        finally:
+            await store.close()
+
     def metrics(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.listening['metrics']}/metrics", timeout=10).text
 
@@ -134,7 +147,7 @@ def running_service(folder: Path, **settings: str) -> Iterator[Service]:
         variables = {f"RELANCE_CHECKOUT_{name}": value for name, value in own.items()} | shared
         running = Running("checkout", [sys.executable, "-m", "services.checkout"], clean | variables, folder / "log")
         try:
-            yield Service(running, home, bank)
+            yield Service(running, home, bank, own["DATABASE"])
             assert running.end() == 0, running.said()[-3000:]
         finally:
             running.kill()
@@ -205,9 +218,16 @@ def ordered(backend: Backend, lines: Mapping[str, int], means: str = "transfer")
     return placed
 
 
+ON_BOTH = pytest.mark.parametrize("service", ["sqlite", "postgresql"], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("checkout")) as found:
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """On SQLite, or on both databases where a module says ON_BOTH."""
+    own: dict[str, str] = {}
+    if getattr(request, "param", "sqlite") == "postgresql":
+        own["DATABASE"] = request.getfixturevalue("fresh_postgres")()
+    with running_service(tmp_path_factory.mktemp("checkout"), **own) as found:
         yield found
 
 

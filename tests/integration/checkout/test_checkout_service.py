@@ -1,9 +1,7 @@
 """`CheckoutService`, asked as a shop's backend would ask the running process."""
 
 import json
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +16,7 @@ from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from tests.integration.checkout.service_kit import (
     ACTS,
     EXAMPLE,
+    ON_BOTH,
     Backend,
     Refusal,
     Service,
@@ -27,8 +26,13 @@ from tests.integration.checkout.service_kit import (
     ordered,
 )
 
+pytestmark = ON_BOTH
 LAMP, BOOK, FILM = {"LL-AURORE": 1}, {"LIVRE-LUMIERE": 1}, {"FILM-ECLAIRER": 1}
 CODE = grpc.StatusCode
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("latin-1")
 
 
 def shown_of(backend: Backend, id_: str) -> pb.GetDisclosuresResponse:
@@ -47,13 +51,13 @@ def test_a_call_needs_a_token_that_is_known_and_for_it(service: Service, demo: B
     assert demo.refused("CreateToken", pb.CreateTokenRequest(shop="demo")).code == CODE.PERMISSION_DENIED
 
 
-def test_a_token_is_kept_as_its_hash_and_can_be_revoked(service: Service, demo: Backend) -> None:
+async def test_a_token_is_kept_as_its_hash_and_can_be_revoked(service: Service, demo: Backend) -> None:
     spare = service.backend("demo")
     spare.ListOrders(pb.ListOrdersRequest())
-    kept = b"".join(path.read_bytes() for path in service.home.parent.glob("checkout.db*"))
-    assert spare.token.encode() not in kept
-    assert demo.token.encode() not in kept
-    assert sha256(spare.token.encode()).hexdigest().encode() in kept
+    kept = repr(await service.kept()) + "".join(map(_text, service.home.parent.glob("checkout.db*")))
+    assert spare.token not in kept
+    assert demo.token not in kept
+    assert sha256(spare.token.encode()).hexdigest() in kept
     service.relance("checkout", "token", "revoke", spare.token)
     assert spare.refused("ListOrders", pb.ListOrdersRequest()).code == CODE.UNAUTHENTICATED
 
@@ -294,14 +298,11 @@ def test_a_click_makes_one_order_however_often_it_is_told(demo: Backend) -> None
     assert all(one.again for one in found)
 
 
-def test_evidence_says_that_the_shop_attests(service: Service, demo: Backend) -> None:
+async def test_evidence_says_that_the_shop_attests(service: Service, demo: Backend) -> None:
     order_id = ordered(demo, LAMP).order_id
-    with closing(sqlite3.connect(service.home.parent / "checkout.db")) as database:
-        statement = (
-            "SELECT e.data FROM evidence_entries e JOIN evidence_chains c ON e.shop = c.shop AND e.chain = c.chain"
-            " WHERE c.order_id = ? ORDER BY e.seq"
-        )
-        entries = [json.loads(data) for (data,) in database.execute(statement, (order_id,))]
+    kept = await service.kept()
+    (chain,) = [one for one in kept["evidence_chains"] if one["order_id"] == order_id]
+    entries = [json.loads(one["data"]) for one in kept["evidence_entries"] if one["chain"] == chain["chain"]]
     attested = [entry for entry in entries if entry["by"] == "shop"]
     assert {"contact", "delivery", "payment", "recap", "attestation", "terms", "button"} <= {
         entry["what"] for entry in attested
@@ -309,4 +310,4 @@ def test_evidence_says_that_the_shop_attests(service: Service, demo: Backend) ->
     said = next(entry["facts"] for entry in attested if entry["what"] == "attestation")
     assert said["button"] == "Commander avec obligation de paiement"
     assert set(said["acts"]) >= {"recap_shown", "terms_accepted", "order_pressed"}
-    assert b"Firefox" not in b"".join(path.read_bytes() for path in service.home.parent.glob("checkout.db*"))
+    assert "Firefox" not in repr(kept) + "".join(map(_text, service.home.parent.glob("checkout.db*")))

@@ -8,8 +8,9 @@ from uuid import uuid4
 import grpc
 
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
-from tests.integration.checkout.service_kit import NOTIFICATION, Backend, Service, ordered
+from tests.integration.checkout.service_kit import NOTIFICATION, ON_BOTH, Backend, Service, ordered
 
+pytestmark = ON_BOTH
 LAMP, BOOK = {"LL-AURORE": 1}, {"LIVRE-LUMIERE": 1}
 CODE = grpc.StatusCode
 

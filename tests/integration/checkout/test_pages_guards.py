@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from starlette.routing import Route
 
-from services.checkout.api.pages import redacted
+from relance.rules.law.book import default_book
+from services.checkout.adapters.printing import LegalShelf
+from services.checkout.api.pages import PageSettings, make_pages, redacted
+from services.checkout.application.room import Terms
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
 from services.checkout.domain.records import CartLine, NewCart
@@ -171,6 +176,36 @@ def test_nobody_sees_another_shoppers_checkout_order_or_documents(pages: Hosted,
         assert not any(word in answer.text for word in PERSONAL)
     assert stranger.send(f"/o/{order_id}/pay", {"means": "card"}).status_code == 404
     assert stranger.send(f"{here}/cart", {"remove": "0"}).status_code == 404
+
+
+def test_no_address_with_an_id_opens_for_a_stranger(pages: Hosted, browser: Browser) -> None:
+    ids = {"order_id": order_of(browser), "checkout_id": order_as_far_as(browser, "recap").rpartition("/")[2]}
+    stranger = Browser(pages)
+    order_as_far_as(stranger, "recap")
+    settings = PageSettings(secrets=("s" * 40,))
+    made = make_pages(pages.desk, settings, LegalShelf(default_book())).routes
+    routes = [one for one in made if isinstance(one, Route) and "_id}" in one.path]
+    assert len(routes) >= 18
+    for route in routes:
+        path = route.path.format(**ids, name="confirmation.pdf")
+        for method in sorted((route.methods or set()) & {"GET", "POST"}):
+            fields = CONTACT | HOME | {"terms": "yes", "means": "card", "csrf": stranger.token}
+            answer = stranger.go(path) if method == "GET" else stranger.send(path, fields)
+            assert answer.status_code == 404, f"{method} {path}"
+            assert not any(word in answer.text for word in PERSONAL), path
+
+
+def test_who_tests_cards_from_one_address_is_stopped(bank: RunningBank, tmp_path: Path) -> None:
+    with hosted(tmp_path, bank) as pages:
+        pages.desk.terms = Terms(base_url=pages.url, attempts_per_address=3)
+        answers = []
+        for _ in range(5):
+            tester = Browser(pages)
+            here = order_as_far_as(tester, "recap")
+            answers.append(tester.send(f"{here}/order", {"recap": tester.hidden("recap"), "terms": "yes"}))
+        assert [one.status_code for one in answers[:3]] == [303] * 3
+        assert all(one.status_code != 303 for one in answers[3:])
+        assert "location" not in answers[4].headers
 
 
 def test_get_never_acts(pages: Hosted, browser: Browser) -> None:
