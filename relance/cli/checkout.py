@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from relance.cli.checkout_check import check_shop_file
 from relance.cli.checkout_outbox import list_outbox, retry_outbox
 from relance.cli.checkout_refunds import list_refunds, redirect_refund, retry_refund, settle_refund
 from relance.cli.console import NOTES, OUT
@@ -24,7 +25,8 @@ _HERE: Final = "127.0.0.1:8083"
 def register(program: typer.Typer) -> None:
     """Add the group to the program."""
     group = typer.Typer(no_args_is_help=True, help="The checkout: a shop's facts, articles, prices, tokens, orders.")
-    _sub(group, "shop", "The shop's facts: who trades, legal pages, delivery, payment.", put=put_shop, show=show_shop)
+    _sub(group, "shop", "The shop's facts: who trades, legal pages, delivery, payment.", check=check_shop_file,
+         put=put_shop, show=show_shop)  # fmt: skip
     _sub(group, "articles", "What is sold.", put=put_articles)
     _sub(group, "offers", "Prices with their history.", put=put_offers)
     _sub(group, "stock", "Units on hand.", put=put_stock)
