@@ -140,15 +140,8 @@ class Beginning(Walk):
         """The page of the contact. `asked`: what is said of a link that was asked for; `problems`: of that form."""
         view, tongue, delivers = here.view, here.tongue, here.view.checkout.needs_delivery
         given = view.checkout.contact
-        known = given.contact if given is not None else None
-        account = view.record.account or SignedIn(how="email", id="", at=view.at)
-        saved = {
-            "email": known.email if known else account.email,
-            "first_name": (known.first_name or "") if known else account.first_name,
-            "last_name": (known.last_name or "") if known else account.last_name,
-            "phone": (known.phone or "") if known else account.phone if delivers else "",
-        }
         posted = visit.request.method == "POST" and "email" in visit.form
+        saved = _saved(view)
         form: dict[str, Any] = {name: visit.form.text(name) if posted else value for name, value in saved.items()}
         form["objected"] = visit.form.ticked("objected") if posted else bool(given and given.objected)
         answered = given.consents if given is not None else ()
@@ -194,6 +187,18 @@ class Beginning(Walk):
         if text := missing.get(refusal.field):
             return Problem(_CONTACT[refusal.field], text)
         return problem(tongue, refusal, _CONTACT, {})
+
+
+def _saved(view: View) -> dict[str, str]:
+    """What the fields of the contact hold: what was given, else what is known of who is signed in."""
+    given, account = view.checkout.contact, view.record.account or SignedIn(how="email", id="", at=view.at)
+    if given is None:
+        phone = account.phone if view.checkout.needs_delivery else ""
+        first, last = account.first_name, account.last_name
+        return {"email": account.email, "first_name": first, "last_name": last, "phone": phone}
+    known = given.contact
+    first, last = known.first_name or "", known.last_name or ""
+    return {"email": known.email, "first_name": first, "last_name": last, "phone": known.phone or ""}
 
 
 def _missing(view: View) -> list[dict[str, str]]:
