@@ -29,6 +29,7 @@ from services.checkout.store.keys import UnknownMaster
 from services.checkout.store.part import kind_of, read_body
 from services.checkout.store.schema import AGGREGATES, CHAINS, COUNTERS, ENTRIES
 from services.checkout.store.store import Store
+from services.checkout.store.transaction import Transaction
 
 __all__ = ["Totals", "Watching", "lost_places", "verify_store", "verify_stream"]
 
@@ -264,30 +265,36 @@ def _adoption(entries: Sequence[bytes]) -> tuple[str | None, int | None]:
 
 async def _against_blobs(store: Store, place: tuple[str, str], entries: Sequence[bytes]) -> AsyncIterator[Finding]:
     """Each document that the entries name, as it is stored now."""
+    named: list[tuple[int, Document]] = []
     for seq, data in enumerate(entries):
         try:
             document = decode(data).document
         except InputError:
             continue  # told by read_chain
-        if document is not None and (reason := await _wrong(store, place[0], document)):
-            yield Finding("document_differs", f"order {place[0]}/{place[1]}, entry {seq}", reason)
+        if document is not None:
+            named.append((seq, document))
+    if not named:
+        return
+    async with store.reading() as tx:
+        for seq, document in named:
+            if reason := await _wrong(tx, place[0], document):
+                yield Finding("document_differs", f"order {place[0]}/{place[1]}, entry {seq}", reason)
 
 
-async def _wrong(store: Store, shop: str, document: Document) -> str:
+async def _wrong(tx: Transaction, shop: str, document: Document) -> str:
     """Why a document is not what was shown; empty when it is, or when its person was erased."""
     name = document.sealed.blob if document.sealed is not None else document.sha256 or ""
-    async with store.reading() as tx:
-        stored = await tx.stored(shop, name)
-        if stored is None or digest(stored) != name:
-            return f"document {name[:16]}… is " + ("not there" if stored is None else "not what was shown")
-        if document.sealed is None:
-            return ""
-        try:
-            opened = await tx.open_blob(shop, name)
-        except UnknownMaster:
-            return ""  # its hash holds; what it hides can be compared by who has the key
-        except InputError as error:
-            return str(error)
+    stored = await tx.stored(shop, name)
+    if stored is None or digest(stored) != name:
+        return f"document {name[:16]}… is " + ("not there" if stored is None else "not what was shown")
+    if document.sealed is None:
+        return ""
+    try:
+        opened = await tx.open_blob(shop, name)
+    except UnknownMaster:
+        return ""  # its hash holds; what it hides can be compared by who has the key
+    except InputError as error:
+        return str(error)
     if opened is not None and not proves(opened, document.sealed.commitment):
         return f"document {name[:16]}… is not the one that was committed to"
     return ""
