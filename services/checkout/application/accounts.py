@@ -13,7 +13,7 @@ from relance.events.messages import MessageRequest, encode, request_id
 from services.checkout.adapters.assertions import read_assertion
 from services.checkout.application import telling
 from services.checkout.application.linking import Entered, Linking
-from services.checkout.application.tunnel import Loaded, checkout_of
+from services.checkout.application.tunnel import Loaded
 from services.checkout.domain import checkouts
 from services.checkout.domain.accounts import (
     Account,
@@ -63,7 +63,7 @@ class Accounts(Linking):
             found = await self.shop(tx, shop)
             if isinstance(found, Refusal):
                 return found
-            return await self._said(tx, found, assertion, checkout_of(shop, key))
+            return await self._said(tx, found, assertion, checkouts.checkout_of(shop, key))
 
         return await self.look(work)
 

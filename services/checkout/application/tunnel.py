@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -38,7 +38,7 @@ from services.checkout.domain.shops import Shop, allowed_return
 from services.checkout.domain.viewing import Seen, blocked, cart_of, see, wanted
 from services.checkout.store import Transaction, Wanted
 
-__all__ = ["Loaded", "Tunnel", "checkout_of", "subject_of"]
+__all__ = ["Loaded", "Tunnel", "subject_of"]
 
 replace = msgspec.structs.replace
 
@@ -59,11 +59,6 @@ def subject_of(checkout: Checkout) -> str:
     return checkout.context.person_id or f"guest-{checkout.id}"
 
 
-def checkout_of(shop: str, key: str) -> UUID:
-    """The checkout that a shop's key makes."""
-    return uuid5(uuid5(NAMESPACE_URL, f"/shops/{shop}/checkouts"), key)
-
-
 class Tunnel(Room):
     """A checkout's steps. A step that is taken again with the same content changes nothing."""
 
@@ -71,7 +66,7 @@ class Tunnel(Room):
         """A checkout of a cart. The same key and cart give the same checkout, another cart is refused. An earlier open
         checkout of the cart is superseded.
         """
-        checkout_id = checkout_of(shop, key)
+        checkout_id = checkouts.checkout_of(shop, key)
         fingerprint = sha256(msgspec.json.encode(cart)).hexdigest()
 
         async def work(tx: Transaction) -> View | Refusal:

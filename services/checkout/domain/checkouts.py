@@ -7,7 +7,7 @@ be seen anew. Nothing is asked that the order does not need: consents may all be
 import re
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
@@ -18,7 +18,7 @@ from services.checkout.domain.outcomes import Moved, Refusal, unchanged
 
 __all__ = [
     "Act", "ChangeCart", "Checkout", "ChooseDelivery", "ChooseMeans", "ConsentGiven", "Contact", "Expire",
-    "GiveContact", "Identify", "Press", "ShowRecap", "State", "Supersede", "begin", "order_id", "step",
+    "GiveContact", "Identify", "Press", "ShowRecap", "State", "Supersede", "begin", "checkout_of", "order_id", "step",
 ]  # fmt: skip
 
 State = Literal["open", "contacted", "delivering", "paying", "recap", "ordered", "expired", "superseded"]
@@ -131,6 +131,11 @@ class Checkout(Aggregate, frozen=True, kw_only=True):
     means: ChooseMeans | None = None
     recap_hash: str = ""
     superseded_by: str = ""
+
+
+def checkout_of(shop: str, key: str) -> UUID:
+    """The checkout that a shop's key makes."""
+    return uuid5(uuid5(NAMESPACE_URL, f"/shops/{shop}/checkouts"), key)
 
 
 def order_id(checkout: UUID, recap_hash: str) -> UUID:
