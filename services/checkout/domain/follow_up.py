@@ -32,11 +32,14 @@ _NONE: Final[Mapping[str, str | int]] = MappingProxyType({})
 
 
 class Setting(NamedTuple):
-    """When and by what an act is looked at: the instant, the book of law, the shop's terms."""
+    """When and by what an act is looked at: the instant, the book of law, the shop's terms. `content`: the hash under
+    which the words that came with the act are kept.
+    """
 
     at: datetime
     book: Book
     terms: AftercareTerms = AftercareTerms()
+    content: str = ""
 
     @property
     def on(self) -> date:
@@ -66,8 +69,8 @@ class Noted(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A message to the consumer, of a kind of relance/events/messages.py. `ref` names what it is about when we write
-    its body; else it is notification's template with these facts.
+    """A message to the consumer, of a kind that notification knows. `ref` names what it is about when we write its
+    body; else it is notification's template with these facts. A `link` that is empty becomes one to the order.
     """
 
     kind: str

@@ -159,7 +159,7 @@ def state(order: Order, after: Aftercare, act: StateWithdrawal, setting: Setting
     units = stated_units(order, act.units)
     statement = Statement(
         id=act.id, channel=act.channel, stated_at=act.stated_at, received_at=act.received_at, recorded_at=setting.at,
-        units=units, content=act.content,
+        units=units, content=act.content or setting.content,
     )  # fmt: skip
     statement = replace(statement, decisions=decide(order, after, act.stated_at, units, setting))
     return joined(_recorded(after, statement), _moved(order, after, statement, paris_date(act.received_at), setting))
