@@ -17,8 +17,9 @@ Names = tuple[Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,39}$")], ..
 
 
 class MessageKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"class_": "class"}):
-    """A kind of message. `facts` are those that a request must have; `patterns` what some must match; `instants` and
-    `dates` are given in ISO 8601 and shown in Paris, in words. `shows`: the fact that is shown large.
+    """A kind of message. `facts` are those that a request must have, `optional` those that it may; `patterns` what some
+    must match; `instants` and `dates` are given in ISO 8601 and shown in Paris, in words. `shows`: the fact that is
+    shown large.
 
     `class_` is what an address is suppressed for: a code, or a link that opens once, is asked for at the moment it is
     sent, and shows a bounce by itself. `sent_again`: whether it is, when nobody knows whether it was taken. `alerts`:
@@ -29,6 +30,7 @@ class MessageKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     facts: Names
     lasts_minutes: Annotated[int, msgspec.Meta(ge=1, le=43_200)]
     sent_again: bool
+    optional: Names = ()
     patterns: dict[str, str] = {}
     instants: Names = ()
     dates: Names = ()

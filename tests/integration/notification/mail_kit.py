@@ -224,6 +224,7 @@ def make_request(
         "withdrawal_number": "R-7", "amount": "129,90 EUR", "means": "carte bancaire", "cause": "withdrawal",
         "promised_on": "2026-11-20", "contract": "C-12", "refusal_until": "2026-12-20", "renews_on": "2027-01-01",
         "notified_at": "2026-11-22T10:00:00Z", "ends_on": "2026-12-31", "effects": "il cesse ce jour-là",
+        "number": "A2026-000001",
     }  # fmt: skip
     wanted = load_kinds()[kind].facts
     if kind == "order.confirmation":

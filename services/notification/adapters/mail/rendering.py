@@ -23,7 +23,7 @@ __all__ = ["LANGUAGES", "Rendered", "Templates"]
 
 _TEXTS: Final = Path(__file__).with_name("texts.yaml")
 _PARIS: Final = ZoneInfo("Europe/Paris")
-_OPTIONAL: Final = ("until", "expected_on", "statement", "minutes", "link", "amount")
+_OPTIONAL: Final = ("until", "minutes", "link")  # of several kinds
 
 
 class Rendered(NamedTuple):
@@ -72,7 +72,7 @@ class Templates:
 
     def _facts(self, request: MessageRequest, sender: Sender, language: str) -> dict[str, Any]:
         kind = self.kinds[request.kind]
-        facts: dict[str, Any] = {**dict.fromkeys(_OPTIONAL, ""), **request.facts}
+        facts: dict[str, Any] = {**dict.fromkeys((*_OPTIONAL, *kind.optional), ""), **request.facts}
         facts.setdefault("shop_name", sender.name)
         facts["identity"] = sender.identity
         facts["help"] = " · ".join(
