@@ -23,7 +23,10 @@ from services.checkout.domain.orders import (
     CancelAttempt,
     ClockMoved,
     Deliver,
+    End,
     GiveBack,
+    HoldPayment,
+    MarkParcel,
     Order,
     OrderTerms,
     Prepare,
@@ -34,6 +37,7 @@ from services.checkout.domain.orders import (
     Withdraw,
     kept_minor,
     left_minor,
+    on_its_way,
     owed_minor,
     still_to_ship,
 )  # fmt: skip
@@ -106,7 +110,7 @@ class Machines(RuleBasedStateMachine):
             )
         elif effect.kind == "cancel_at_psp" and not self.truths[effect.ref].final:
             self.truths[effect.ref] = self.truths[effect.ref]._replace(status="failed")
-        elif effect.kind in {"commit_stock", "release_stock", "ship_stock"}:
+        elif effect.kind in {"commit_stock", "release_stock", "promise_stock", "ship_stock"}:
             assert self.order is not None
             self.shelf = replace(self.shelf, levels=shelved(self.shelf.levels, effect, self.order))
 
@@ -298,6 +302,10 @@ class Machines(RuleBasedStateMachine):
         Ship(parcel_id="p1", units={"1": 1}), Ship(parcel_id="p2", units={"1": 2}),
         Deliver(parcel_id="p1", received_by="consumer"), Deliver(parcel_id="p2", received_by="relay"),
         Withdraw(stated_at=AT, medium="web", units={"1": 1}), Withdraw(stated_at=AT, medium="letter"),
+        MarkParcel(parcel_id="p1", incident="lost"), MarkParcel(parcel_id="p2", incident="refused"),
+        MarkParcel(parcel_id="p2", incident="returned"), Ship(parcel_id="p3", units={"1": 1}),
+        Deliver(parcel_id="p3", received_by="designated"), End(units={"1": 1}, cause="unavailable"),
+        End(units={"1": 1}, cause="resolved"), HoldPayment(held=True), HoldPayment(held=False),
     ]), seldom=st.integers(0, 7))  # fmt: skip
     def handle(self, act: Act, seldom: int) -> None:
         assert self.order is not None
@@ -326,6 +334,15 @@ class Machines(RuleBasedStateMachine):
     def what_is_promised_is_what_still_leaves(self) -> None:
         if self.order is not None:
             assert promised(self.shelf.levels["L-1"], self.order) == still_to_ship(self.order).get("L-1", 0)
+
+    @invariant()
+    def units_are_counted_once(self) -> None:
+        order = self.order
+        for line in order.lines if order is not None else ():
+            assert 0 <= line.withdrawn + line.ended <= line.quantity
+            assert 0 <= line.received <= line.shipped <= line.quantity
+            held = [one.units.get(line.id, 0) for one in order.parcels if on_its_way(one)] if order is not None else []
+            assert line.shipped == sum(held), "shipped anew only after an incident"
 
     @invariant()
     def one_attempt_at_a_time(self) -> None:

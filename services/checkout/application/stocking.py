@@ -39,7 +39,7 @@ class Stocking(Ordering):
         if order is None:
             return
         match effect.kind:
-            case "commit_stock" | "release_stock" | "ship_stock":
+            case "commit_stock" | "release_stock" | "promise_stock" | "ship_stock":
                 await self._shelve(tx, order, effect)
             case "redeem_tender" | "release_tender":
                 await self._let_go(tx, order, int(effect.ref), redeemed=effect.kind == "redeem_tender")
@@ -56,6 +56,8 @@ class Stocking(Ordering):
             changed = stock.commit(before, order_id)
         elif effect.kind == "release_stock":
             changed = stock.release(before, order_id, still_to_ship(order))
+        elif effect.kind == "promise_stock":
+            changed = stock.promise(before, order_id, still_to_ship(order))
         else:
             parcel = next((one for one in order.parcels if one.id == effect.ref), None)
             units: dict[str, int] = {}

@@ -16,7 +16,8 @@ def order_due(order: Order) -> datetime | None:
     times = [one.waits_until for one in order.attempts if one.state in {"sent", "action_required"}]
     if order.state == "placed" and not order.lapsing:
         times.append(order.deadline)
-    if order.state in {"confirmed", "preparing"} and any(one.state == "awaited" for one in order.tenders):
+    awaited = order.held_at is None and any(one.state == "awaited" for one in order.tenders)
+    if awaited and order.state in {"confirmed", "preparing"}:
         times.append(order.awaited_until)
     return min((at for at in times if at is not None), default=None)
 

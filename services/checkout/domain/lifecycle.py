@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.checkout.domain import payments, shipping
+from services.checkout.domain import incidents, payments, shipping
 from services.checkout.domain.attempts import News
 from services.checkout.domain.events import Context, Saying, moved
 from services.checkout.domain.orders import (
@@ -15,7 +15,10 @@ from services.checkout.domain.orders import (
     ClockMoved,
     Close,
     Deliver,
+    End,
     GiveBack,
+    HoldPayment,
+    MarkParcel,
     Order,
     OrderLine,
     OrderTerms,
@@ -99,6 +102,12 @@ def step(order: Order, act: Act, at: datetime) -> Moved[Order] | Refusal:
             return shipping.ship(order, act, at)
         case Deliver():
             return shipping.deliver(order, act, at)
+        case MarkParcel():
+            return incidents.mark_parcel(order, act, at)
+        case End():
+            return incidents.end(order, act)
+        case HoldPayment():
+            return incidents.hold_payment(order, act, at)
         case Close():
             return shipping.close(order, act)
         case Cancel():

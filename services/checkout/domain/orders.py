@@ -21,7 +21,11 @@ __all__ = [
     "ClockMoved",
     "Close",
     "Deliver",
+    "End",
     "GiveBack",
+    "HoldPayment",
+    "Incident",
+    "MarkParcel",
     "Order",
     "OrderLine",
     "OrderTerms",
@@ -36,6 +40,7 @@ __all__ = [
     "items",
     "kept_minor",
     "left_minor",
+    "on_its_way",
     "owed_minor",
     "started",
     "still_to_ship",
@@ -45,6 +50,7 @@ State = Literal[
     "placed", "confirmed", "preparing", "shipped", "delivered", "closed", "lapsed", "cancelled", "resolved",
 ]  # fmt: skip
 ENDED: Final = frozenset({"lapsed", "cancelled", "resolved"})
+Incident = Literal["lost", "damaged", "refused", "returned"]
 
 
 class OrderTerms(msgspec.Struct, frozen=True):
@@ -75,7 +81,9 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
-    """Units by line. A deposit at a relay or in a locker is no receipt. `incident`: what befell it on its way."""
+    """Units by line. A deposit at a relay or in a locker is no receipt. `incident`: what befell it on its way; unless
+    it was refused, its units are to be shipped anew.
+    """
 
     id: str
     units: dict[str, int]
@@ -85,14 +93,15 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     deposited_at: datetime | None = None
     received_at: datetime | None = None
     received_by: str = ""
-    incident: Literal["", "lost", "damaged", "refused", "returned"] = ""
+    incident: Literal["", Incident] = ""
     incident_at: datetime | None = None
 
 
 class Order(Aggregate, frozen=True, kw_only=True):
     """`deadline`: when it lapses unless payment is secured; `lapsing`: the provider was told to let go.
 
-    `awaited_until`: when an accepted offline means must have been paid. Always: lines + delivery = total = tenders.
+    `awaited_until`: when an accepted offline means must have been paid, unless the consumer has suspended payment
+    since `held_at`. Always: lines + delivery = total = tenders.
     """
 
     checkout_id: str
@@ -111,6 +120,7 @@ class Order(Aggregate, frozen=True, kw_only=True):
     placed_at: datetime
     deadline: datetime
     awaited_until: datetime | None = None
+    held_at: datetime | None = None
     confirmed_at: datetime | None = None
     paid_at: datetime | None = None
     completed: bool = False
@@ -174,11 +184,16 @@ class Received(msgspec.Struct, frozen=True, kw_only=True, tag="received"):
 
 
 class GiveBack(msgspec.Struct, frozen=True, kw_only=True, tag="give_back"):
-    """Refund a sum, over the tenders. `key`: the request's own, so that a repeated one does nothing."""
+    """Refund a sum, over the tenders. `key`: the request's own, so that a repeated one does nothing. `means`, `purse`:
+    another way than back where it came from, which the consumer expressly chose at `agreed_at` (L221-24 al. 3).
+    """
 
     key: str
     amount_minor: int
     cause: Cause
+    means: str = ""
+    purse: str = ""
+    agreed_at: datetime | None = None
 
 
 class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag="prepare"):
@@ -199,6 +214,28 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="deliver"):
 
     parcel_id: str
     received_by: Literal["consumer", "designated", "relay", "locker", "pick_up_shop"]
+
+
+class MarkParcel(msgspec.Struct, frozen=True, kw_only=True, tag="mark_parcel"):
+    """Something befell a parcel before it was received. What is lost, damaged or came back is to be shipped anew: the
+    risk is the trader's (L216-2).
+    """
+
+    parcel_id: str
+    incident: Incident
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, tag="end"):
+    """Units by line that will never come: they are unavailable, or the contract over them was resolved."""
+
+    units: dict[str, int]
+    cause: Literal["unavailable", "resolved"]
+
+
+class HoldPayment(msgspec.Struct, frozen=True, kw_only=True, tag="hold_payment"):
+    """The consumer suspends payment because delivery is late (L216-6 I 1°), or goes on with it."""
+
+    held: bool
 
 
 class Close(msgspec.Struct, frozen=True, kw_only=True, tag="close"):
@@ -234,7 +271,7 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="withdraw"):
 
 Act = (
     StartAttempt | SwitchMeans | CancelAttempt | News | ClockMoved | Received | GiveBack | RefundNews | Redirect | Retry
-    | Settle | Prepare | Ship | Deliver | Close | Cancel | Resolve | Withdraw
+    | Settle | Prepare | Ship | Deliver | MarkParcel | End | HoldPayment | Close | Cancel | Resolve | Withdraw
 )  # fmt: skip
 
 
@@ -258,6 +295,11 @@ def left_minor(order: Order) -> tuple[int, ...]:
         tender.amount_minor - _asked(order, place) if tender.state == "taken" else 0
         for place, tender in enumerate(order.tenders)
     )
+
+
+def on_its_way(parcel: Parcel) -> bool:
+    """Whether a parcel counts as shipped: neither lost, nor damaged, nor back."""
+    return parcel.received_at is not None or parcel.incident in {"", "refused"}
 
 
 def still_to_ship(order: Order) -> dict[str, int]:

@@ -12,7 +12,7 @@ S = TypeVar("S")
 
 Kind = Literal[
     "call_psp", "cancel_at_psp", "ask_psp", "refund_at_psp",
-    "release_tender", "redeem_tender", "restore_tender", "commit_stock", "release_stock", "ship_stock",
+    "release_tender", "redeem_tender", "restore_tender", "commit_stock", "release_stock", "promise_stock", "ship_stock",
     "release_coupons",
     "acknowledge", "acknowledge_withdrawal", "tell_shopper", "alert_shop",
     "look_after", "write_letter", "print_paper", "acknowledge_stray",

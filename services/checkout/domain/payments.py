@@ -281,7 +281,8 @@ def _overdue(order: Order, at: datetime) -> Moved[Order]:
     """The lapse, once its time has come and no attempt can bring money any more."""
     awaited = any(tender.state == "awaited" for tender in order.tenders)
     if awaited and order.state in {"confirmed", "preparing"} and order.awaited_until is not None:
-        return _lapsed(order, at) if at >= order.awaited_until else unchanged(order)
+        lapses = order.held_at is None and at >= order.awaited_until
+        return _lapsed(order, at) if lapses else unchanged(order)
     if order.state != "placed" or at < order.deadline:
         return unchanged(order)
     still_open = [attempt.id for attempt in order.attempts if attempt.open_at_psp]

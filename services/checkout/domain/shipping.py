@@ -19,11 +19,15 @@ from services.checkout.domain.orders import (
     Ship,
     Withdraw,
     items,
+    on_its_way,
 )  # fmt: skip
 from services.checkout.domain.outcomes import Effect, Moved, Refusal, unchanged
 from services.checkout.domain.payments import unwind
 
-__all__ = ["cancel", "close", "deliver", "prepare", "resolve", "ship", "withdraw"]
+__all__ = [
+    "all_received", "cancel", "close", "deliver", "prepare", "refused_units", "resolve", "ship", "still_sold",
+    "withdraw", "wrong",
+]  # fmt: skip
 
 replace = msgspec.structs.replace
 
@@ -33,7 +37,7 @@ def prepare(order: Order, _act: Prepare) -> Moved[Order] | Refusal:
     if order.state == "preparing":
         return unchanged(order)
     if order.state != "confirmed":
-        return _wrong(order, "nothing is prepared before the payment is secured")
+        return wrong(order, "nothing is prepared before the payment is secured")
     return moved(replace(order, state="preparing"), "preparing")
 
 
@@ -42,8 +46,8 @@ def ship(order: Order, act: Ship, at: datetime) -> Moved[Order] | Refusal:
     if any(parcel.id == act.parcel_id for parcel in order.parcels):
         return unchanged(order)
     if order.state not in {"confirmed", "preparing", "shipped"} or order.paid_at is None:
-        return _wrong(order, "nothing is shipped before it is paid")
-    if refused := _units(order, act.units, lambda line: max(0, line.quantity - line.shipped - line.withdrawn)):
+        return wrong(order, "nothing is shipped before it is paid")
+    if refused := refused_units(order, act.units, lambda line: max(0, still_sold(line) - line.shipped)):
         return refused
     if not any(act.units.values()):
         return Refusal("units", "a parcel holds something")
@@ -67,9 +71,19 @@ def deliver(order: Order, act: Deliver, at: datetime) -> Moved[Order] | Refusal:
     if not received:
         return moved(_with_parcel(order, place, replace(parcel, deposited_at=at)), "deposited")
     parcel = replace(parcel, received_at=at, received_by=act.received_by)
-    lines = tuple(replace(line, received=line.received + parcel.units.get(line.id, 0)) for line in order.lines)
+    found = 0 if on_its_way(order.parcels[place]) else 1  # it was given up, and nothing was sent for it
+    if found and (refused := _sent_anew(order, parcel)):
+        return refused
+    lines = tuple(
+        replace(
+            line,
+            received=line.received + parcel.units.get(line.id, 0),
+            shipped=line.shipped + found * parcel.units.get(line.id, 0),
+        )
+        for line in order.lines
+    )
     after = replace(_with_parcel(order, place, parcel), lines=lines)
-    if after.state == "shipped" and _all_received(after):
+    if after.state == "shipped" and all_received(after):
         after = replace(after, state="delivered")
     return moved(after, "delivered", [Saying("order.delivered", at, _of(order, parcel))])
 
@@ -79,7 +93,7 @@ def close(order: Order, _act: Close) -> Moved[Order] | Refusal:
     if order.state == "closed":
         return unchanged(order)
     if order.state != "delivered":
-        return _wrong(order, "only a delivered order is closed")
+        return wrong(order, "only a delivered order is closed")
     return moved(replace(order, state="closed"), "closed")
 
 
@@ -88,7 +102,7 @@ def cancel(order: Order, act: Cancel, at: datetime) -> Moved[Order] | Refusal:
     if order.state == "cancelled":
         return unchanged(order)
     if order.state not in {"placed", "confirmed", "preparing"}:
-        return _wrong(order, "goods that have left are withdrawn from, not cancelled")
+        return wrong(order, "goods that have left are withdrawn from, not cancelled")
     after, effects = unwind(order, "cancelled", at)
     return moved(replace(after, state="cancelled"), "cancelled", [_cancellation(order, act.reason, at)], effects)
 
@@ -98,7 +112,7 @@ def resolve(order: Order, act: Resolve, at: datetime) -> Moved[Order] | Refusal:
     if order.state == "resolved":
         return unchanged(order)
     if order.state in ENDED or any(line.received for line in order.lines):
-        return _wrong(order, "it was delivered or has ended before")
+        return wrong(order, "it was delivered or has ended before")
     if not act.found.resolved:
         return Refusal("resolution", act.found.reason, act.found.rule, "L216-6")
     after, effects = unwind(order, "resolved", at)
@@ -109,9 +123,9 @@ def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusa
     """A statement is recorded whatever its form; what the law gives of it moves. When nothing has left and all is
     withdrawn, the order ends at once and all goes back.
     """
-    asked = act.units or {line.id: _left(line) for line in order.lines}
+    asked = act.units or {line.id: still_sold(line) for line in order.lines}
     taken = asked if act.accepted is None else act.accepted
-    if refused := _units(order, asked, lambda line: line.quantity) or _units(order, taken, _left):
+    if refused := refused_units(order, asked, lambda line: line.quantity) or refused_units(order, taken, still_sold):
         return refused
     if order.state in ENDED or not any(asked.values()):
         return unchanged(order)
@@ -126,8 +140,8 @@ def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusa
     sayings = [] if act.told else [Saying("withdrawal.requested", at, fields)]
     effects = [] if act.told else [Effect("acknowledge_withdrawal")]
     effects.append(Effect("release_stock"))  # units that will not leave are for sale again
-    whole = any(taken.values()) and all(_left(line) == 0 for line in lines)
-    if whole and not order.parcels and not act.earned:
+    whole = any(taken.values()) and all(still_sold(line) == 0 for line in lines)
+    if whole and not any(on_its_way(parcel) for parcel in order.parcels) and not act.earned:
         after, undone = unwind(after, "withdrawal", at)
         return moved(
             replace(after, state="cancelled"),
@@ -135,21 +149,23 @@ def withdraw(order: Order, act: Withdraw, at: datetime) -> Moved[Order] | Refusa
             [*sayings, _cancellation(order, "withdrawal", at)],
             [*effects, *undone],
         )
-    if after.state == "shipped" and _all_received(after):
+    if after.state == "shipped" and all_received(after):
         after = replace(after, state="delivered")
     return moved(after, "withdrawn", sayings, effects)
 
 
-def _left(line: OrderLine) -> int:
+def still_sold(line: OrderLine) -> int:
     """Units that are still sold: neither withdrawn nor ended."""
     return line.quantity - line.withdrawn - line.ended
 
 
-def _wrong(order: Order, reason: str) -> Refusal:
+def wrong(order: Order, reason: str) -> Refusal:
+    """The refusal of an act for which the order is in another state."""
     return Refusal("order.state", f"the order is {order.state}: {reason}")
 
 
-def _units(order: Order, units: dict[str, int], most: Callable[[OrderLine], int]) -> Refusal | None:
+def refused_units(order: Order, units: dict[str, int], most: Callable[[OrderLine], int]) -> Refusal | None:
+    """Why these units cannot be: there is no such line, or it has fewer."""
     by_id = {line.id: line for line in order.lines}
     for line_id, count in units.items():
         line = by_id.get(line_id)
@@ -160,11 +176,27 @@ def _units(order: Order, units: dict[str, int], most: Callable[[OrderLine], int]
     return None
 
 
-def _all_received(order: Order) -> bool:
-    """Every unit is with the consumer, or was withdrawn before it left."""
-    return all(parcel.received_at is not None for parcel in order.parcels) and all(
-        line.shipped >= line.quantity - line.withdrawn for line in order.lines
+def all_received(order: Order) -> bool:
+    """Every unit is with the consumer, or was withdrawn before it left, or will never come."""
+    lines = {line.id: line for line in order.lines}
+
+    def arrived(parcel: Parcel) -> bool:
+        if parcel.received_at is not None or not on_its_way(parcel):
+            return True
+        held = [lines[line_id] for line_id, count in parcel.units.items() if count]
+        return all(line.ended and line.received >= still_sold(line) for line in held)
+
+    return all(arrived(parcel) for parcel in order.parcels) and all(
+        line.shipped >= still_sold(line) for line in order.lines
     )
+
+
+def _sent_anew(order: Order, parcel: Parcel) -> Refusal | None:
+    """A parcel that was given up arrives after all: refused when other units were sent in its place."""
+    lines = {line.id: line for line in order.lines}
+    if all(lines[line_id].shipped + count <= lines[line_id].quantity for line_id, count in parcel.units.items()):
+        return None
+    return Refusal("parcel_id", f"it was {parcel.incident}, and its units were sent anew in another parcel")
 
 
 def _with_parcel(order: Order, place: int, parcel: Parcel) -> Order:

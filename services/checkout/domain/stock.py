@@ -11,7 +11,7 @@ import msgspec
 
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["Level", "commit", "outlived", "release", "reserve", "ship"]
+__all__ = ["Level", "commit", "outlived", "promise", "release", "reserve", "ship"]
 
 replace = msgspec.structs.replace
 
@@ -79,6 +79,20 @@ def ship(level: Level, order_id: str, quantity: int) -> Level | Refusal:
         return Refusal(f"lines.{level.sku}", "more leaves than this order was promised")
     rest = {order: count for order, count in {**level.committed, order_id: left}.items() if count}
     return replace(level, on_hand=level.on_hand - quantity, committed=rest, version=level.version + 1)
+
+
+def promise(levels: Mapping[str, Level], order_id: str, still: Mapping[str, int]) -> tuple[Level, ...]:
+    """The levels that change when goods of a paid order have to be sent anew: as many as are free are kept for it."""
+    changed = []
+    for sku, level in levels.items():
+        if order_id in level.holds:
+            continue  # not paid yet: nothing of it has left
+        have = level.committed.get(order_id, 0)
+        more = min(still.get(sku, 0) - have, level.free)
+        if more > 0:
+            committed = {**level.committed, order_id: have + more}
+            changed.append(replace(level, committed=committed, version=level.version + 1))
+    return tuple(changed)
 
 
 def release(

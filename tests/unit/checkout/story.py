@@ -156,6 +156,8 @@ def shelved(levels: Mapping[str, Level], effect: Effect, order: Order) -> dict[s
         changed = stock.commit(levels, order_id)
     elif effect.kind == "release_stock":
         changed = stock.release(levels, order_id, still_to_ship(order))
+    elif effect.kind == "promise_stock":
+        changed = stock.promise(levels, order_id, still_to_ship(order))
     else:
         units = next(one.units for one in order.parcels if one.id == effect.ref)
         left = stock.ship(levels["L-1"], order_id, units["1"])
