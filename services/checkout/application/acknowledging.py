@@ -12,7 +12,7 @@ import msgspec
 from relance.events.messages import Body, Document, MessageRequest, encode, request_id
 from relance.evidence.entries import Act
 from relance.kernel.instants import to_ms
-from services.checkout.application.linking import Linking
+from services.checkout.application.aftercaring import Aftercaring
 from services.checkout.application.stocking import Stocking, alert
 from services.checkout.application.tunnel import subject_of
 from services.checkout.domain.accounts import accounts_of
@@ -41,7 +41,7 @@ class _Asked(NamedTuple):
     token: str
 
 
-class Acknowledging(Stocking, Linking):
+class Acknowledging(Stocking, Aftercaring):
     """Messages are asked of notification, in the transaction that puts them on record."""
 
     async def acknowledge(self, shop: str, order_id: UUID, papers: Papers) -> bool:
@@ -116,6 +116,7 @@ class Acknowledging(Stocking, Linking):
     async def _confirm(self, tx: Transaction, asked: _Asked, made: "Rendered") -> None:
         order, at = asked.facts.order, self.clock()
         shop, order_id, subject = order.context.shop, str(order.id), subject_of(asked.checkout)
+        await self.confirmed_in(tx, order)
         kept = await tx.get(Kept, shop, order_id, lock=True)
         if kept is None or kept.acknowledged_at is not None:
             return

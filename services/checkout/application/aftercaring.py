@@ -45,11 +45,14 @@ T = TypeVar("T")
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """What a consumer said, by whom, and where he wants to be answered. Kept encrypted, as it came."""
+    """What a consumer said, by whom, and where he wants to be answered. `reference`: what he says of the contract, when
+    nothing else does. Kept encrypted, as it came.
+    """
 
     name: str = ""
     text: str = ""
     address: str = ""
+    reference: str = ""
 
 
 class AfterView(NamedTuple):
@@ -143,6 +146,14 @@ class Aftercaring(Ordering, Linking):
             outcome = further
         return await self._put_after(tx, order, before, outcome.after, setting)
 
+    async def confirmed_in(self, tx: Transaction, order: Order) -> None:
+        """The confirmation of an order is on its way: its aftercare begins, if it has not yet."""
+        read = await self._locked_after(tx, order.context.shop, str(order.id))
+        if isinstance(read, Refusal) or read[1].confirmed_at is not None:
+            return
+        order, before, setting = read
+        await self._put_after(tx, order, before, replace(before, confirmed_at=self.clock()), setting)
+
     async def keep_words(self, tx: Transaction, order: Order, words: Words) -> Document:
         """Keep what a consumer said, encrypted for him."""
         checkout = await tx.get(Checkout, order.context.shop, order.checkout_id)
@@ -202,14 +213,20 @@ class Aftercaring(Ordering, Linking):
         shop, order_id = order.context.shop, str(order.id)
         if letter.ref:
             await tx.do(shop, order.id, [Effect("write_letter", f"{letter.kind}#{letter.ref}")])
-            return
-        facts = dict(letter.facts)
-        if facts.get("link") == "":
+        else:
+            await self.send_template(tx, shop, order_id, letter.kind, letter.facts)
+
+    async def send_template(
+        self, tx: Transaction, shop: str, order_id: str, kind: str, facts: Mapping[str, str | int]
+    ) -> None:  # fmt: skip
+        """Have notification's own letter of a kind sent to the order's address. An empty `link` becomes one to it."""
+        filled = dict(facts)
+        if filled.get("link") == "":
             token = secrets.token_urlsafe(_TOKEN_BYTES)
             until = self.clock() + timedelta(days=self.terms.tokens_last_days)
             await tx.put_token(token, "order.view", shop, order_id, until)
-            facts["link"] = self.url_of("order.view", token)
-        await self.message(tx, shop, order_id, letter.kind, facts)
+            filled["link"] = self.url_of("order.view", token)
+        await self.message(tx, shop, order_id, kind, filled)
 
     async def _put_after(
         self, tx: Transaction, order: Order, before: Aftercare, after: Aftercare, setting: Setting

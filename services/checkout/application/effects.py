@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from relance.kernel.errors import NotNow
 from relance.observability import logs
@@ -17,7 +17,9 @@ from services.checkout.domain.refunds import RefundNews
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import QueuedEffect, Transaction
 
-__all__ = ["EffectRunner"]
+__all__ = ["EffectRunner", "Press"]
+
+Press: TypeAlias = Callable[..., Awaitable[bytes]]  # of a paper, its shop and a language: its PDF
 
 _BATCH: Final = 64
 _AT_ONCE: Final = 48  # orders whose effects are under way, confirmations apart
@@ -25,9 +27,11 @@ _PRINTED_AT_ONCE: Final = 2  # one is set while the next is read
 _IDLE_S: Final = 0.2
 _AWAY_MAX_S: Final = 5.0
 _LONGEST_S: Final = 600.0
+_SLOW: Final = frozenset({"acknowledge", "print_paper"})  # tenths of a second each: money does not wait for them
+_AFTER: Final = frozenset({"look_after", "write_letter", "print_paper", "acknowledge_stray"})
 _LOCAL: Final = frozenset(
-    {"commit_stock", "release_stock", "ship_stock", "redeem_tender", "release_tender", "restore_tender",
-     "release_coupons"}
+    {"commit_stock", "release_stock", "promise_stock", "ship_stock", "redeem_tender", "release_tender",
+     "restore_tender", "release_coupons"}
 )  # fmt: skip
 
 
@@ -38,9 +42,10 @@ class _Later(Exception):  # noqa: N818 - a reason to wait
 class EffectRunner:
     """Does the effects of a store. Several processes may run one each: they never take the same effect."""
 
-    def __init__(self, desk: Desk, papers: Papers, metrics: DeskMetrics) -> None:
+    def __init__(self, desk: Desk, papers: Papers, metrics: DeskMetrics, press: Press | None = None) -> None:
         self._desk = desk
         self._papers = papers
+        self._press = press
         self._metrics = metrics
         self._log = logs.logger("effects")
         self._running: set[int] = set()
@@ -94,12 +99,11 @@ class EffectRunner:
         fresh = [effect for effect in taken if effect.id not in self._running]
         by_order: dict[str, list[QueuedEffect]] = {}
         for effect in fresh:
-            slow = effect.kind == "acknowledge"  # a confirmation takes tenths of a second: money does not wait for it
-            by_order.setdefault(f"{effect.order}/{effect.id if slow else ''}", []).append(effect)
+            by_order.setdefault(f"{effect.order}/{effect.id if effect.kind in _SLOW else ''}", []).append(effect)
         for effects in by_order.values():
             self._running |= {effect.id for effect in effects}
             task = asyncio.create_task(self._all(effects))
-            for kept in (self._tasks,) if effects[0].kind == "acknowledge" else (self._tasks, self._money):
+            for kept in (self._tasks,) if effects[0].kind in _SLOW else (self._tasks, self._money):
                 kept.add(task)
                 task.add_done_callback(kept.discard)
         return len(fresh)
@@ -143,9 +147,33 @@ class EffectRunner:
                 sent = await self._desk.acknowledge(effect.shop, effect.order, self._papers)
             if not sent:
                 raise _Later("the confirmation lacks something")
+        elif effect.kind in _AFTER:
+            await self._follow_up(effect)
         else:
             await self._with_provider(effect)
         await self._desk.again(lambda tx: tx.done(effect.id))
+
+    async def _follow_up(self, effect: QueuedEffect) -> None:
+        """What follows an order: a look at what is to be done, letters, papers."""
+        shop, order, ref = effect.shop, effect.order, effect.ref
+        if effect.kind == "look_after":
+            await self._desk.look_after(shop, order)
+        elif effect.kind == "acknowledge_stray":
+            if await self._desk.seek_order(shop, ref):
+                await self._write("write_letter")(shop, order, "withdrawal.acknowledged", ref)
+        elif effect.kind == "write_letter":
+            kind, _, about = ref.partition("#")
+            await self._write("write_letter")(shop, order, kind, about)
+        else:
+            async with self._printing:
+                await self._write("print_paper")(shop, order, ref, self._press)
+
+    def _write(self, name: str) -> Callable[..., Awaitable[None]]:
+        """Who writes letters and papers. Not everywhere somebody does: then they wait."""
+        found: Callable[..., Awaitable[None]] | None = getattr(self._desk, name, None)
+        if found is None:
+            raise _Later(f"nobody here does {name}")
+        return found
 
     async def _settle(self, tx: Transaction, effect: QueuedEffect) -> None:
         await self._desk.settle(tx, effect)

@@ -9,6 +9,7 @@ import msgspec
 from relance.events.messages import MessageOutcome
 from services.checkout.application import telling
 from services.checkout.application.refunding import Refunding
+from services.checkout.domain.aftercare import Stray
 from services.checkout.domain.outcomes import Effect
 from services.checkout.domain.presenting import Alert, Kept
 from services.checkout.store import Transaction
@@ -59,7 +60,8 @@ class Hearing(Refunding):
 
         async def work(tx: Transaction) -> None:
             kept = await tx.get(Kept, outcome.shop, order_id, lock=True)
-            if kept is None or not await tx.first_time(_SOURCE, str(outcome.id)):
+            known = kept is not None or await tx.get(Stray, outcome.shop, order_id) is not None
+            if not known or not await tx.first_time(_SOURCE, str(outcome.id)):
                 return
             facts = {
                 "kind": outcome.kind, "outcome": outcome.outcome, "request": str(outcome.request_id),
@@ -67,7 +69,7 @@ class Hearing(Refunding):
             }  # fmt: skip
             said = telling.happened("message", outcome.at, "notification", facts)
             await tx.record(outcome.shop, order_id, [said])
-            if outcome.outcome == "accepted":
+            if kept is None or outcome.outcome == "accepted":
                 return
             alert = Alert(kind=f"{outcome.kind}.{outcome.outcome}", at=outcome.at, detail=outcome.status)
             alerts = (*kept.alerts, alert)[-_ALERTS_MAX:]

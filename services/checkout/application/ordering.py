@@ -15,9 +15,10 @@ from services.checkout.domain import lifecycle
 from services.checkout.domain.attempts import Attempt, News
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.due import order_due, watched
+from services.checkout.domain.follow_up import follows
 from services.checkout.domain.orders import Act as OrderAct
 from services.checkout.domain.orders import CancelAttempt, Order, SwitchMeans, started
-from services.checkout.domain.outcomes import Moved, Refusal
+from services.checkout.domain.outcomes import Effect, Moved, Refusal
 from services.checkout.domain.presenting import Kept, OrderView
 from services.checkout.domain.recap import Recap
 from services.checkout.domain.records import Record
@@ -233,6 +234,8 @@ class Ordering(Room):
         await self.put_order(tx, moved.state, order.version, watch=not opened)
         await tx.say(moved.events)
         await tx.do(shop, order.id, moved.effects)
+        if follows(order, moved.state):
+            await tx.do(shop, order.id, [Effect("look_after")])
         await tx.record(shop, order.checkout_id, [_evidence(moved, act, at, by_shop=by_shop)])
         return moved
 

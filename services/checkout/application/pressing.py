@@ -10,6 +10,7 @@ from services.checkout.application.tunnel import Loaded, Tunnel, ended
 from services.checkout.domain import checkouts, lifecycle
 from services.checkout.domain.checkouts import ENDED, Press
 from services.checkout.domain.coupons import OwnUses, Uses, own_uses
+from services.checkout.domain.delivery import offered
 from services.checkout.domain.disclosures import shown_legal
 from services.checkout.domain.orders import Order, started
 from services.checkout.domain.outcomes import Moved, Refusal, then
@@ -134,7 +135,8 @@ class Pressing(Ordering, Tunnel):
     ) -> Kept:
         shop, checkout_id, order_id = loaded.shop.id, loaded.record.id, str(order.state.id)
         await tx.put(shop, checkout_id, placed.checkout.state, before=loaded.checkout.version, state="ordered")
-        record = replace(view.record, order_id=order_id, version=loaded.record.version + 1)
+        modes = offered(view.quotes)
+        record = replace(view.record, order_id=order_id, offered=modes, version=loaded.record.version + 1)
         await tx.put(shop, checkout_id, record, before=loaded.record.version)
         await self.put_order(tx, order.state, None)
         kept = Kept(id=order_id, checkout_id=checkout_id, version=1)
