@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from relance.rules.law.shop import Fact, Instant
 
-__all__ = ["PARIS", "Attempt", "Confirmation", "Order", "Parcel", "Refund"]
+__all__ = ["PARIS", "Attempt", "Confirmation", "Contract", "Order", "Parcel", "Refund", "Statement"]
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -52,8 +52,45 @@ class Parcel(Fact, frozen=True, kw_only=True):
     refused_because_of_carrier: bool = False
 
 
+class Statement(Fact, frozen=True, kw_only=True):
+    """A statement of withdrawal, and what came of it. `last_day`: of the lines that it is about. `medium`: of its
+    acknowledgement, which `holds_content` and `holds_time` of the statement. `refused_for`: why nothing was given.
+    """
+
+    channel: Literal["web", "letter", "phone", "chat", "email", "shop"] = "web"
+    stated_at: Instant
+    last_day: date | None = None
+    acknowledged_at: Instant | None = None
+    medium: Literal["", "email", "email_pdf", "letter", "link", "page"] = ""
+    holds_content: bool = False
+    holds_time: bool = False
+    refused_for: Literal["", "form", "channel", "no_reason", "identity", "late", "exception"] = ""
+
+
+class Contract(Fact, frozen=True, kw_only=True):
+    """A contract that goes on after the order. `refusal_until`: the last day on which renewal can be refused, None when
+    it does not renew itself. `left_on`: the consumer ended it because no notice was valid; `advances_minor`: paid by
+    him for the time after. `asked_at`: a termination; `confirmed_at`, by `medium`, which `holds_end` and effects.
+    """
+
+    line: str
+    refusal_until: date | None = None
+    renews_on: date | None = None
+    notice_on: date | None = None
+    leave_refused: bool = False
+    left_on: date | None = None
+    advances_minor: int = 0
+    advances_refunded_on: date | None = None
+    asked_at: Instant | None = None
+    confirmed_at: Instant | None = None
+    medium: Literal["", "email", "email_pdf", "letter", "link", "page"] = ""
+    holds_end: bool = False
+
+
 class Order(Fact, frozen=True, kw_only=True):
-    """A placed order. `charged_minor`: all sums taken."""
+    """A placed order. `charged_minor`: all sums taken. `ancillary_kept`: names of contracts that were held on to after
+    the withdrawal from what they stand beside; `content_withheld`: the consumer's own, which he asked back.
+    """
 
     concluded_at: Instant
     signed_on_durable_medium: bool = False
@@ -82,6 +119,11 @@ class Order(Fact, frozen=True, kw_only=True):
     archive_integrity: bool = False
     invoice: Literal["complete", "incomplete", "none"] = "none"
     liability_refused_for: Literal["", "carrier", "subcontractor", "consumer", "third_party", "force_majeure"] = ""
+    statements: tuple[Statement, ...] = ()
+    function_hidden: bool = False  # the withdrawal function, because somebody held that there is no right
+    ancillary_kept: tuple[str, ...] = ()
+    content_withheld: bool = False
+    contracts: tuple[Contract, ...] = ()
 
     @property
     def concluded_on(self) -> date:

@@ -101,6 +101,7 @@ class DeliveryResolution(Asked, frozen=True, kw_only=True, tag="delivery.resolut
     promised_on: date
     notice: Notice | None = None
     essential: bool = False
+    refused: bool = False
     delivered_at: Instant | None = None
     resolution_received_at: Instant
 

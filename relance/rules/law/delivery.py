@@ -39,7 +39,7 @@ def latest_on(concluded_at: datetime, promised_on: date | None, law: tuple[Book,
     return promised_on or paris_date(concluded_at) + timedelta(days=parameters(book, "C01", day, _Days).days)
 
 
-def resolve(
+def resolve(  # noqa: PLR0913 - what decides it, each by its name
     promised_on: date,
     *,
     notice: Notice | None,
@@ -47,13 +47,18 @@ def resolve(
     delivered_at: datetime | None,
     resolution_received_at: datetime,
     law: tuple[Book, date],
+    refused: bool = False,
 ) -> Resolution:
-    """What the consumer's resolution achieves at the instant at which the trader receives it.
+    """What the consumer's resolution achieves at the instant at which the trader receives it. `refused`: the trader
+    refuses to deliver, or it is manifest that he will not; then no date is waited for (L216-6 II 1°).
 
     Raises Unanswerable when the extra time ends before the notice.
     """
     book, day = law
     rule: Literal["C03", "C04"] = "C04" if essential else "C03"
+    if refused and (delivered_at is None or delivered_at > resolution_received_at):
+        due = paris_date(resolution_received_at) + timedelta(days=parameters(book, "C05", day, _Days).days)
+        return Resolution(True, due, "C04", "the trader refuses to deliver, or will manifestly not")  # noqa: FBT003
     late_from = first_instant_after(promised_on)
     if delivered_at is not None and delivered_at <= resolution_received_at:
         if delivered_at < late_from:

@@ -1,7 +1,9 @@
 """What is sold: lines with their legal attributes, and paid extras."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from relance.rules.law.shop import Fact, Instant
 
@@ -70,7 +72,8 @@ class EarlyStart(Fact, frozen=True, kw_only=True):
 
 class Subscription(Fact, frozen=True, kw_only=True):
     """A contract of repeated payments. Totals as the recap shows them. `renews_tacitly`: it is concluded for a time,
-    and goes on unless somebody says no.
+    and goes on unless somebody says no. `term_months`: that time, 0 when it has no end; `refusal_days` before its end
+    are the last on which renewal can be refused; `notice_days`: after a termination of a contract without end.
     """
 
     minimum_months: int = 0
@@ -79,6 +82,10 @@ class Subscription(Fact, frozen=True, kw_only=True):
     monthly_total_minor: int | None = None
     free_trial: bool = False
     renews_tacitly: bool = False
+    term_months: Annotated[int, msgspec.Meta(ge=0, le=120)] = 0
+    refusal_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 0
+    trial_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 0
+    notice_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 0
 
 
 class Equipment(Fact, frozen=True, kw_only=True):
@@ -147,6 +154,8 @@ class Line(Fact, frozen=True, kw_only=True):
     vat_percent: str = "20"
     requested: bool = True  # put in the cart by the consumer
     gift: bool = False
+    used: bool = False  # sold as used goods
+    service_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 0  # how long a service lasts
 
     @property
     def amount_minor(self) -> int:

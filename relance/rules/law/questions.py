@@ -199,6 +199,7 @@ def _resolution(asked: asks.DeliveryResolution, book: Book, day: date) -> _Answe
         delivered_at=asked.delivered_at,
         resolution_received_at=asked.resolution_received_at,
         law=(book, day),
+        refused=asked.refused,
     )
     result: dict[str, Any] = {"resolved": found.resolved}
     if found.refund_due_on is not None:

@@ -99,7 +99,11 @@ class Box(Fact, frozen=True, kw_only=True):
 
 
 class Legal(Fact, frozen=True, kw_only=True):
-    """What the legal pages and the terms hold. `texts`: page -> its plain text, for the phrases that are forbidden."""
+    """What the legal pages and the terms hold. `texts`: page -> its plain text, for the phrases that are forbidden.
+
+    Of the functions that end a contract None is what nothing was said of; what is said is judged. `withdrawal_fields`,
+    `termination_fields`: what they ask; `withdrawal_between`: what stands between the two controls.
+    """
 
     terms_version: str = ""
     terms_sha256: str = ""
@@ -120,6 +124,15 @@ class Legal(Fact, frozen=True, kw_only=True):
     withdrawal_function_label: str = ""
     withdrawal_function_guests: bool = False
     withdrawal_function_sentence_in: tuple[str, ...] = ()  # "information", "terms", "confirmation"
+    withdrawal_fields: tuple[str, ...] | None = None  # "name", "contract", "electronic_means"; "lines" by choice
+    withdrawal_confirm_label: str | None = None
+    withdrawal_between: tuple[str, ...] = ()  # such as "offer", "survey", "countdown"
+    termination_url: str | None = None
+    termination_label: str | None = None
+    termination_account_required: bool = False  # beyond one that the consumer has
+    termination_fields: tuple[str, ...] | None = None  # "name", "address", "reference", "date"; "reason" and so on
+    termination_recap: bool | None = None  # a page to verify and modify comes before the notification
+    termination_confirm_label: str | None = None
     return_cost_borne_by: Literal["trader", "consumer", ""] = ""
     phone_ban_in_contract: bool = False
     guarantee_words: tuple[str, ...] = ()  # the names that the pages give to guarantees

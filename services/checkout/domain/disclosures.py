@@ -158,7 +158,8 @@ def _put(found: dict[str, TextShown], name: str, text: str, book: Book, day: dat
 
 def shown_legal(shop: Shop, book: Book, day: date) -> Legal:
     """The shop's legal facts, with what our own pages show for it: the prescribed form and boxes, word for word, the
-    sentence on the online function in all three places, the steps, and how errors are corrected.
+    sentence on the online function in all three places, the steps, how errors are corrected, and the functions that end
+    a contract, with what they ask.
     """
     return _shown_legal(_Key(shop, "", book, day))
 
@@ -182,7 +183,7 @@ def _shown_legal(key: _Key) -> Legal:
     places = ("information", "terms", "confirmation")
     terms = speak(shop.texts.get("terms", {}), "fr")
     return replace(
-        legal,
+        _with_functions(legal, shop, rules),
         boxes=boxes,
         counsel_texts=counsel | pictures,
         shown_artwork=legal.shown_artwork | pictures,
@@ -195,6 +196,28 @@ def _shown_legal(key: _Key) -> Legal:
         correction=True,
         phone_ban_in_contract=True,
         texts={name: speak(words, "fr") for name, words in shop.texts.items()} | legal.texts,
+    )
+
+
+def _with_functions(legal: Legal, shop: Shop, rules: Mapping[str, Rule]) -> Legal:
+    """The shop's facts with those of our two functions, where it says nothing of its own."""
+
+    def label(own: str | None, id_: str, wording: str) -> str | None:
+        return own if own is not None or id_ not in rules else rules[id_].wordings[wording].text
+
+    def asked(own: tuple[str, ...] | None, id_: str, *by_choice: str) -> tuple[str, ...] | None:
+        return own if own is not None or id_ not in rules else (*rules[id_].parameters["fields"], *by_choice)
+
+    url = legal.termination_url
+    return replace(
+        legal,
+        withdrawal_fields=asked(legal.withdrawal_fields, "B06", "lines"),
+        withdrawal_confirm_label=label(legal.withdrawal_confirm_label, "B07", "confirm"),
+        termination_url=(shop.aftercare.terminate_url or f"/terminate/{shop.id}") if url is None else url,
+        termination_label=label(legal.termination_label, "B20", "terminate"),
+        termination_fields=asked(legal.termination_fields, "B21", "reason", "proof"),
+        termination_recap=True if legal.termination_recap is None else legal.termination_recap,
+        termination_confirm_label=label(legal.termination_confirm_label, "B22", "notify"),
     )
 
 

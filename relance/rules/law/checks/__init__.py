@@ -3,6 +3,7 @@
 from relance.rules.law.checks import (
     contacting,
     delivering,
+    ending,
     information,
     paying,
     pricing,
@@ -14,4 +15,4 @@ from relance.rules.law.checks.registry import MEANINGS, Fault, Meaning
 
 __all__ = ["MEANINGS", "PARTS", "Fault", "Meaning"]
 
-PARTS = (information, process, withdrawing, delivering, pricing, contacting, paying, site)
+PARTS = (information, process, withdrawing, ending, delivering, pricing, contacting, paying, site)
