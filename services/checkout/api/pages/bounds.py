@@ -17,6 +17,7 @@ _BODY_S: Final = 10.0
 _FIELDS_MAX: Final = 1_200
 _TEXT_MAX: Final = 1_000
 _LONG: Final = {"assertion": 8_192}
+_BREAKS: Final = re.compile(r"[\t\r\n\u2028\u2029]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -25,12 +26,15 @@ class TooMuch(Exception):  # noqa: N818 - what the body is
 
 
 class Form:
-    """The fields of a form. A text is one line: control letters, and those that turn the direction, are taken out."""
+    """The fields of a form. A text is one line: its breaks are blanks, and control letters, and those that turn the
+    direction, are taken out.
+    """
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         self._fields: dict[str, str] = {}
         for name, value in fields:
-            self._fields.setdefault(name, _CONTROLS.sub("", value).strip()[: _LONG.get(name, _TEXT_MAX)])
+            plain = _CONTROLS.sub("", _BREAKS.sub(" ", value)).strip()
+            self._fields.setdefault(name, plain[: _LONG.get(name, _TEXT_MAX)])
 
     def text(self, name: str) -> str:
         """The first value of a field; empty when it is not there."""

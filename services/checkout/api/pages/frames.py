@@ -15,12 +15,16 @@ from starlette.responses import Response
 
 from services.checkout.api.pages.facts import legal_url
 from services.checkout.api.pages.folding import FoldedEnvironment
+from services.checkout.api.pages.labels import label_of
 from services.checkout.api.pages.themes import inline_hash, style_of
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import Problem
 from services.checkout.domain.shops import Shop, speak
 
-__all__ = ["Frame", "Help", "LegalLink", "Notice", "Painter", "Step", "Sums", "Thing", "guard", "home_of", "policy"]
+__all__ = [
+    "Frame", "Help", "LegalLink", "Notice", "Painter", "Step", "Sums", "Thing", "guard", "home_of", "policy",
+    "shop_frame",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -179,7 +183,7 @@ def _environment(tongue: Tongue, assets: Assets) -> Environment:
     )
     environment.catalogue = tongue.catalogue
     environment.install_gettext_translations(tongue.catalogue, newstyle=True)  # type: ignore[attr-defined]
-    environment.filters.update(money=tongue.money, day=tongue.day, moment=tongue.moment)
+    environment.filters.update(money=tongue.money, day=tongue.day, moment=tongue.moment, date=tongue.date)
     environment.globals.update(assets=assets, colon="\u00a0: " if tongue.language == "fr" else ": ")
     return environment
 
@@ -295,4 +299,20 @@ def _legal_links(shop: Shop, tongue: Tongue) -> tuple[LegalLink, ...]:
         "privacy": tongue.say("Personal data"),
         "accessibility": tongue.say("Accessibility"),
     }
-    return tuple(LegalLink(legal_url(shop, name, tongue.language), label) for name, label in names.items())
+    links = [LegalLink(legal_url(shop, name, tongue.language), label) for name, label in names.items()]
+    entry = label_of("withdraw", tongue.language)
+    return (LegalLink(f"/withdraw/{shop.id}?lang={tongue.language}", entry.text), *links)
+
+
+def shop_frame(
+    shop: Shop, tongue: Tongue, title: str, *, secret: str = "", reference: str = "",
+    said: tuple[Sequence[Problem], Sequence[Notice]] = ((), ()),
+) -> Frame:  # fmt: skip
+    """What is around a page that is no step of an order. `secret`: the token of its form; `said`: what is to be put
+    right, and what stands above the page.
+    """
+    return Frame(
+        **home_of(shop, tongue.language), title=title, errors=said[0], notices=said[1],
+        help=help_of(shop, tongue.language, reference), legal=legal_links(shop, tongue), csrf=secret,
+        guards=guard(shop),
+    )  # fmt: skip

@@ -175,7 +175,7 @@ class Links:
 
     async def show_order(self, visit: Visit) -> Response:
         """The order of a link, without personal data; in full where this browser may see that."""
-        seen = await self._order(visit)
+        seen = await self.order(visit)
         if isinstance(seen, Response):
             return seen
         if not seen.masked:
@@ -184,7 +184,7 @@ class Links:
 
     async def pay(self, visit: Visit) -> Response:
         """Pay the order of a link; the answer of the provider leads back to the order, still without personal data."""
-        seen = await self._order(visit)
+        seen = await self.order(visit)
         if isinstance(seen, Response):
             return seen
         if self.parts.honest(visit, seen.secret):
@@ -193,7 +193,7 @@ class Links:
 
     async def code(self, visit: Visit) -> Response:
         """Send a code to the order's address, or take the one that was sent."""
-        seen = await self._order(visit)
+        seen = await self.order(visit)
         if isinstance(seen, Response):
             return seen
         tongue, purpose, token = seen.tongue, _purpose(visit), _token(visit)
@@ -222,7 +222,8 @@ class Links:
         self.parts.rotate(visit, "order", opened.shop, opened.subject, "full")
         return see_other(f"/o/{opened.subject}")
 
-    async def _order(self, visit: Visit) -> Seen | Response:
+    async def order(self, visit: Visit) -> Seen | Response:
+        """The order of a link, or the answer when the link holds no longer."""
         token = _token(visit)
         found = await self.parts.desk.open(token, _purpose(visit))
         if isinstance(found, Refusal):
@@ -233,7 +234,7 @@ class Links:
         entry = visit.session.find("order", found.subject)
         full = entry is not None and entry.level == "full" and entry.shop == found.shop
         tongue = self.parts.painter.tongue(view.language)
-        here = f"/{'p' if _purpose(visit) == 'order.pay' else 'v'}/{token}"
+        here = f"/{visit.request.url.path[1:2]}/{token}"
         return Seen(view, tongue, here, token, masked=not full, link=True)
 
     def dead(self, visit: Visit) -> Response:
@@ -256,7 +257,7 @@ def _token(visit: Visit) -> str:
 
 
 def _purpose(visit: Visit) -> Any:
-    return "order.pay" if visit.request.url.path.startswith("/p/") else "order.view"
+    return {"p": "order.pay", "w": "withdrawal"}.get(visit.request.url.path[1:2], "order.view")
 
 
 def _cart_changes(view: View, tongue: Tongue) -> list[faces.Change]:

@@ -4,16 +4,18 @@ from typing import Any, Final, NamedTuple
 
 from services.checkout.api.pages.facts import Fact, Sold, essential_facts, legal_url, withdrawal_words
 from services.checkout.api.pages.frames import Sums, Thing
+from services.checkout.api.pages.labels import label_of
 from services.checkout.api.pages.recap import where
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_, Failure, failure
+from services.checkout.domain.orders import ENDED
 from services.checkout.domain.presenting import OrderView
 from services.checkout.domain.shops import speak
 
 __all__ = [
     "STATES", "Seen", "alert_of", "document_label", "email_of", "failed_of", "file_name", "is_lost", "lead_of",
     "lines_of", "masked_email", "number_of", "order_rights", "parcels_of", "person_of", "place_of", "refunds_of",
-    "sold_of", "state_label", "steps_of", "sums_of_order", "track_of",
+    "sold_of", "state_label", "steps_of", "sums_of_order", "track_of", "withdrawal_entry",
 ]  # fmt: skip
 
 _LEADS: Final = {
@@ -236,8 +238,9 @@ def sold_of(view: OrderView) -> list[Sold]:
     ] or [Sold("goods")]  # fmt: skip
 
 
-def order_rights(view: OrderView, tongue: Tongue) -> list[Fact]:
+def order_rights(seen: Seen) -> list[Fact]:
     """Withdrawal, guarantees, reservations."""
+    view, tongue = seen.view, seen.tongue
     shop, language, sold = view.shop, tongue.language, sold_of(view)
     found = [
         Fact(tongue.say("Withdrawal"), " ".join(withdrawal_words(sold, tongue)), "",
@@ -251,10 +254,17 @@ def order_rights(view: OrderView, tongue: Tongue) -> list[Fact]:
             "You may note reservations about the state of the goods in writing when they are handed to you."
         )
         found.append(Fact(tongue.say("On delivery"), note))
-    if shop.legal.withdrawal_function_url.startswith(("https://", "http://")):
-        label = shop.legal.withdrawal_function_label or "renoncer au contrat ici"
-        found[0] = found[0]._replace(url=shop.legal.withdrawal_function_url, link=label)
     return found
+
+
+def withdrawal_entry(seen: Seen) -> dict[str, str] | None:
+    """The way to the withdrawal function, whatever is left of the right; none of an order that has ended."""
+    if seen.view.order.state in ENDED:
+        return None
+    language, by_pay_link = seen.tongue.language, seen.here.startswith("/p/")
+    label = label_of("withdraw", language)
+    url = f"/withdraw/{seen.view.shop.id}?lang={language}" if by_pay_link else f"{seen.here}/withdraw"
+    return {"url": url, "text": label.text, "language": label.language}
 
 
 def alert_of(kind: str, tongue: Tongue) -> dict[str, str]:

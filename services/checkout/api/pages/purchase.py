@@ -30,6 +30,7 @@ from services.checkout.api.pages.ordered import (
     steps_of,
     sums_of_order,
     track_of,
+    withdrawal_entry,
 )  # fmt: skip
 from services.checkout.api.pages.sessions import Entry
 from services.checkout.api.pages.visits import Parts, Visit, return_link, see_other
@@ -52,7 +53,7 @@ class Purchase:
 
     async def show(self, visit: Visit) -> Response:
         """The order. Who comes back from the provider's page sees what the provider says now."""
-        seen = await self._seen(visit)
+        seen = await self.seen(visit)
         if isinstance(seen, Response):
             return seen
         back = visit.request.query_params.get("back", "")
@@ -76,7 +77,7 @@ class Purchase:
 
     async def thanks(self, visit: Visit) -> Response:
         """The acknowledgement."""
-        seen = await self._seen(visit)
+        seen = await self.seen(visit)
         if isinstance(seen, Response):
             return seen
         if failed_of(seen) is not None or is_lost(seen):
@@ -109,7 +110,7 @@ class Purchase:
 
     async def pay(self, visit: Visit) -> Response:
         """Pay what is due, by the same or another means."""
-        seen = await self._seen(visit)
+        seen = await self.seen(visit)
         return seen if isinstance(seen, Response) else await self.start(visit, seen)
 
     async def start(self, visit: Visit, seen: Seen) -> Response:
@@ -131,7 +132,7 @@ class Purchase:
 
     async def send_link(self, visit: Visit) -> Response:
         """A new link by e-mail, when the address is the order's; the same words whether it is."""
-        seen = await self._seen(visit)
+        seen = await self.seen(visit)
         if isinstance(seen, Response):
             return seen
         if not self.parts.honest(visit, seen.secret):
@@ -146,7 +147,7 @@ class Purchase:
 
     async def document(self, visit: Visit) -> Response:
         """A document of the order, to keep."""
-        seen = await self._seen(visit)
+        seen = await self.seen(visit)
         if isinstance(seen, Response):
             return seen
         name = visit.request.path_params["name"]
@@ -208,7 +209,8 @@ class Purchase:
                 for name in sorted(view.documents)
             ],
             evidence="" if seen.masked else view.evidence_head,
-            rights=order_rights(view, tongue),
+            rights=order_rights(seen),
+            withdraw=withdrawal_entry(seen),
             return_url=return_link(view.shop, view.record.return_url),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
@@ -249,7 +251,7 @@ class Purchase:
             guards=guard(shop, self.parts.settings.payment_origins),
         )
 
-    async def _seen(self, visit: Visit) -> Seen | Response:
+    async def seen(self, visit: Visit) -> Seen | Response:
         """The order of the address, if it is this browser's."""
         try:
             order_id = UUID(visit.request.path_params["order_id"])

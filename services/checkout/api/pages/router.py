@@ -16,12 +16,14 @@ from services.checkout.api.pages.choosing import Choosing
 from services.checkout.api.pages.frames import Painter
 from services.checkout.api.pages.links import Links
 from services.checkout.api.pages.purchase import Purchase
+from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.recap import Recap
 from services.checkout.api.pages.sessions import Keys
 from services.checkout.api.pages.signing import Signing
 from services.checkout.api.pages.themes import inline_hash
 from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.api.pages.visits import Message, PageSettings, Parts, Visit
+from services.checkout.api.pages.withdrawing import Withdrawing
 from services.checkout.application.desk import Desk
 from services.checkout.domain.legal_pages import LEGAL_PAGES
 from services.checkout.domain.outcomes import Refusal
@@ -87,6 +89,12 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
         add(f"/{letter}/{{token}}", links.show_order)
         add(f"/{letter}/{{token}}/pay", links.show_order, links.pay)
         add(f"/{letter}/{{token}}/code", links.show_order, links.code)
+    withdrawing = Withdrawing(parts, Reach(purchase, links))
+    add("/w/{token}", withdrawing.show, withdrawing.state)
+    for here in ("/w/{token}", "/v/{token}", "/o/{order_id}"):
+        add(f"{here}/withdraw", withdrawing.show, withdrawing.state)
+        add(f"{here}/withdraw/{{statement}}", withdrawing.stated)
+    add("/withdraw/{shop}", withdrawing.show_shop, withdrawing.state_shop)
     add("/legal/{shop}/{name}", papers.show)
     add("/legal/{shop}/artwork/{slot}", papers.artwork)
     add("/static/{digest}/{name}", papers.static)

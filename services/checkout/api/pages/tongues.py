@@ -48,6 +48,19 @@ class Tongue:
         hour = f"{local.hour} h {local.minute:02d}" if self.language == "fr" else f"{local.hour}:{local.minute:02d}"
         return self.say("%(day)s at %(hour)s", day=_day(self.language, local.date()), hour=hour)
 
+    def date(self, day: date) -> str:
+        """A day with its year: `24 novembre 2026`."""
+        return _date(self.language, day)
+
+    def stamp(self, at: datetime) -> str:
+        """An instant to the second as proof of it: the Paris date, hour and zone."""
+        local = at.astimezone(PARIS)
+        zone = local.strftime("%z")
+        return self.say(
+            "%(day)s at %(hour)s (Paris time, UTC%(zone)s)",
+            day=_date(self.language, local.date()), hour=local.strftime("%H:%M:%S"), zone=f"{zone[:3]}:{zone[3:]}",
+        )  # fmt: skip
+
     def country(self, code: str) -> str:
         """A country by its two letters."""
         return _country(self.language, code)
@@ -80,6 +93,12 @@ def _money(language: str, minor: int) -> str:
 def _day(language: str, day: date) -> str:
     written = str(format_date(day, "EEEE d MMMM", locale=_BABEL[language]))
     return written.replace(" 1 ", " 1er ") if language == "fr" else written
+
+
+@lru_cache(maxsize=2048)
+def _date(language: str, day: date) -> str:
+    written = str(format_date(day, "d MMMM y", locale=_BABEL[language]))
+    return f"1er{written[1:]}" if language == "fr" and written.startswith("1 ") else written
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,290 @@
+"""Withdrawing from an order: a page that asks name, contract and electronic means, and one control that states it.
+
+It is there from the order on, whether or not a right is left: that is decided after the statement, never by hiding or
+refusing the form. Nothing stands between the link and the control. Without a link or a session the shop's own page
+takes the same statement in any words, and answers the same whether they name an order or not.
+"""
+
+import secrets
+from typing import Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+from starlette.responses import Response
+
+from services.checkout.api.pages import forms, references
+from services.checkout.api.pages.bounds import Form
+from services.checkout.api.pages.frames import Notice, shop_frame
+from services.checkout.api.pages.labels import label_of
+from services.checkout.api.pages.ordered import Seen, masked_email, number_of
+from services.checkout.api.pages.reaching import Reach
+from services.checkout.api.pages.tongues import Tongue
+from services.checkout.api.pages.visits import Parts, Visit, see_other
+from services.checkout.api.pages.walking import stale_notice
+from services.checkout.api.pages.wording import Problem
+from services.checkout.application.aftercaring import Words, opened_words
+from services.checkout.domain.aftercare import Statement
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.shops import Shop
+from services.checkout.domain.statements import StateWithdrawal, left_units
+
+__all__ = ["Withdrawing", "form_url"]
+
+_NONCE_MAX: Final = 64
+_NAME_MAX: Final = 200
+_EMAIL_MAX: Final = 254
+_WORDS_MAX: Final = 500
+_CHOICES_MAX: Final = 50  # units of a line that are chosen from a list; more are typed
+
+
+class LineFace(NamedTuple):
+    """A line that can be withdrawn from. `place`: by which its field is named; `chosen`: units as the form has them."""
+
+    place: int
+    id: str
+    name: str
+    left: int
+    chosen: int
+    options: range | None
+
+
+class Withdrawing:
+    """The withdrawal function."""
+
+    def __init__(self, parts: Parts, reach: Reach) -> None:
+        self.parts = parts
+        self._reach = reach
+
+    # -- of a known order --------------------------------------------------------------------------------------------
+
+    async def show(self, visit: Visit) -> Response:
+        """The statement to be made."""
+        seen = await self._reach.order(visit)
+        return seen if isinstance(seen, Response) else self._form(visit, seen)
+
+    async def state(self, visit: Visit) -> Response:
+        """Make it. The same form sent again is the same statement."""
+        seen = await self._reach.order(visit)
+        if isinstance(seen, Response):
+            return seen
+        if not self.parts.honest(visit, seen.secret):
+            return self._form(visit, seen, notices=[stale_notice(seen.tongue)], status=403)
+        form, faces = visit.form, _faces(visit, seen)
+        problems = _missing(form, seen.tongue, email_needed=not (seen.masked and not form.text("email")))
+        if faces and not any(face.chosen for face in faces):
+            problems.insert(0, Problem("units.0", seen.tongue.say("Choose at least one article.")))
+        if problems:
+            return self._form(visit, seen, problems)
+        if wait := self._slowed(visit):
+            return self.parts.slow_down(visit, wait)
+        shop, order = seen.view.shop.id, seen.view.order
+        at = self.parts.desk.clock()
+        whole = all(face.chosen == face.left for face in faces)
+        act = StateWithdrawal(
+            id=str(uuid5(order.id, f"statement/{_nonce(form)}")), channel="web", stated_at=at, received_at=at,
+            units={} if whole else {face.id: face.chosen for face in faces if face.chosen},
+        )  # fmt: skip
+        words = Words(name=form.text("name")[:_NAME_MAX], address=form.text("email") or seen.view.email)
+        stated = await self.parts.desk.state_withdrawal(shop, order.id, act, words)
+        if isinstance(stated, Refusal):
+            return self.parts.refused(visit, stated, 409, seen.view.shop, seen.tongue)
+        return see_other(f"{seen.here}/withdraw/{act.id}")
+
+    async def stated(self, visit: Visit) -> Response:
+        """What was stated, when, and where its acknowledgement went; what it achieves is not said here."""
+        seen = await self._reach.order(visit)
+        if isinstance(seen, Response):
+            return seen
+        view = await self.parts.desk.aftercare(seen.view.shop.id, seen.view.order.id)
+        statement = None if isinstance(view, Refusal) else view.after.statement(visit.request.path_params["statement"])
+        if statement is None:
+            return self.parts.unknown(visit)
+        shop = seen.view.shop
+        words = await self.parts.desk.look(lambda tx: opened_words(tx, shop.id, statement.content))
+        tongue = seen.tongue
+        address = words.address if words is not None and words.address else seen.view.email
+        facts = [
+            (tongue.say("Order"), number_of(seen.view)),
+            (tongue.say("Withdrawal from"), _stated_lines(seen, statement)),
+            (tongue.say("Name"), words.name if words is not None and not seen.masked else ""),
+            (tongue.say("Submitted on"), tongue.stamp(statement.stated_at)),
+        ]
+        shown = masked_email(address) if seen.masked else address
+        back = f"/o/{seen.view.order.id}" if not seen.masked else seen.here if seen.here.startswith("/v/") else ""
+        return self._receipt(shop, tongue, facts, shown, number_of(seen.view), back)
+
+    def _form(
+        self, visit: Visit, seen: Seen, errors: list[Problem] | None = None, *, notices: list[Notice] | None = None,
+        status: int = 0,
+    ) -> Response:  # fmt: skip
+        view, tongue, form = seen.view, seen.tongue, visit.form
+        title = tongue.say("Withdraw from order %(number)s", number=number_of(view))
+        frame = shop_frame(
+            view.shop, tongue, title, secret=self.parts.keys.form_token(seen.secret), reference=number_of(view),
+            said=(errors or [], notices or []),
+        )  # fmt: skip
+        sent = visit.request.method == "POST"
+        address = view.record.address
+        known = "" if seen.masked or address is None else address.name
+        body = self.parts.painter.paint(
+            "withdraw", frame,
+            headline=title,
+            action=form_url(seen.here),
+            nonce=_nonce(form),
+            number=number_of(view),
+            ordered=tongue.date(view.order.placed_at.date()),
+            faces=_faces(visit, seen),
+            form={
+                "name": form.text("name") if sent else known,
+                "email": form.text("email") if sent else "" if seen.masked else view.email,
+            },
+            own=_own_address(seen),
+            confirm=label_of("confirm", tongue.language),
+        )  # fmt: skip
+        return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
+
+    # -- of a contract that only its words name ----------------------------------------------------------------------
+
+    async def show_shop(self, visit: Visit) -> Response:
+        """The function of a shop, for whoever has neither a link nor a session."""
+        found = await self._shop(visit)
+        return found if isinstance(found, Response) else self._shop_form(visit, *found)
+
+    async def state_shop(self, visit: Visit) -> Response:
+        """Take a statement in any words. The answer is the same whether or not it names an order of this shop."""
+        found = await self._shop(visit)
+        if isinstance(found, Response):
+            return found
+        shop, tongue = found
+        form, nonce = visit.form, _nonce(visit.form)
+        if not self.parts.honest(visit, _secret(shop, nonce)):
+            return self._shop_form(visit, shop, tongue, notices=[stale_notice(tongue)], status=403)
+        problems = _missing(form, tongue, email_needed=True)
+        reference, articles = form.text("reference")[:_WORDS_MAX], form.text("articles")[:_WORDS_MAX]
+        if not reference:
+            text = tongue.say("Say which contract it is: its number, or what you ordered and when.")
+            problems.insert(1 if not form.text("name") else 0, Problem("reference", text))
+        if problems:
+            return self._shop_form(visit, shop, tongue, problems)
+        if wait := self._slowed(visit):
+            return self.parts.slow_down(visit, wait)
+        words = Words(
+            name=form.text("name")[:_NAME_MAX], address=form.text("email"),
+            text=articles or ("" if references.is_number(reference) else reference),
+        )  # fmt: skip
+        statement_id = str(uuid5(NAMESPACE_URL, f"{shop.id}/statement/{nonce}"))
+        said = await self.parts.desk.state_unknown(shop.id, reference, words, statement_id=statement_id)
+        facts = [
+            (tongue.say("Contract"), reference),
+            (tongue.say("Withdrawal from"), articles or tongue.say("the whole contract")),
+            (tongue.say("Name"), words.name),
+            (tongue.say("Submitted on"), tongue.stamp(said.at)),
+        ]
+        return self._receipt(shop, tongue, facts, words.address, "", "")
+
+    def _shop_form(
+        self, visit: Visit, shop: Shop, tongue: Tongue, errors: list[Problem] | None = None, *,
+        notices: list[Notice] | None = None, status: int = 0,
+    ) -> Response:  # fmt: skip
+        form, nonce = visit.form, _nonce(visit.form)
+        title = tongue.say("Withdraw from a contract with %(shop)s", shop=shop.name)
+        frame = shop_frame(
+            shop, tongue, title, secret=self.parts.keys.form_token(_secret(shop, nonce)),
+            said=(errors or [], notices or []),
+        )  # fmt: skip
+        body = self.parts.painter.paint(
+            "withdraw_shop", frame,
+            headline=title,
+            action=f"/withdraw/{shop.id}?lang={tongue.language}",
+            nonce=nonce,
+            form={name: form.text(name) for name in ("name", "reference", "articles", "email")},
+            confirm=label_of("confirm", tongue.language),
+        )  # fmt: skip
+        return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
+
+    async def _shop(self, visit: Visit) -> tuple[Shop, Tongue] | Response:
+        shop = await self.parts.desk.get_shop(visit.request.path_params["shop"])
+        if isinstance(shop, Refusal):
+            return self.parts.unknown(visit)
+        asked = visit.request.query_params.get("lang", visit.hint)[:5]
+        return shop, self.parts.painter.tongue(shop.language(asked))
+
+    # -- both --------------------------------------------------------------------------------------------------------
+
+    def _receipt(
+        self, shop: Shop, tongue: Tongue, facts: list[tuple[str, str]], address: str, reference: str, back: str
+    ) -> Response:  # fmt: skip
+        title = tongue.say("Your withdrawal was submitted")
+        frame = shop_frame(shop, tongue, title, reference=reference)
+        shown = [one for one in facts if one[1]]
+        body = self.parts.painter.paint(
+            "stated", frame, headline=title, facts=shown, address=address, back=back, shop_url=frame.home_url
+        )
+        return self.parts.painter.respond(body, frame)
+
+    def _slowed(self, visit: Visit) -> int:
+        """How long this network waits before it may state anything again; it counts as one more."""
+        who = f"withdraw {visit.address}"
+        if wait := self.parts.guesses.wait_s(who):
+            return wait
+        self.parts.guesses.wrong(who)
+        return 0
+
+
+def form_url(here: str) -> str:
+    """Where the form of an order is: a link that leads to nothing else is the form itself."""
+    return here if here.startswith("/w/") else f"{here}/withdraw"
+
+
+def _own_address(seen: Seen) -> str:
+    """Where the acknowledgement goes when nothing is typed; said only to whom the address is not shown."""
+    if not seen.masked:
+        return ""
+    email = masked_email(seen.view.email)
+    return seen.tongue.say("Left empty, it goes to the address of the order: %(email)s.", email=email)
+
+
+def _secret(shop: Shop, nonce: str) -> str:
+    """What a form without a session is bound to: it was made here, for this shop."""
+    return f"withdraw {shop.id} {nonce}"
+
+
+def _nonce(form: Form) -> str:
+    """What makes a form sent twice one statement."""
+    return form.text("nonce")[:_NONCE_MAX] or secrets.token_urlsafe(16)
+
+
+def _missing(form: Form, tongue: Tongue, *, email_needed: bool) -> list[Problem]:
+    """What has to be asked again: only who withdraws, and where he is answered."""
+    found = []
+    if not form.text("name"):
+        found.append(Problem("name", tongue.say("Enter your name.")))
+    email = form.text("email")
+    if (email_needed or email) and not forms.is_email(email[:_EMAIL_MAX]):
+        text = tongue.say("Enter the e-mail address that the acknowledgement goes to, such as name@example.org.")
+        found.append(Problem("email", text))
+    return found
+
+
+def _faces(visit: Visit, seen: Seen) -> list[LineFace]:
+    """The lines with units left; all are chosen until the form says otherwise."""
+    order, form = seen.view.order, visit.form
+    left = left_units(order)
+    sent = visit.request.method == "POST"
+    found = []
+    for place, line in enumerate(order.lines):
+        if (units := left.get(line.id, 0)) > 0:
+            chosen = _units(form.text(f"units.{place}"), units) if sent else units
+            options = range(units + 1) if units <= _CHOICES_MAX else None
+            found.append(LineFace(place, line.id, line.name, units, chosen, options))
+    return found
+
+
+def _units(typed: str, left: int) -> int:
+    """Units as they are stated, cut to those that are left; what is no number is none."""
+    return min(int(typed[:9]), left) if typed.isascii() and typed.isdigit() else 0
+
+
+def _stated_lines(seen: Seen, statement: Statement) -> str:
+    lines = [(line.name, statement.units.get(line.id, 0)) for line in seen.view.order.lines]
+    parts = [f"{name} ({count})" if count > 1 else name for name, count in lines if count]
+    return ", ".join(parts) or seen.tongue.say("the whole contract")
