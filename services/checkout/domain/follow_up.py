@@ -164,6 +164,8 @@ def _sold(
         kind=law.kind,
         vat_percent=shown.vat_percent if shown is not None else law.vat_percent,
         regular=law.regular,
+        used=law.used,
+        service_days=law.service_days,
         extra=article is not None and article.extra,
         exception=law.exception,
         exception_shown=law.exception_shown,

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 from relance.rules.law.calendar import first_instant
+from services.checkout.domain import recovery
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.follow_up import Outcome, Setting, folded, joined
 from services.checkout.domain.orders import Order
@@ -19,7 +20,7 @@ State = Literal["owing", "watching", "quiet"]
 Look = Callable[[Order, Aftercare, Setting], Outcome]
 Next = Callable[[Order, Aftercare, Setting], date | None]
 
-LOOKS: Final[tuple[Look, ...]] = ()
+LOOKS: Final[tuple[Look, ...]] = (recovery.look,)
 NEXTS: Final[tuple[Next, ...]] = ()
 
 

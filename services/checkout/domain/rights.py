@@ -17,7 +17,7 @@ from relance.rules.law.totals import unit_refund
 from relance.rules.law.withdrawal import Informed, Period
 from services.checkout.domain.aftercare import Aftercare, LineDecision, SoldLine
 from services.checkout.domain.follow_up import Setting
-from services.checkout.domain.orders import ENDED, Order, OrderLine, Parcel
+from services.checkout.domain.orders import ENDED, Order, OrderLine, Parcel, on_its_way
 
 __all__ = [
     "Amounts", "amounts", "deadlines", "decide", "delivery_owed_minor", "law_lines", "left_units", "stated_units",
@@ -26,7 +26,6 @@ __all__ = [
 replace = msgspec.structs.replace
 
 _OPEN = Period(None, None, None, None, "L221-27")
-_LOST = frozenset({"lost", "damaged", "returned"})
 
 
 class Amounts(NamedTuple):
@@ -158,8 +157,7 @@ def _received_at(order: Order, line: OrderLine, sold: SoldLine) -> datetime | No
 
 def _parcels(order: Order, line_id: str) -> list[Parcel]:
     """Those with units of a line, but for what was lost or came back before anybody received it."""
-    held = (parcel for parcel in order.parcels if parcel.units.get(line_id))
-    return [parcel for parcel in held if parcel.received_at is not None or parcel.incident not in _LOST]
+    return [parcel for parcel in order.parcels if parcel.units.get(line_id) and on_its_way(parcel)]
 
 
 def _early(sold: SoldLine, after: Aftercare, at: datetime) -> bool:

@@ -26,7 +26,7 @@ AWAY = Mode(id="away", kind="home", fee_minor=100, standard=True, working_days=2
 def record() -> Record:
     lamp = goods.Line(id="1", name="Lampe", unit_minor=4990, exception=5, exception_shown=True, return_cost_minor=900)
     book = goods.Line(id="2", name="Livre", kind="digital", unit_minor=999, delivery_on=date(2026, 3, 2))
-    cover = goods.Line(id="3", name="Assurance", kind="service", unit_minor=500)
+    cover = goods.Line(id="3", name="Assurance", kind="service", unit_minor=500, service_days=365)
     quotes = (
         Quote(mode=HOME, fee_minor=0, expected_on=date(2026, 3, 5)),
         Quote(mode=SHOP, fee_minor=0, expected_on=date(2026, 3, 4)),
@@ -64,6 +64,7 @@ def test_lines_are_frozen_as_they_were_sold() -> None:
         "digital", PLACED, PLACED, date(2026, 3, 2),
     )  # fmt: skip
     assert (cover.extra, cover.ancillary_to, cover.promised_on) == (True, ("1", "2"), None)
+    assert (cover.service_days, lamp.used) == (365, False)
     assert opened(bought(), record(), articles(("B1",)), PLACED).sold[2].ancillary_to == ("2",)
     assert [(one.mode, one.fee_minor, one.full_fee_minor, one.standard) for one in made.offered] == [
         ("home", 0, 490, True), ("shop", 0, 0, False),

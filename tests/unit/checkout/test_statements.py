@@ -4,9 +4,11 @@ from datetime import date
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.orders import Order, OrderTerms, Withdraw
+from services.checkout.domain.recovery import look
 from services.checkout.domain.refunds import Refund
 from services.checkout.domain.statements import (
     AcceptAnyway,
@@ -350,3 +352,14 @@ def test_an_acknowledgement_is_noted_once() -> None:
     assert first.statements[0].acknowledged_at == at("2026-03-10T10:01")
     assert acknowledged(first, "s1", at("2026-03-10T10:02")) == first
     assert acknowledged(first, "s9", at("2026-03-10T10:02")) == first
+
+
+def test_goods_that_nobody_received_are_not_waited_for() -> None:
+    way = ordered(line("1"), line("2", net_minor=1000), parcels=(parcel("a", {"1": 1}),))
+    order, after, _ = follow(way, cared(sold("1"), sold("2")), stated("2026-03-04T10:00"), "2026-03-04T10:00")
+    assert look(order, after, setting("2026-03-09T10:00")).after == after
+    back = replace(order.parcels[0], incident="returned", incident_at=at("2026-03-09T10:00"))
+    found = look(replace(order, parcels=(back,)), after, setting("2026-03-10T10:00"))
+    assert [(due.shipped, due.recovered_on) for due in found.after.dues] == [(False, None), (True, date(2026, 3, 9))]
+    assert [(one.what, one.rules) for one in found.noted] == [("withdrawal", ("B13",))]
+    assert look(replace(order, parcels=(back,)), found.after, setting("2026-03-11T10:00")).noted == ()
