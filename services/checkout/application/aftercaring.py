@@ -235,7 +235,7 @@ class Aftercaring(Ordering, Linking):
         order = await _as_it_is(tx, order)
         keys = [("number", after.id[:8])]
         if after.statements:
-            keys.append(("statements", "any"))
+            keys += [("statements", "all"), *((("statements", "open"),) if _has_open(now) else ())]
         await tx.put(
             order.context.shop, after.id, now, before=before.version or None, keys=keys,
             state=looking.state_of(order, now, setting), due_at=looking.next_look(order, now, setting),
@@ -279,6 +279,14 @@ async def opened_words(tx: Transaction, shop: str, content: str) -> Words | None
 def _stored(kept: Document) -> str:
     """The hash of the bytes as they are stored: that of the words themselves would outlive an erasure."""
     return kept.sealed.blob if kept.sealed is not None else kept.sha256 or ""
+
+
+def _has_open(after: Aftercare) -> bool:
+    """Whether a statement waits: for its acknowledgement, or for goods."""
+    if any(one.acknowledged_at is None for one in after.statements):
+        return True
+    waits = (due for due in after.dues if due.shipped and due.amount_minor and not due.collection_offered)
+    return any(due.regime == "withdrawal" and not (due.recovered_on or due.dispatched_on) for due in waits)
 
 
 async def _as_it_is(tx: Transaction, order: Order) -> Order:

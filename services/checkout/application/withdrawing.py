@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -68,6 +68,13 @@ class Withdrawing(Aftercaring):
     async def answer_withdrawal(self, shop: str, order_id: UUID, act: WithdrawalAct) -> AfterView | Refusal:
         """What the shop does about withdrawals: goods are back, a service began, a seal was broken, it is kinder."""
         return await self.follow(shop, order_id, partial(_step, act))
+
+    async def withdrawals(
+        self, shop: str, which: Literal["all", "open"] = "all", *, after: str = "", limit: int = 20
+    ) -> list[Aftercare]:  # fmt: skip
+        """Orders with statements, by id; `open`: not acknowledged yet, or their goods are waited for."""
+        found = await self.look(lambda tx: tx.find(Aftercare, "statements", which, shop))
+        return [one for _, one in found if one.id > after][:limit]
 
     async def state_unknown(
         self, shop: str, reference: str, words: Words, at: datetime | None = None, statement_id: str = ""
@@ -226,6 +233,7 @@ class Withdrawing(Aftercaring):
         now = replace(stray, state="matched", order_id=str(order_id), version=stray.version + 1)
         await tx.put(stray.shop, stray.id, now, before=stray.version, state="matched")
         await tx.record(stray.shop, stray.id, [_happened({"step": "matched", "order": str(order_id)}, self.clock())])
+        await tx.erase(stray.shop, stray.subject)  # the words are the order's person's now, and go when he is erased
         return None
 
 

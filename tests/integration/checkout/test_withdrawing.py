@@ -113,6 +113,8 @@ async def test_a_statement_is_on_record_before_it_is_decided(desk: Desk, store: 
     ]  # fmt: skip
     async with store.reading() as tx:
         assert await opened_words(tx, SHOP.id, statement.content) == ADA
+    assert [one.id for one in await desk.withdrawals(SHOP.id, "open")] == [str(order_id)]
+    assert await desk.withdrawals(SHOP.id, after=str(order_id)) == []
     raw = b"".join(await _raw(store, order_id))
     assert b"Ada" not in raw
     assert b"lampe." not in raw
@@ -229,6 +231,11 @@ async def test_a_part_in_words_waits_for_the_shop_and_counts_from_when_it_was_ma
     view = ok(await desk.match_stray(SHOP.id, stray.id, order_id, {"1": 1}))
     assert [(one.id, one.stated_at) for one in view.after.statements] == [(stray.id, said.at)]
     assert view.order_view.order.lines[0].withdrawn == 1
+    async with store.reading() as tx:
+        kept = await opened_words(tx, SHOP.id, view.after.statements[0].content)
+    assert kept is not None
+    assert (kept.text, kept.reference) == ("seulement une lampe", str(order_id)[:8])
+    assert await desk.stray_words(SHOP.id, stray.id) is None
     again = ok(await desk.match_stray(SHOP.id, stray.id, order_id, {"1": 1}))
     assert again.after.statements == view.after.statements
     assert isinstance(await desk.close_stray(SHOP.id, stray.id), Refusal)
