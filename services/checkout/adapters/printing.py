@@ -31,6 +31,7 @@ _NICE: Final = 10  # pages first: on one core a print gets a tenth of what they 
 _LIMIT_S: Final = 30.0  # usual ones take a third of a second of a core that is their own
 _START_S: Final = 60.0  # fonts and all, on a core that is busy with pages
 _END_S: Final = 2.0
+_ALONE_S: Final = 5.0
 
 
 class Printing:
@@ -86,7 +87,8 @@ class _Process:
     def __init__(self, rules: Path) -> None:
         context = multiprocessing.get_context("spawn")
         self._way, other = context.Pipe()
-        self._process = context.Process(target=_print, args=(str(rules), other), daemon=True, name="printing")
+        asked = (str(rules), other, os.getpid())
+        self._process = context.Process(target=_print, args=asked, daemon=True, name="printing")
         self._process.start()
         other.close()  # its own end is the only one, so that its death is heard
         self._is_ready = False
@@ -133,8 +135,8 @@ class _Process:
         self.kill()
 
 
-def _print(rules: str, way: Connection) -> None:
-    """The printing process: it answers until nobody asks any more."""
+def _print(rules: str, way: Connection, service: int) -> None:
+    """The printing process: it answers until nobody asks any more. `service`: the process that asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service says when it ends
     os.nice(_NICE)
     with contextlib.suppress(EOFError, OSError):
@@ -142,6 +144,9 @@ def _print(rules: str, way: Connection) -> None:
         way.send(os.getpid())
         gc.disable()  # between documents there is less to look through
         while True:
+            while not way.poll(_ALONE_S):
+                if os.getppid() != service:  # it was killed, and somebody else still holds its end of the way
+                    raise EOFError
             way.send(_rendered(documents, way.recv()))
             gc.collect()
     os._exit(0)  # fonts that are taken apart while the interpreter ends complain on stderr

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from relance.rules.law.book import RULES
 from services.checkout.adapters.printing import Printing
 from tests.unit.checkout.documents.lumen import LAMP, facts
 
+ROOT = Path(__file__).parents[3]
 LIMIT_S = 12.0  # a machine that runs all tests is busy
 
 
@@ -74,3 +77,36 @@ async def test_an_end_leaves_no_process_behind() -> None:
     made.begin()
     made.close()
     assert [one for one in psutil.Process().children() if "resource_tracker" not in " ".join(one.cmdline())] == []
+
+
+_SERVICE = """
+import subprocess, sys, time
+from relance.rules.law.book import RULES
+from services.checkout.adapters.printing import Printing
+if __name__ == "__main__":
+    printing = Printing(RULES)
+    printing.begin()
+    while printing._process is None:
+        time.sleep(0.05)
+    way = printing._process._way.fileno()
+    other = subprocess.Popen(["sleep", "60"], pass_fds=[way])  # as whatever inherits it
+    print(printing._process._process.pid, other.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_kill_of_the_service_ends_it_although_the_way_is_still_held(tmp_path: Path) -> None:
+    script = tmp_path / "service.py"
+    script.write_text(_SERVICE)
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    service = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environ)
+    assert service.stdout is not None
+    printing, holder = (psutil.Process(int(pid)) for pid in service.stdout.readline().split())
+    try:
+        service.kill()
+        service.wait()
+        printing.wait(60.0)  # what it loads comes first
+    finally:
+        holder.kill()
+        service.stdout.close()
+    assert not printing.is_running()
