@@ -12,7 +12,7 @@ from relance.rules.law.tariffs import Rates, Surcharge, Tariff, surcharge
 from relance.rules.law.terms import Unanswerable, parameters
 from relance.rules.law.totals import half_up
 
-__all__ = ["TARIFF_RULE", "Amount", "Mode", "Regime", "ServiceUse", "amount", "due_on", "late"]
+__all__ = ["TARIFF_RULE", "Amount", "Mode", "Regime", "ServiceUse", "amount", "due_on", "late", "legal_rates"]
 
 Minor = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Days = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
@@ -112,12 +112,12 @@ def late(
     """
     book, day = law
     tariff = parameters(book, TARIFF_RULE[regime], day, Tariff)
-    rates = _rates(book) if regime == "withdrawal" else Rates()
+    rates = legal_rates(book) if regime == "withdrawal" else Rates()
     cap = (sum_minor if product_minor is None else product_minor) if regime == "withdrawal" else None
     return surcharge(sum_minor, cap, due, refunded, tariff=tariff, rates=rates)
 
 
-def _rates(book: Book) -> Rates:
+def legal_rates(book: Book) -> Rates:
     """Every half-year of every version of B27: each has its own days, whatever the date of the law."""
     versions = book.versions("B27")
     return Rates(tuple(half for rule in versions for half in msgspec.convert(rule.parameters, Rates).half_years))

@@ -8,8 +8,9 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 from relance.rules.law.calendar import first_instant
-from services.checkout.domain import recovery
+from services.checkout.domain import discharge, recovery
 from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.dues import standings
 from services.checkout.domain.follow_up import Outcome, Setting, folded, joined
 from services.checkout.domain.orders import Order
 
@@ -20,8 +21,9 @@ State = Literal["owing", "watching", "quiet"]
 Look = Callable[[Order, Aftercare, Setting], Outcome]
 Next = Callable[[Order, Aftercare, Setting], date | None]
 
-LOOKS: Final[tuple[Look, ...]] = (recovery.look,)
-NEXTS: Final[tuple[Next, ...]] = ()
+LOOKS: Final[tuple[Look, ...]] = (recovery.look, discharge.look)
+NEXTS: Final[tuple[Next, ...]] = (discharge.next_on,)
+_OPEN_CLAIMS: Final = frozenset({"opened", "taken"})
 
 
 def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
@@ -39,11 +41,13 @@ def next_look(order: Order, after: Aftercare, setting: Setting) -> datetime | No
 
 
 def state_of(order: Order, after: Aftercare, setting: Setting) -> State:
-    """What a worklist asks: whether something is owed, whether time will bring something, or neither."""
-    back = {refund.id: refund.amount_minor for refund in order.refunds if refund.state == "succeeded"}
-    for due in after.dues:
-        paid = sum(back.get(id_, 0) for id_ in due.refund_ids)
-        paid += sum(one.minor for one in due.payouts if one.for_ == "principal")
-        if paid < due.amount_minor:
-            return "owing"
+    """What a worklist asks: whether the shop owes something, money or an answer; whether time will bring something; or
+    neither.
+    """
+    if any(one.acknowledged_at is None for one in after.statements):
+        return "owing"
+    if any(one.state in _OPEN_CLAIMS for one in after.claims):
+        return "owing"
+    if any(one.state != "settled" for one in standings(order, after, setting).values()):
+        return "owing"
     return "quiet" if next_look(order, after, setting) is None else "watching"

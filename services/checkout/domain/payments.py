@@ -166,18 +166,29 @@ def confirm(order: Order, secured_at: datetime) -> Moved[Order]:
 
 
 def give_back(order: Order, act: GiveBack, at: datetime) -> Moved[Order] | Refusal:
-    """Refund a sum over the tenders that were taken."""
+    """Refund a sum over the tenders that were taken; to another means only as the consumer agreed since he ordered."""
     if any(refund.key == act.key for refund in order.refunds):
         return unchanged(order)
+    if act.means and (act.agreed_at is None or not order.placed_at <= act.agreed_at <= at):
+        reason = "another means needs the consumer's express agreement to this refund"
+        return Refusal("agreed_at", reason, "B14", "L221-24 al. 3")
     left = left_minor(order)
     if not 0 < act.amount_minor <= sum(left):
         return Refusal("amount_minor", f"at most {sum(left)} cents can be refunded")
     after, effects = order, []
     for place, share in enumerate(allot(act.amount_minor, left, [one.kind for one in order.tenders])):
         if share:
-            after, effect = _with_refund(after, place, share, act.cause, at, act.key)
-            effects.append(effect)
+            after, _ = _with_refund(after, place, share, act.cause, at, act.key)
+            refund = _another_way(after.refunds[-1], act)
+            after = replace(after, refunds=(*after.refunds[:-1], refund))
+            effects.append(_refund_effect(refund))
     return moved(after, "refund_requested", (), effects)
+
+
+def _another_way(refund: Refund, act: GiveBack) -> Refund:
+    if not act.means:
+        return refund
+    return replace(refund, state="redirected", means=act.means, purse=act.purse, agreed_at=act.agreed_at)
 
 
 def hear_refund(
