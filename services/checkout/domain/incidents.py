@@ -44,15 +44,16 @@ def endable(line: OrderLine) -> int:
 
 
 def end(order: Order, act: End) -> Moved[Order] | Refusal:
-    """Units will never come: they are neither shipped nor waited for any more. What is owed for them is not decided
-    here. Who ends all of an order of which nothing has left cancels or resolves it.
+    """Units will never come: they are neither shipped nor waited for any more. The contract may also be resolved over
+    what came after an essential date. What is owed for them is not decided here. Who ends all of an order of which
+    nothing has left cancels or resolves it.
     """
     if order.state in ENDED:
         return unchanged(order)
-    if order.paid_at is None:
-        return wrong(order, "nothing is ended by line before it is paid: it is cancelled, or withdrawn from")
+    if order.confirmed_at is None:
+        return wrong(order, "nothing is ended by line before its payment is secured: it is cancelled")
     unavailable = act.cause == "unavailable"
-    most = (lambda line: max(0, still_sold(line) - line.shipped)) if unavailable else endable
+    most = (lambda line: max(0, still_sold(line) - line.shipped)) if unavailable else still_sold
     if refused := refused_units(order, act.units, most):
         return refused
     if not any(act.units.values()):

@@ -2,6 +2,7 @@
 first, and for all the rest.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -9,13 +10,13 @@ import msgspec
 
 from relance.rules.law.calendar import paris_date
 from relance.rules.law.totals import unit_refund
-from services.checkout.domain.aftercare import Aftercare, Due, LineDecision, Statement, new_due, put_in
+from services.checkout.domain.aftercare import Aftercare, Due, LineDecision, Regime, Statement, new_due, put_in
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import ENDED, Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.rights import Amounts, amounts, delivery_owed_minor
 
-__all__ = ["Granted", "asked_for", "no_longer_owing", "owing", "source_of"]
+__all__ = ["Granted", "asked_for", "no_longer_owing", "owing", "source_of", "unwound"]
 
 replace = msgspec.structs.replace
 
@@ -68,7 +69,10 @@ def owing(
     if not accepted:
         return after
     if moved.state in ENDED and order.state not in ENDED:
-        return _unwound(order, moved, after, granted)
+        return unwound(
+            order, moved, after, accepted, regime="withdrawal", source=source_of(granted.statement),
+            notice_on=granted.notice_on,
+        )  # fmt: skip
     stays, left = _parts(order, after, accepted, found)
     for parts, shipped in ((stays, False), (left, True)):
         takes_delivery = shipped or not left
@@ -148,9 +152,12 @@ def _with_due(
     return replace(after, dues=(*after.dues, due))
 
 
-def _unwound(order: Order, moved: Order, after: Aftercare, granted: Granted) -> Aftercare:
-    """Nothing had left and all is withdrawn: every cent goes back, the delivery whole. Refunds that bring what was owed
-    before, and not asked for, discharge that too.
+def unwound(
+    order: Order, moved: Order, after: Aftercare, units: Mapping[str, int], *, regime: Regime, source: str,
+    notice_on: date,
+) -> Aftercare:  # fmt: skip
+    """The aftercare of an order that has ended before anything of it was kept: every cent goes back, the delivery
+    whole. Refunds that bring what was owed before, and not asked for, discharge that too.
     """
     known = {refund.id for refund in order.refunds}
     fresh = [refund for refund in moved.refunds if refund.id not in known]
@@ -166,14 +173,14 @@ def _unwound(order: Order, moved: Order, after: Aftercare, granted: Granted) -> 
     lines = {line.id: line for line in order.lines}
     prices = {
         line_id: unit_refund(line.net_minor, line.quantity, line.withdrawn + line.ended, count)
-        for line_id, count in granted.units.items()
+        for line_id, count in units.items()
         if (line := lines.get(line_id)) is not None
     }
     given = sum(due.delivery_minor for due in after.dues)
     delivery = min(amount, max(0, order.delivery_minor - given))
     due = new_due(
-        after, "withdrawal", source_of(granted.statement), units=granted.units, lines_minor=prices,
+        after, regime, source, units=dict(units), lines_minor=prices,
         goods_minor=amount - delivery, delivery_minor=delivery, amount_minor=amount,
-        product_minor=sum(prices.values()), notice_on=granted.notice_on, refund_ids=ids,
+        product_minor=sum(prices.values()), notice_on=notice_on, refund_ids=ids,
     )  # fmt: skip
     return replace(after, dues=(*after.dues, due))

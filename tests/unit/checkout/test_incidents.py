@@ -78,7 +78,7 @@ def test_units_that_will_not_come_are_not_waited_for() -> None:
     moved = after(one, End(units={"1": 1}, cause="unavailable"))
     assert (moved.state.state, moved.state.lines[0].ended, moved.transition) == ("delivered", 1, "ended")
     assert [effect.kind for effect in moved.effects] == ["release_stock"]
-    assert refused(lifecycle.step(moved.state, End(units={"1": 1}, cause="resolved"), AT)).field == "units.1"
+    assert refused(lifecycle.step(moved.state, End(units={"1": 1}, cause="unavailable"), AT)).field == "units.1"
     assert refused(lifecycle.step(moved.state, Ship(parcel_id="p2", units={"1": 1}), AT)).field == "order.state"
 
 
