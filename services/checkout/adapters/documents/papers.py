@@ -4,7 +4,7 @@ import gc
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +27,7 @@ from services.checkout.domain.shops import Shop, speak
 if TYPE_CHECKING:
     from services.checkout.adapters.documents.typesetting import Press
 
-__all__ = ["Documents", "Rendered"]
+__all__ = ["Documents", "Rendered", "environment", "exceptions_of_law"]
 
 HERE: Final = Path(__file__).parent
 TERMS_KEPT: Final = 64
@@ -57,15 +57,8 @@ class Documents:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._templates = Environment(
-            loader=_Templates(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.filters |= {"article": _article, "paragraphs": _paragraphs}
-        self._exceptions = _exceptions()
+        self._templates = environment()
+        self._exceptions = exceptions_of_law()
         self._accepted: dict[tuple[str, int, str, str, date], bytes | None] = {}
 
     @cached_property
@@ -192,6 +185,19 @@ class Documents:
         )
 
 
+def environment() -> Environment:
+    """What fills the templates: what it is given is text, and a name that is missing is an error."""
+    made = Environment(
+        loader=_Templates(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {"article": _article, "paragraphs": _paragraphs}
+    return made
+
+
 class _Templates(FileSystemLoader):
     """Templates; those of French pages get the unbreakable spaces of French, what they fill in stays as it is."""
 
@@ -219,7 +225,9 @@ class _Exceptions(dict[int, str]):
     intro = ""
 
 
-def _exceptions() -> _Exceptions:
+@cache
+def exceptions_of_law() -> _Exceptions:
+    """The exceptions of L221-28 by number, in the words of the article; `intro` begins them."""
     text = (HERE / "texts" / "l221-28.txt").read_text(encoding="utf-8").removesuffix("\n")
     if sha256(text.encode()).hexdigest() != EXCEPTIONS_SHA256:
         raise Defect("the text of L221-28 is not the one that was read")

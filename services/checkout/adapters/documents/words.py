@@ -31,8 +31,9 @@ class Words:
     def __init__(self, language: str) -> None:
         self.language = language
         self._locale = Locale.parse(LANGUAGES[language])
-        text = (HERE / "words" / f"{language}.yaml").read_text(encoding="utf-8")
-        self._texts = dict(_leaves("", yaml.safe_load(text)))
+        self._texts: dict[str, str] = {}
+        for path in sorted((HERE / "words").glob(f"**/{language}.yaml")):
+            self._texts |= dict(_leaves("", yaml.safe_load(path.read_text(encoding="utf-8"))))
         if language == "fr":
             self._texts = {key: french(value) for key, value in self._texts.items()}
 
@@ -59,10 +60,14 @@ class Words:
         said = format_date(day, "long", locale=self._locale)
         return re.sub(r"^1 ", "1er ", said) if self.language == "fr" else said
 
-    def instant(self, at: datetime) -> str:
+    def day_of(self, at: datetime) -> str:
+        """The date of an instant in Paris."""
+        return self.day(at.astimezone(PARIS).date())
+
+    def instant(self, at: datetime, *, seconds: bool = False) -> str:
         """A date and time as clocks in Paris showed them."""
         local = at.astimezone(PARIS)
-        clock = format_time(local.replace(tzinfo=None), "HH:mm", locale=self._locale)
+        clock = format_time(local.replace(tzinfo=None), "HH:mm:ss" if seconds else "HH:mm", locale=self._locale)
         return f"{self.day(local.date())} {'à' if self.language == 'fr' else 'at'} {clock}"
 
     def country(self, code: str) -> str:
