@@ -226,10 +226,12 @@ class MarkParcel(msgspec.Struct, frozen=True, kw_only=True, tag="mark_parcel"):
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, tag="end"):
-    """Units by line that will never come: they are unavailable, or the contract over them was resolved."""
+    """Units by line that will never come: they are unavailable, or the contract over them was resolved; or that came
+    and go back because they are not as they should be.
+    """
 
     units: dict[str, int]
-    cause: Literal["unavailable", "resolved"]
+    cause: Literal["unavailable", "resolved", "nonconforming"]
 
 
 class HoldPayment(msgspec.Struct, frozen=True, kw_only=True, tag="hold_payment"):

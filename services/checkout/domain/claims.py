@@ -1,0 +1,305 @@
+"""Claims under the legal guarantee of goods: what becomes of one, and what is owed for it.
+
+A claim is recorded whatever it says, also after the end of the guarantee; the shop may take it all the same.
+"""
+
+from datetime import date, timedelta
+from typing import Final, Literal
+
+import msgspec
+
+from relance.rules.law.calendar import paris_date
+from relance.rules.law.totals import unit_refund
+from services.checkout.domain.aftercare import Aftercare, Claim, Due, new_due, put_in
+from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting, once
+from services.checkout.domain.guarantees import (
+    OPEN,
+    Remedy,
+    choices,
+    claimable,
+    guarantee_until,
+    held_units,
+    late_claims,
+    presumed_until,
+    right_until,
+)
+from services.checkout.domain.orders import End, Order
+from services.checkout.domain.outcomes import Refusal
+
+__all__ = [
+    "Answer", "ClaimAct", "OpenClaim", "ReduceClaim", "RefuseClaim", "RepairClaim", "ReplaceClaim", "ResolveClaim",
+    "TakeClaim", "choices", "claimable", "guarantee_until", "late_claims", "look", "next_on", "presumed_until",
+    "right_until", "source_of", "step",
+]  # fmt: skip
+
+replace = msgspec.structs.replace
+
+_DAY: Final = timedelta(days=1)
+_AFTER_END: Final = "after_end"
+
+
+class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, tag="open_claim"):
+    """The consumer says that goods are not as they should be. `content`: hash of his words."""
+
+    id: str
+    line_id: str
+    units: int = 1
+    asked: Remedy = "repair"
+    content: str = ""
+
+
+class TakeClaim(msgspec.Struct, frozen=True, kw_only=True, tag="take_claim"):
+    """The shop takes the claim. `postage_minor`: what sending back costs the consumer, to be paid to him by hand;
+    `out_from`: since when the goods are away.
+    """
+
+    claim_id: str
+    postage_minor: int = 0
+    out_from: date | None = None
+
+
+class RepairClaim(msgspec.Struct, frozen=True, kw_only=True, tag="repair_claim"):
+    """The goods are repaired, and back with the consumer."""
+
+    claim_id: str
+    back_on: date
+
+
+class ReplaceClaim(msgspec.Struct, frozen=True, kw_only=True, tag="replace_claim"):
+    """Others were delivered in their place."""
+
+    claim_id: str
+    delivered_on: date
+
+
+class ReduceClaim(msgspec.Struct, frozen=True, kw_only=True, tag="reduce_claim"):
+    """The consumer keeps them for less: `minor` goes back."""
+
+    claim_id: str
+    minor: int
+
+
+class ResolveClaim(msgspec.Struct, frozen=True, kw_only=True, tag="resolve_claim"):
+    """The sale of these units has ended: their price goes back."""
+
+    claim_id: str
+
+
+class RefuseClaim(msgspec.Struct, frozen=True, kw_only=True, tag="refuse_claim"):
+    """The shop does not take the claim, and says why."""
+
+    claim_id: str
+    reason: Literal["no_defect", "damaged_later", "after_end", "minor", "carrier", "no_reservations"]
+
+
+Answer = TakeClaim | RepairClaim | ReplaceClaim | ReduceClaim | ResolveClaim | RefuseClaim
+ClaimAct = OpenClaim | Answer
+
+
+# -- acts -------------------------------------------------------------------------------------------------------------
+
+
+def source_of(claim: Claim) -> str:
+    """What its dues name as their source."""
+    return f"claim/{claim.id}"
+
+
+def step(order: Order, after: Aftercare, act: ClaimAct, setting: Setting, answer: str = "") -> Outcome | Refusal:
+    """What an act gives. `answer`: words for the consumer's letter."""
+    if isinstance(act, OpenClaim):
+        return _opened(order, after, act, setting)
+    claim = next((one for one in after.claims if one.id == act.claim_id), None)
+    if claim is None:
+        return Refusal("claim_id", f"this order has no claim {act.claim_id!r}")
+    found = _answered(order, after, claim, act, setting)
+    if isinstance(found, Refusal) or found.after == after:
+        return found
+    said: dict[str, str | int] = {"order_number": after.id[:8], "link": ""}
+    letter = Letter("claim.answered", said | ({"answer": answer} if answer else {}))
+    return found._replace(letters=(*found.letters, letter))
+
+
+def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
+    """Note once that a claim was not put right in time."""
+    outcome = Outcome(after)
+    for late in late_claims(order, after, setting.on, setting.book):
+        told = once(outcome.after, f"claim/{late.claim.id}/late")
+        if told is not None:
+            facts = {"step": "not_put_right", "claim": late.claim.id, "until": late.right_until.isoformat()}
+            noted = (*outcome.noted, Noted("happened", "guarantees", ("C10",), facts))
+            outcome = outcome._replace(after=told, noted=noted)
+    return outcome
+
+
+def next_on(order: Order, after: Aftercare, setting: Setting) -> date | None:
+    """The next day on which a claim becomes late."""
+    days = (right_until(claim, order, setting.book) + _DAY for claim in after.claims if claim.state in OPEN)
+    return min((day for day in days if day > setting.on), default=None)
+
+
+def _opened(order: Order, after: Aftercare, act: OpenClaim, setting: Setting) -> Outcome | Refusal:
+    if any(one.id == act.id for one in after.claims):
+        return Outcome(after)
+    line = next((one for one in order.lines if one.id == act.line_id), None)
+    sold = after.line(act.line_id)
+    if line is None or sold is None or sold.kind != "goods":
+        return Refusal("line_id", "this order has no such goods", "C10", "L217-3")
+    units = min(act.units, claimable(order, after).get(line.id, 0))
+    if units < 1:
+        return Refusal("units", "the guarantee begins with delivery: nothing of it was received", "C10", "L217-3")
+    until = guarantee_until(line.id, order, after, setting.book)
+    over = until is not None and setting.on > until
+    claim = Claim(
+        id=act.id, line_id=line.id, units=units, asked=act.asked, opened_at=setting.at,
+        content=act.content or setting.content, state="refused" if over else "opened",
+        refused_for=_AFTER_END if over else "",
+    )  # fmt: skip
+    facts = {
+        "claim": claim.id, "line": line.id, "units": units, "asked": act.asked,
+        "guarantee_until": until.isoformat() if until is not None else "",
+    }  # fmt: skip
+    noted = [Noted("declared", "guarantees", ("C10",), facts)]
+    letters: tuple[Letter, ...] = ()
+    if over:
+        noted.append(Noted("happened", "guarantees", ("C10", "G03"), {"step": _AFTER_END, "claim": claim.id}))
+        letters = (Letter("claim.answered", {"order_number": after.id[:8], "link": ""}),)
+    return Outcome(replace(after, claims=(*after.claims, claim)), noted=tuple(noted), letters=letters)
+
+
+def _answered(order: Order, after: Aftercare, claim: Claim, act: Answer, setting: Setting) -> Outcome | Refusal:
+    if isinstance(act, RefuseClaim):
+        return _refused(after, claim, act)
+    if _is_done(claim, act):
+        return Outcome(after)
+    if claim.state not in {*OPEN, "refused"}:
+        return Refusal("claim_id", f"this claim is {claim.state}: what is wrong now is a new one", "C10", "L217-3")
+    match act:
+        case TakeClaim():
+            return _taken(after, claim, act, setting)
+        case RepairClaim():
+            return _put_right(after, claim, "repaired", act.back_on, setting)
+        case ReplaceClaim():
+            return _put_right(after, claim, "replaced", act.delivered_on, setting)
+        case ReduceClaim():
+            return _reduced(order, after, claim, act, setting)
+        case ResolveClaim():
+            return _resolved(order, after, claim, setting)
+
+
+def _is_done(claim: Claim, act: Answer) -> bool:
+    """Whether it was said before."""
+    match act:
+        case TakeClaim():
+            return claim.state == "taken" and claim.postage_minor == act.postage_minor
+        case RepairClaim():
+            return claim.state == "repaired" and claim.back_on == act.back_on
+        case ReplaceClaim():
+            return claim.state == "replaced" and claim.back_on == act.delivered_on
+        case ReduceClaim():
+            return claim.state == "reduced"
+        case ResolveClaim():
+            return claim.state == "resolved"
+        case RefuseClaim():
+            return claim.state == "refused"
+
+
+def _taken(after: Aftercare, claim: Claim, act: TakeClaim, setting: Setting) -> Outcome | Refusal:
+    """From the day on which the consumer hears of it his postage is due (L241-6). Said again, only more is added."""
+    if act.out_from is not None and act.out_from > setting.on:
+        return Refusal("out_from", "goods are not away before they leave", "C10", "L217-3")
+    more = act.postage_minor - claim.postage_minor
+    if more < 0:
+        return Refusal("postage_minor", "what was promised for sending back is not taken away", "C09", "L241-6")
+    taken = replace(
+        claim, state="taken", taken_on=claim.taken_on or setting.on, out_from=act.out_from or claim.out_from,
+        postage_minor=act.postage_minor, refused_for="",
+    )  # fmt: skip
+    found = _with(after, taken, {"step": "taken", "postage_minor": act.postage_minor}, ("C09", "C10"))
+    if not more:
+        return found
+    due = new_due(
+        after, "guarantee", source_of(claim), amount_minor=more, product_minor=more, notice_on=setting.on, by_hand=True
+    )  # fmt: skip
+    return _owing(found, due)
+
+
+def _put_right(
+    after: Aftercare, claim: Claim, state: Literal["repaired", "replaced"], on: date, setting: Setting
+) -> Outcome | Refusal:  # fmt: skip
+    if not paris_date(claim.opened_at) <= on <= setting.on:
+        field = "back_on" if state == "repaired" else "delivered_on"
+        return Refusal(field, "after the claim, and not in the future", "C10", "L217-3")
+    done = replace(claim, state=state, taken_on=claim.taken_on or on, back_on=on, refused_for="")
+    return _with(after, done, {"step": state, "on": on.isoformat()}, ("C10",))
+
+
+def _reduced(order: Order, after: Aftercare, claim: Claim, act: ReduceClaim, setting: Setting) -> Outcome | Refusal:
+    price = _price_minor(order, after, claim)
+    if not 0 < act.minor <= price:
+        return Refusal("minor", f"these units cost {price} cents", "C10", "L217-3")
+    found = _with(after, _ended(claim, "reduced", setting), {"step": "reduced", "minor": act.minor}, ("C10",))
+    return _owing(found, _of_price(after, claim, act.minor, setting))
+
+
+def _resolved(order: Order, after: Aftercare, claim: Claim, setting: Setting) -> Outcome | Refusal:
+    price = _price_minor(order, after, claim)
+    line = next(line for line in order.lines if line.id == claim.line_id)
+    units = min(claim.units, held_units(line, after, besides=claim.id))
+    if units < 1:
+        return Refusal("claim_id", "nothing of these goods is with the consumer any more", "C10", "L217-3")
+    found = _with(after, _ended(claim, "resolved", setting), {"step": "resolved", "units": units}, ("C10",))
+    if price:
+        found = _owing(found, _of_price(after, claim, price, setting))
+    return found._replace(acts=(End(units={claim.line_id: units}, cause="nonconforming"),))
+
+
+def _refused(after: Aftercare, claim: Claim, act: RefuseClaim) -> Outcome | Refusal:
+    """Neither who carried the goods nor what was not said at the door excuses the shop; the mediator is named (G03)."""
+    if act.reason == "carrier":
+        return Refusal("reason", "the shop answers for those who carry the goods for it", "C06", "L216-2")
+    if act.reason == "no_reservations":
+        reason = "what the consumer did not say at delivery takes nothing from the guarantee"
+        return Refusal("reason", reason, "A30", "L216-5")
+    if claim.state != "opened":
+        return Outcome(after) if claim.refused_for == act.reason else _no_longer(claim)
+    refused = replace(claim, state="refused", refused_for=act.reason)
+    return _with(after, refused, {"step": "refused", "reason": act.reason}, ("C10", "G03"))
+
+
+def _no_longer(claim: Claim) -> Refusal:
+    return Refusal("claim_id", f"this claim is {claim.state}, and is not refused any more", "C10", "L217-3")
+
+
+# -- within -----------------------------------------------------------------------------------------------------------
+
+
+def _with(after: Aftercare, claim: Claim, facts: dict[str, str | int], rules: tuple[str, ...]) -> Outcome:
+    noted = Noted("happened", "guarantees", rules, facts | {"claim": claim.id}, "shop")
+    return Outcome(replace(after, claims=put_in(after.claims, claim)), noted=(noted,))
+
+
+def _owing(found: Outcome, due: Due) -> Outcome:
+    return found._replace(after=replace(found.after, dues=(*found.after.dues, due)))
+
+
+def _ended(claim: Claim, state: Literal["reduced", "resolved"], setting: Setting) -> Claim:
+    return replace(claim, state=state, taken_on=claim.taken_on or setting.on, refused_for="")
+
+
+def _of_price(after: Aftercare, claim: Claim, minor: int, setting: Setting) -> Due:
+    """A part of the price: no tariff of the law makes it dearer when it is late."""
+    return new_due(
+        after, "none", source_of(claim), units={claim.line_id: claim.units}, lines_minor={claim.line_id: minor},
+        goods_minor=minor, amount_minor=minor, product_minor=minor, notice_on=setting.on,
+    )  # fmt: skip
+
+
+def _price_minor(order: Order, after: Aftercare, claim: Claim) -> int:
+    """What the units of a claim cost, less what earlier claims took off their line."""
+    line = next((one for one in order.lines if one.id == claim.line_id), None)
+    if line is None:
+        return 0
+    price = unit_refund(line.net_minor, line.quantity, line.withdrawn + line.ended, claim.units)
+    others = {source_of(one) for one in after.claims if one.id != claim.id and one.state == "reduced"}
+    less = sum(due.lines_minor.get(line.id, 0) for due in after.dues if due.source in others)
+    return max(0, min(price, line.net_minor - less))
