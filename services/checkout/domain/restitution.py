@@ -75,7 +75,7 @@ def owing(
         )  # fmt: skip
     stays, left = _parts(order, after, accepted, found)
     for parts, shipped in ((stays, False), (left, True)):
-        takes_delivery = shipped or not left
+        takes_delivery = shipped == bool(left)
         after = _with_due(after, granted, parts, setting, found.delivery_minor if takes_delivery else 0, shipped)
     return after
 

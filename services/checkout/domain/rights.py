@@ -53,9 +53,11 @@ def left_units(order: Order) -> dict[str, int]:
 
 
 def stated_units(order: Order, units: Mapping[str, int]) -> dict[str, int]:
-    """What a statement is about: units by line, cut to those that are left; all that is left when it names none."""
+    """What a statement is about: units by line, cut to those that are left, 0 where none is; all that is left when it
+    names no line of the order.
+    """
     left = left_units(order)
-    named = {line_id: min(count, left[line_id]) for line_id, count in units.items() if line_id in left and count > 0}
+    named = {line_id: min(max(0, count), left[line_id]) for line_id, count in units.items() if line_id in left}
     return named or {line_id: count for line_id, count in left.items() if count} or left
 
 

@@ -156,7 +156,7 @@ def state(order: Order, after: Aftercare, act: StateWithdrawal, setting: Setting
         return Outcome(after)
     if refused := check(act, setting.at):
         return refused
-    units = stated_units(order, act.units)
+    units = stated_units(order, {line_id: count for line_id, count in act.units.items() if count > 0})
     statement = Statement(
         id=act.id, channel=act.channel, stated_at=act.stated_at, received_at=act.received_at, recorded_at=setting.at,
         units=units, content=act.content or setting.content,

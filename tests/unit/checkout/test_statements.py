@@ -86,6 +86,17 @@ def test_units_are_cut_to_what_is_left() -> None:
     assert [letter.kind for letter in found.letters] == ["withdrawal.acknowledged", "withdrawal.decided"]
 
 
+def test_a_line_that_is_withdrawn_already_takes_no_other_with_it() -> None:
+    order = ordered(line("1"), line("2"), parcels=(parcel("a", {"1": 1, "2": 1}, "2026-03-03T18:00"),))
+    order, after, _ = follow(
+        order, cared(sold("1"), sold("2")), stated("2026-03-10T10:00", {"1": 1}), "2026-03-10T10:00"
+    )
+    order, after, _ = follow(order, after, stated("2026-03-10T10:01", {"1": 1}, "s2"), "2026-03-10T10:01")
+    assert (outcomes(after, "s2"), [one.withdrawn for one in order.lines]) == ({"1": "accepted"}, [1, 0])
+    order, after, _ = follow(order, after, stated("2026-03-10T10:02", {"1": 0, "2": 0}, "s3"), "2026-03-10T10:02")
+    assert [one.withdrawn for one in order.lines] == [1, 1]
+
+
 def test_a_statement_that_names_only_unknown_lines_is_about_the_whole_contract() -> None:
     _, after, _ = follow(two(), cared(), stated("2026-03-10T10:00", {"x": 3}), "2026-03-10T10:00")
     assert after.statements[0].units == {"1": 2}
