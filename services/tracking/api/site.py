@@ -4,7 +4,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -14,6 +14,13 @@ from relance.observability.health import Health, Report
 from services.tracking.api.operations import PATHS, SCHEMAS
 
 __all__ = ["Site", "build"]
+
+
+_UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "The browser has it already."}}
+
+
+class _Script(Response):
+    media_type = "text/javascript"
 
 
 class Site(FastAPI):
@@ -79,12 +86,12 @@ def _add_tracker(site: Site, script: bytes) -> None:
     }
 
     @site.head("/relance.js", include_in_schema=False)
-    @site.get("/relance.js", tags=["browser"])
+    @site.get("/relance.js", tags=["browser"], response_class=_Script, responses=_UNCHANGED)
     async def tracker(request: Request) -> Response:
         """The browser tracker; see docs/browser-tracker.md."""
         if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
             shown = headers | {"content-encoding": "gzip"}
-            return Response(packed, headers=shown, media_type="text/javascript")
-        return Response(script, headers=headers, media_type="text/javascript")
+            return _Script(packed, headers=shown)
+        return _Script(script, headers=headers)

@@ -25,10 +25,13 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     root = logging.getLogger()
     before, level = root.handlers, root.level
     stream = io.StringIO()
+    library = logging.getLogger("uvicorn")  # a server that another test started in this process may have set it up
+    monkeypatch.setattr(library, "propagate", True)
+    monkeypatch.setattr(library, "handlers", [])
     logs.configure("tracking", "info", stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers, root.level = before, level
