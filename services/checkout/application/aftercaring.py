@@ -19,11 +19,12 @@ from relance.rules.law.withdrawal import Period
 from services.checkout.application.linking import Linking
 from services.checkout.application.ordering import Ordering
 from services.checkout.application.tunnel import subject_of
-from services.checkout.domain import follow_up, looking, rights
+from services.checkout.domain import dues, follow_up, looking, rights
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.articles import Article
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.disclosures import rule_ref
+from services.checkout.domain.dues import Standing, Step
 from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Effect, Refusal
@@ -62,8 +63,8 @@ class AfterView(NamedTuple):
     after: Aftercare
     setting: Setting
     deadlines: Mapping[str, Period]
-    standings: Mapping[str, Any]
-    forecasts: Mapping[str, Any]
+    standings: Mapping[str, Standing]
+    forecasts: Mapping[str, tuple[Step, ...]]
     late: tuple[Any, ...]
     contracts: tuple[Any, ...]
 
@@ -119,16 +120,19 @@ class Aftercaring(Ordering, Linking):
 
     # -- within a transaction ---------------------------------------------------------------------------------------
 
-    async def follow_in(
-        self, tx: Transaction, shop: str, order_id: UUID, work: Work, *, words: Words | None = None, looks: bool = True
-    ) -> Followed | Refusal:
+    async def follow_in(  # noqa: PLR0913 - whose, what and when
+        self, tx: Transaction, shop: str, order_id: UUID, work: Work, *,
+        words: Words | None = None, looks: bool = True, at: datetime | None = None,
+    ) -> Followed | Refusal:  # fmt: skip
         """As `follow`, in a transaction that is under way. A refusal is returned when nothing was written; after that
-        it is raised, so that `undone_when_refused` undoes the transaction.
+        it is raised, so that `undone_when_refused` undoes the transaction. `at`: of which instant it is done, now when
+        none is given.
         """
         read = await self._locked_after(tx, shop, str(order_id))
         if isinstance(read, Refusal):
             return read
         order, before, setting = read
+        setting = setting if at is None else setting._replace(at=at)
         kept = None
         if words is not None:
             kept = await self.keep_words(tx, order, words)
@@ -253,8 +257,8 @@ class Aftercaring(Ordering, Linking):
             after=after,
             setting=setting,
             deadlines=rights.deadlines(order, after, self.book),
-            standings={},
-            forecasts={},
+            standings=dues.standings(order, after, setting),
+            forecasts=dues.forecasts(order, after, self.book),
             late=(),
             contracts=(),
         )

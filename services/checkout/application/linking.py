@@ -21,7 +21,7 @@ from services.checkout.domain.checkouts import Checkout, Supersede
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import Kept, View
 from services.checkout.domain.records import CartLine, Record
-from services.checkout.domain.shops import Shop
+from services.checkout.domain.shops import Shop, named_means
 from services.checkout.store import Transaction
 
 __all__ = ["Entered", "Linking", "Purpose"]
@@ -227,6 +227,8 @@ class Linking(Tunnel):
             "order_number": order_id[:8], "shop_name": found.name, "help_phone": found.help.phone,
             "help_email": found.help.email,
         }  # fmt: skip
+        if means := facts.get("means"):
+            facts = facts | {"means": named_means(found, str(means), found.language(record.locale))}
         request = MessageRequest(
             id=request_id(UUID(order_id), kind, kept.messages),
             shop=shop,

@@ -17,7 +17,7 @@ from services.checkout.domain.tenders import BY_PROVIDER, Means
 
 __all__ = [
     "SHOP_ID", "AftercareTerms", "Artwork", "AssertionKey", "ConsentAsked", "Help", "OfferedMeans", "OfferedMode",
-    "Place", "Shop", "Words", "allowed_return", "check_shop", "speak",
+    "Place", "Shop", "Words", "allowed_return", "check_shop", "named_means", "speak",
 ]  # fmt: skip
 
 SHOP_ID: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -26,6 +26,10 @@ ARTWORK_BYTES_MAX: Final = 400_000
 _SLOT: Final = re.compile(r"(?P<rule>[A-G]\d\d)\.[a-z_]+\.(?P<language>[a-z]{2})\Z")
 
 Words = dict[str, str]  # language -> text
+_BY_HAND: Final[dict[str, Words]] = {
+    "bank_transfer": {"fr": "virement bancaire", "en": "bank transfer"},
+    "cheque": {"fr": "chèque", "en": "cheque"},
+}
 
 
 class Help(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,6 +176,12 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def speak(words: Mapping[str, str], language: str) -> str:
     """The text in a language, else in French, else in whatever there is; empty when there is none."""
     return words.get(language) or words.get("fr") or next(iter(words.values()), "")
+
+
+def named_means(shop: Shop, means: str, language: str) -> str:
+    """What a means is called, of the shop's own or a way back that any shop has; its id when it has no name."""
+    label = next((one.label for one in shop.means if one.means.id == means), _BY_HAND.get(means, {}))
+    return speak(label, language) or means
 
 
 def allowed_return(shop: Shop, url: str) -> bool:
