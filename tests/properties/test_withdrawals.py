@@ -1,6 +1,7 @@
 """Withdrawals in any order, of any units, at any time: what moves, what is owed, and that nothing is said twice."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,8 @@ def orders(draw: st.DrawFn) -> tuple[Order, Aftercare]:
         id_, quantity, net = str(place + 1), draw(st.integers(1, 4)), draw(st.integers(0, 20_000))
         kind = draw(KINDS)
         lines.append(line(id_, quantity=quantity, net_minor=net, unit_minor=net // quantity))
-        more = {"exception": 3, "exception_shown": True} if draw(st.integers(0, 4)) == 0 and kind == "goods" else {}
+        made_to_order = draw(st.integers(0, 4)) == 0 and kind == "goods"
+        more: dict[str, Any] = {"exception": 3, "exception_shown": True} if made_to_order else {}
         held.append(sold(id_, kind, **more))
         sent = draw(st.integers(0, quantity)) if kind == "goods" else 0
         if sent:
@@ -76,8 +78,8 @@ def test_what_is_accepted_is_owed_to_the_cent_and_nothing_else(
         holds(begun, order, after)
     if at_last == "kind":
         at = instant(61 * 24)
-        for one in (AcceptAnyway(statement_id="s0"), Inform()):
-            found = done(step(order, after, one, Setting(at, BOOK)))
+        for later in (AcceptAnyway(statement_id="s0"), Inform()):
+            found = done(step(order, after, later, Setting(at, BOOK)))
             order, after = folded(order, found, at), found.after
             holds(begun, order, after)
     seen = look(order, after, Setting(instant(62 * 24), BOOK))
@@ -91,8 +93,8 @@ def holds(begun: Order, order: Order, after: Aftercare) -> None:
     for statement in after.statements:
         for one in statement.decisions:
             moved[one.line_id] = moved.get(one.line_id, 0) + (one.units if one.moved else 0)
-    for one in order.lines:
-        assert one.withdrawn == moved.get(one.id, 0) <= one.quantity
+    for of in order.lines:
+        assert of.withdrawn == moved.get(of.id, 0) <= of.quantity
     owed = sum(due.amount_minor for due in after.dues)
     goods = sum(unit_refund(one.net_minor, one.quantity, 0, one.withdrawn) for one in order.lines)
     delivery = sum(due.delivery_minor for due in after.dues)
