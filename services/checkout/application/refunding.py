@@ -61,7 +61,7 @@ class Refunding(Ordering):
         """Send a failed refund another way; the consumer's agreement is kept as evidence, in his own words."""
 
         async def work(tx: Transaction) -> OrderView | Refusal:
-            if refused := await self._no_way(tx, shop, act):
+            if refused := await self.no_way(tx, shop, act):
                 return refused
             moved = await self.advance(tx, shop, str(order_id), act, by_shop=True)
             if isinstance(moved, Refusal):
@@ -74,7 +74,7 @@ class Refunding(Ordering):
         self.nudge()
         return view
 
-    async def _no_way(self, tx: Transaction, shop: str, act: Redirect) -> Refusal | None:
+    async def no_way(self, tx: Transaction, shop: str, act: Redirect) -> Refusal | None:
         """Why money cannot go back this way."""
         found = await self.shop(tx, shop)
         if isinstance(found, Refusal):

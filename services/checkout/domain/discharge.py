@@ -80,13 +80,15 @@ def ask_now(order: Order, after: Aftercare, due_id: str, setting: Setting) -> Ou
 
 
 def agree_voucher(
-    order: Order, after: Aftercare, due_id: str, way: Voucher, setting: Setting
+    order: Order, after: Aftercare, due_id: str, way: Voucher, setting: Setting, medium: str = ""
 ) -> Outcome | Refusal:  # fmt: skip
-    """The consumer chose another way before anything was asked for: his express agreement is kept (L221-24 al. 3)."""
+    """The consumer chose another way before anything was asked for: his express agreement is kept, with his own words
+    (L221-24 al. 3).
+    """
     due = after.due(due_id)
     if due is None:
         return _NO_DUE
-    if due.voucher == way:
+    if due.voucher is not None and replace(due.voucher, words="") == replace(way, words=""):
         return Outcome(after)
     if not order.placed_at <= way.agreed_at <= setting.at:
         reason = "an express agreement to this refund, after the order and not in the future"
@@ -95,8 +97,9 @@ def agree_voucher(
         return Refusal("means", "says where the money goes", "B14", "L221-24 al. 3")
     if not unasked_minor(order, after, due):
         return Refusal("due_id", "it was asked for: a refund that failed is sent another way", "F11", "L221-24 al. 3")
+    way = replace(way, words=setting.content or way.words)
     facts = {"step": "voucher", "due": due.id, "means": way.means, "agreed_at": way.agreed_at.isoformat(),
-             "words": way.words}  # fmt: skip
+             "medium": medium}  # fmt: skip
     now = replace(after, dues=put_in(after.dues, replace(due, voucher=way)))
     return Outcome(now, noted=(Noted("accepted", "refund", ("B14", "F11"), facts, "shop"),))
 
