@@ -34,6 +34,7 @@ _SOME: Final = {
 }
 _PAGE: Final = _IN.where(_A.id > bindparam("after")).limit(bindparam("most"))
 _ALL: Final = {False: Statement(_PAGE), True: Statement(_PAGE.where(_A.state == bindparam("of_state")))}
+_OWING: Final = Statement(_PAGE.where(_A.state == text("'owing'")))  # as its index says it
 _FIND: Final = (
     select(_A.shop, _A.body)
     .join(KEYS, (KEYS.c.kind == _A.kind) & (KEYS.c.shop == _A.shop) & (KEYS.c.id == _A.id))
@@ -154,7 +155,7 @@ class Aggregates(Part):
         """A shop's values by id, in the order of ids from the one after `after`."""
         await self._write_rows_of(type_)
         of = {"of_kind": kind_of(type_), "of_shop": shop, "after": after, "most": limit, "of_state": state}
-        rows = await self._rows(_ALL[state is not None], of)
+        rows = await self._rows(_OWING if state == "owing" else _ALL[state is not None], of)
         return {row.id: read_body(type_, row.body) for row in rows}
 
     async def find(self, type_: type[T], name: str, value: str, shop: str | None = None) -> list[tuple[str, T]]:

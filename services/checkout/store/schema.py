@@ -27,6 +27,10 @@ AGGREGATES: Final = Table(
         "aggregates_due", "kind", "due_at_ms",
         postgresql_where=text("due_at_ms IS NOT NULL"), sqlite_where=text("due_at_ms IS NOT NULL"),
     ),
+    Index(
+        "aggregates_owing", "kind", "shop", "id",
+        postgresql_where=text("state = 'owing'"), sqlite_where=text("state = 'owing'"),
+    ),
 )  # fmt: skip
 
 # Other names of an aggregate: an attempt's id, a cart's.
