@@ -3,6 +3,7 @@
 from services.checkout.application.accounts import Accounts
 from services.checkout.application.acknowledging import Acknowledging
 from services.checkout.application.delivering import Delivering
+from services.checkout.application.finding import Finding
 from services.checkout.application.hearing import Hearing
 from services.checkout.application.lettering import Lettering
 from services.checkout.application.owing import Owing
@@ -13,5 +14,5 @@ from services.checkout.application.withdrawing import Withdrawing
 __all__ = ["Desk"]
 
 
-class Desk(Shopkeeping, Pressing, Acknowledging, Accounts, Withdrawing, Delivering, Lettering, Owing, Hearing):
+class Desk(Shopkeeping, Pressing, Acknowledging, Accounts, Withdrawing, Delivering, Lettering, Owing, Finding, Hearing):
     """All acts of shoppers, shops and providers. NotNow is raised when the database is away or too many act at once."""

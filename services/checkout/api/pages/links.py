@@ -180,7 +180,7 @@ class Links:
             return seen
         if not seen.masked:
             return see_other(f"/o/{seen.view.order.id}")
-        return self.purchase.page(visit, seen)
+        return await self.purchase.page(visit, seen)
 
     async def pay(self, visit: Visit) -> Response:
         """Pay the order of a link; the answer of the provider leads back to the order, still without personal data."""
@@ -198,14 +198,14 @@ class Links:
             return seen
         tongue, purpose, token = seen.tongue, _purpose(visit), _token(visit)
         if not self.parts.honest(visit, seen.secret):
-            return self.purchase.page(visit, seen, notices=[stale_notice(tongue)], status=403)
+            return await self.purchase.page(visit, seen, notices=[stale_notice(tongue)], status=403)
         if visit.form.text("act") != "check":
             refused = await self.parts.desk.send_code(token, purpose)
             if refused is not None:
                 text = tongue.say("Enough codes were sent: use the last one, or wait a quarter of an hour.")
-                return self.purchase.page(visit, seen, notices=[Notice("warn", text)], code_sent=True, status=429)
+                return await self.purchase.page(visit, seen, notices=[Notice("warn", text)], code_sent=True, status=429)
             text = tongue.say("A code is on its way. It holds for fifteen minutes.")
-            return self.purchase.page(visit, seen, notices=[Notice("good", text)], code_sent=True)
+            return await self.purchase.page(visit, seen, notices=[Notice("good", text)], code_sent=True)
         return await self._check_code(visit, seen, token)
 
     async def _check_code(self, visit: Visit, seen: Seen, token: str) -> Response:
@@ -218,7 +218,7 @@ class Links:
         if isinstance(opened, Refusal):
             self.parts.guesses.wrong(guesser)
             text = seen.tongue.say("This is not the code that was sent, or it is too old.")
-            return self.purchase.page(visit, seen, [Problem("code", text)], code_sent=True)
+            return await self.purchase.page(visit, seen, [Problem("code", text)], code_sent=True)
         self.parts.rotate(visit, "order", opened.shop, opened.subject, "full")
         return see_other(f"/o/{opened.subject}")
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces
+from services.checkout.api.pages.afterwards import due_faces, statement_faces
 from services.checkout.api.pages.facts import withdrawal_words
 from services.checkout.api.pages.frames import Frame, Notice, Step, Sums, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.ordered import (
@@ -36,6 +37,7 @@ from services.checkout.api.pages.sessions import Entry
 from services.checkout.api.pages.visits import Parts, Visit, return_link, see_other
 from services.checkout.api.pages.walking import stale_notice
 from services.checkout.api.pages.wording import Failure, Problem, problem
+from services.checkout.application.aftercaring import AfterView
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import OrderView
 from services.checkout.store import Transaction
@@ -63,7 +65,7 @@ class Purchase:
         if back:
             failed = failed_of(seen) is not None or is_lost(seen)
             return see_other(seen.here if failed else f"{seen.here}/thanks")
-        return self.page(visit, seen)
+        return await self.page(visit, seen)
 
     async def _back(self, visit: Visit, seen: Seen, back: str) -> OrderView | Refusal:
         """What became of the payment whose page the shopper comes from. He has left the one that the provider's link
@@ -116,16 +118,16 @@ class Purchase:
     async def start(self, visit: Visit, seen: Seen) -> Response:
         """Begin to pay."""
         if not self.parts.honest(visit, seen.secret):
-            return self.page(visit, seen, notices=[stale_notice(seen.tongue)], status=403)
+            return await self.page(visit, seen, notices=[stale_notice(seen.tongue)], status=403)
         chosen = visit.form.text("means")
         if chosen not in {one.means.id for one in seen.view.means}:
-            return self.page(visit, seen, [problem(seen.tongue, Refusal("payment.chosen", ""), _PAY, {})])
+            return await self.page(visit, seen, [problem(seen.tongue, Refusal("payment.chosen", ""), _PAY, {})])
         order = seen.view.order
         begun = await self.parts.desk.start_payment(seen.view.shop.id, order.id, chosen, visit.address)
         if isinstance(begun, Refusal):
             if begun.field == "payment.attempts":
                 return self.parts.slow_down(visit, 3600)
-            return self.page(visit, seen, [problem(seen.tongue, begun, _PAY, {})])
+            return await self.page(visit, seen, [problem(seen.tongue, begun, _PAY, {})])
         if isinstance(begun, str):
             return self.parts.to_provider(begun, f"/o/{order.id}")
         return see_other(f"/o/{order.id}/thanks")
@@ -136,14 +138,14 @@ class Purchase:
         if isinstance(seen, Response):
             return seen
         if not self.parts.honest(visit, seen.secret):
-            return self.page(visit, seen, notices=[stale_notice(seen.tongue)], status=403)
+            return await self.page(visit, seen, notices=[stale_notice(seen.tongue)], status=403)
         guesser = f"link {visit.address}"
         if wait := self.parts.guesses.wait_s(guesser):
             return self.parts.slow_down(visit, wait)
         self.parts.guesses.wrong(guesser)
         await self.parts.desk.send_link(seen.view.shop.id, str(seen.view.order.id), visit.form.text("email")[:254])
         said = seen.tongue.say("If this is the address of the order, a link is on its way to it.")
-        return self.page(visit, seen, notices=[Notice("good", said)])
+        return await self.page(visit, seen, notices=[Notice("good", said)])
 
     async def document(self, visit: Visit) -> Response:
         """A document of the order, to keep."""
@@ -151,7 +153,7 @@ class Purchase:
         if isinstance(seen, Response):
             return seen
         name = visit.request.path_params["name"]
-        sha256 = seen.view.documents.get(name)
+        sha256 = seen.view.documents.get(name) or await self._paper(seen, name)
         data = None if sha256 is None or seen.masked else await self._document(seen.view.shop.id, sha256)
         if data is None:
             return self.parts.unknown(visit)
@@ -163,6 +165,12 @@ class Purchase:
         }  # fmt: skip
         return Response(data, headers=headers, media_type=kind)
 
+    async def _paper(self, seen: Seen, name: str) -> str | None:
+        """The bytes of an invoice or a credit note of this order."""
+        after = None if seen.masked else await self.parts.desk.aftercare(seen.view.shop.id, seen.view.order.id)
+        papers = () if after is None or isinstance(after, Refusal) else after.after.papers
+        return next((one.sha256 for one in papers if one.sha256 and name == f"{one.number}.pdf"), None)
+
     async def _document(self, shop: str, sha256: str) -> bytes | None:
         async def work(tx: Transaction) -> bytes | None:
             return await tx.blob(shop, sha256)
@@ -171,11 +179,12 @@ class Purchase:
 
     # -- the page ----------------------------------------------------------------------------------------------------
 
-    def page(
+    async def page(
         self, visit: Visit, seen: Seen, errors: list[Problem] | None = None, *, notices: list[Notice] | None = None,
         status: int = 0, code_sent: bool = False,
     ) -> Response:  # fmt: skip
-        """The order: what failed, what is due, where it is, what it holds."""
+        """The order: what failed, what is due, where it is, what it holds, and what followed."""
+        after = await self.parts.desk.aftercare(seen.view.shop.id, seen.view.order.id)
         view, tongue = seen.view, seen.tongue
         labels = [state_label(state, tongue) for state in STATES]
         place = place_of(view)
@@ -204,16 +213,31 @@ class Purchase:
             link=seen.link,
             code_sent=code_sent,
             person=person_of(seen),
-            documents=[] if seen.masked else [
-                {"url": f"{seen.here}/documents/{name}", "label": document_label(name, tongue)}
-                for name in sorted(view.documents)
-            ],
+            documents=[] if seen.masked else self._documents(seen, after),
+            statements=() if isinstance(after, Refusal) else statement_faces(after, tongue),
+            dues=() if isinstance(after, Refusal) else due_faces(after, tongue),
             evidence="" if seen.masked else view.evidence_head,
             rights=order_rights(seen),
             withdraw=withdrawal_entry(seen),
             return_url=return_link(view.shop, view.record.return_url),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
+
+    def _documents(self, seen: Seen, after: AfterView | Refusal) -> list[dict[str, str]]:
+        """What can be kept: documents by their names, invoices and credit notes by their numbers."""
+        here, tongue = f"{seen.here}/documents", seen.tongue
+        found = [
+            {"url": f"{here}/{name}", "label": document_label(name, tongue)} for name in sorted(seen.view.documents)
+        ]
+        papers = () if isinstance(after, Refusal) else after.after.papers
+        for one in papers:
+            if one.sha256:
+                label = {
+                    "invoice": tongue.say("Invoice %(number)s (PDF)", number=one.number),
+                    "credit_note": tongue.say("Credit note %(number)s (PDF)", number=one.number),
+                }[one.kind]
+                found.append({"url": f"{here}/{one.number}.pdf", "label": label})
+        return found
 
     def _pay(self, visit: Visit, seen: Seen, failed: Failure | None) -> dict[str, Any] | None:
         view, tongue = seen.view, seen.tongue

@@ -28,4 +28,4 @@ class Reach:
         seen = await self.order(visit)
         if isinstance(seen, Response) or not seen.masked:
             return seen
-        return self._purchase.page(visit, seen)
+        return await self._purchase.page(visit, seen)

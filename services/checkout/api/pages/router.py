@@ -13,6 +13,7 @@ from starlette.responses import Response
 from relance.rules.law.calendar import paris_date
 from services.checkout.api.pages.beginning import Beginning
 from services.checkout.api.pages.choosing import Choosing
+from services.checkout.api.pages.finding import Finding
 from services.checkout.api.pages.frames import Painter
 from services.checkout.api.pages.links import Links
 from services.checkout.api.pages.purchase import Purchase
@@ -89,17 +90,23 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
         add(f"/{letter}/{{token}}", links.show_order)
         add(f"/{letter}/{{token}}/pay", links.show_order, links.pay)
         add(f"/{letter}/{{token}}/code", links.show_order, links.code)
-    withdrawing = Withdrawing(parts, Reach(purchase, links))
-    add("/w/{token}", withdrawing.show, withdrawing.state)
-    for here in ("/w/{token}", "/v/{token}", "/o/{order_id}"):
-        add(f"{here}/withdraw", withdrawing.show, withdrawing.state)
-        add(f"{here}/withdraw/{{statement}}", withdrawing.stated)
-    add("/withdraw/{shop}", withdrawing.show_shop, withdrawing.state_shop)
+    _add_afterwards(add, parts, Reach(purchase, links))
     add("/legal/{shop}/{name}", papers.show)
     add("/legal/{shop}/artwork/{slot}", papers.artwork)
     add("/static/{digest}/{name}", papers.static)
     add("/{rest:path}", papers.nowhere)  # the last: whatever no other address is
     return router
+
+
+def _add_afterwards(add: Callable[..., None], parts: Parts, reach: Reach) -> None:
+    """The pages of what follows an order: by a session (`/o/`), by a link, or by a shop for whom has neither."""
+    withdrawing, finding = Withdrawing(parts, reach), Finding(parts)
+    add("/w/{token}", withdrawing.show, withdrawing.state)
+    for here in ("/w/{token}", "/v/{token}", "/o/{order_id}"):
+        add(f"{here}/withdraw", withdrawing.show, withdrawing.state)
+        add(f"{here}/withdraw/{{statement}}", withdrawing.stated)
+    add("/withdraw/{shop}", withdrawing.show_shop, withdrawing.state_shop)
+    add("/find/{shop}", finding.show, finding.send)
 
 
 _Key = tuple[str, int, int, str, str, date]

@@ -22,7 +22,7 @@ from services.checkout.application.desk import Desk
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop, allowed_return
 
-__all__ = ["Handler", "Message", "PageSettings", "Parts", "Visit", "see_other"]
+__all__ = ["Handler", "Message", "PageSettings", "Parts", "Visit", "see_other", "shop_of"]
 
 _HINTS: Final = {"fr": "fr", "en": "en"}
 
@@ -220,6 +220,15 @@ class Parts:
     def honest(self, visit: Visit, secret: str) -> bool:
         """Whether the form was made here for this browser."""
         return not visit.from_elsewhere and self.keys.form_token_holds(secret, visit.form.text("csrf"))
+
+
+async def shop_of(parts: Parts, visit: Visit) -> tuple[Shop, Tongue] | Response:
+    """The shop of an address that needs no session, and the language that is asked for; else the answer."""
+    shop = await parts.desk.get_shop(visit.request.path_params["shop"])
+    if isinstance(shop, Refusal):
+        return parts.unknown(visit)
+    asked = visit.request.query_params.get("lang", visit.hint)[:5]
+    return shop, parts.painter.tongue(shop.language(asked))
 
 
 def see_other(url: str) -> Response:

@@ -18,7 +18,7 @@ from services.checkout.api.pages.labels import label_of
 from services.checkout.api.pages.ordered import Seen, masked_email, number_of
 from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.tongues import Tongue
-from services.checkout.api.pages.visits import Parts, Visit, see_other
+from services.checkout.api.pages.visits import Parts, Visit, see_other, shop_of
 from services.checkout.api.pages.walking import stale_notice
 from services.checkout.api.pages.wording import Problem
 from services.checkout.application.aftercaring import Words, opened_words
@@ -146,12 +146,12 @@ class Withdrawing:
 
     async def show_shop(self, visit: Visit) -> Response:
         """The function of a shop, for whoever has neither a link nor a session."""
-        found = await self._shop(visit)
+        found = await shop_of(self.parts, visit)
         return found if isinstance(found, Response) else self._shop_form(visit, *found)
 
     async def state_shop(self, visit: Visit) -> Response:
         """Take a statement in any words. The answer is the same whether or not it names an order of this shop."""
-        found = await self._shop(visit)
+        found = await shop_of(self.parts, visit)
         if isinstance(found, Response):
             return found
         shop, tongue = found
@@ -200,13 +200,6 @@ class Withdrawing:
             confirm=label_of("confirm", tongue.language),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
-
-    async def _shop(self, visit: Visit) -> tuple[Shop, Tongue] | Response:
-        shop = await self.parts.desk.get_shop(visit.request.path_params["shop"])
-        if isinstance(shop, Refusal):
-            return self.parts.unknown(visit)
-        asked = visit.request.query_params.get("lang", visit.hint)[:5]
-        return shop, self.parts.painter.tongue(shop.language(asked))
 
     # -- both --------------------------------------------------------------------------------------------------------
 
