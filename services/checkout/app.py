@@ -110,9 +110,9 @@ class _Till:
             early_look_s=settings.first_look_s,
             lease_s=settings.lease_s,
         )
-        self.desk = Desk(store, book, self._providers, terms)
-        self.printing = Printing(rules, settings.print_limit_s)
         self._legal = LegalShelf(book)
+        self.desk = Desk(store, book, self._providers, terms, terms_sha256=self._legal.terms_sha256)
+        self.printing = Printing(rules, settings.print_limit_s)
         self._cookies = _cookie_secrets(settings, master)
         self.http: HttpEdge | None = None
         self._last_stop = asyncio.Event()

@@ -8,9 +8,11 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Timer
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from relance.kernel.errors import NotNow
@@ -32,6 +34,7 @@ _LIMIT_S: Final = 30.0  # usual ones take a third of a second of a core that is 
 _START_S: Final = 60.0  # fonts and all, on a core that is busy with pages
 _END_S: Final = 2.0
 _ALONE_S: Final = 5.0
+_HASHES_KEPT: Final = 10_000
 
 
 class Printing:
@@ -168,19 +171,38 @@ def _rendered(documents: "Documents", facts: ConfirmationFacts) -> "Rendered | t
 
 
 class LegalShelf:
-    """The legal pages of shops; fonts are loaded when the first is asked for."""
+    """The legal pages of shops; fonts are loaded when the first is asked for. One thread at a time sets pages."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
         self._documents: Documents | None = None
+        self._hashes: dict[tuple[str, int, str, date], str] = {}
+        self._alone = Lock()
+
+    async def terms_sha256(self, shop: Shop, language: str, on: date) -> str:
+        """Hash of the terms of sale as PDF under the law of `on`: what the link beside the button shows. "" when they
+        may not be published. They are set once for each version of a shop, language and day.
+        """
+        key = (shop.id, shop.version, shop.language(language), on)
+        if key not in self._hashes:
+            made = await asyncio.to_thread(self._terms, shop, language, on)
+            if len(self._hashes) >= _HASHES_KEPT:
+                self._hashes.clear()
+            self._hashes[key] = sha256(made).hexdigest() if isinstance(made, bytes) else ""
+        return self._hashes[key]
+
+    def _terms(self, shop: Shop, language: str, on: date | None = None) -> bytes | Refusal:
+        with self._alone:
+            return self._made().terms(shop, language, on)
 
     def terms(self, shop: Shop, language: str) -> bytes | Refusal:
         """The terms of sale as PDF."""
-        return self._made().terms(shop, language)
+        return self._terms(shop, language)
 
     def page(self, shop: Shop, name: str, language: str) -> bytes | Refusal:
         """A legal page as HTML; a missing fact refuses with its rule."""
-        return self._made().page(shop, name, language)
+        with self._alone:
+            return self._made().page(shop, name, language)
 
     def _made(self) -> "Documents":
         if self._documents is None:

@@ -76,7 +76,8 @@ class Pressing(Ordering, Tunnel):
             return refused
         if refused := self._no_provider(seen.view):
             return refused
-        await tx.chain_of(loaded.shop.id, loaded.record.id)  # it is read before anything is locked
+        await self.terms_as_shown(loaded.shop, record.locale, loaded.at)  # the first of a day takes its time
+        await tx.chain_of(loaded.shop.id, loaded.record.id)  # both before anything is locked
         (index,) = await tx.several(Wanted(CartIndex, loaded.shop.id, (checkout.context.cart_id,)))
         placed = await self._order(tx, loaded, seen, basis, press)
         if isinstance(placed, Refusal | Again):
@@ -151,7 +152,10 @@ class Pressing(Ordering, Tunnel):
             await tx.put(shop, purse.ref, purse, before=purse.version - 1)
         await tx.say(placed.checkout.events + order.events)
         await tx.do(shop, order.state.id, order.effects)
-        terms = shown_legal(loaded.shop, *self.law(loaded.at)).terms_sha256
+        terms = telling.Terms(
+            text_sha256=shown_legal(loaded.shop, *self.law(loaded.at)).terms_sha256,
+            pdf_sha256=await self.terms_as_shown(loaded.shop, loaded.record.locale, loaded.at),
+        )
         await tx.record(shop, checkout_id, telling.accepted(view, acts, terms, self.book))
         await tx.adopt(shop, checkout_id, order_id, loaded.at)
         return kept

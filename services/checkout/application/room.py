@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -25,9 +25,10 @@ from services.checkout.domain.tenders import Purse
 from services.checkout.ports import PaymentProvider
 from services.checkout.store import Store, Transaction, Wanted
 
-__all__ = ["Room", "Terms", "now"]
+__all__ = ["Room", "Terms", "TermsHash", "now"]
 
 T = TypeVar("T")
+TermsHash: TypeAlias = Callable[[Shop, str, date], Awaitable[str]]
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,12 +62,14 @@ class Room:
         providers: Mapping[str, PaymentProvider],
         terms: Terms = Terms(),  # noqa: B008 - frozen
         clock: Callable[[], datetime] = now,
+        terms_sha256: TermsHash | None = None,
     ) -> None:
         self.store = store
         self.book = book
         self.providers = providers
         self.terms = terms
         self.clock = clock
+        self._terms_sha256 = terms_sha256
         self._shops: dict[str, Shop] = {}
         self.lately = Lately()
         self._tried: set[UUID] = set()
@@ -76,6 +79,10 @@ class Room:
     def law(self, at: datetime) -> tuple[Book, date]:
         """The book, and the Paris date whose rules hold."""
         return self.book, paris_date(at)
+
+    async def terms_as_shown(self, shop: Shop, language: str, at: datetime) -> str:
+        """Hash of the PDF of the terms as the pages show them; "" where no pages are served."""
+        return await self._terms_sha256(shop, language, paris_date(at)) if self._terms_sha256 is not None else ""
 
     def nudge(self) -> None:
         """Effects were queued: who does them need not wait for his next look."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from relance.evidence.entries import Act, Document, RuleRef, Sealed
 from relance.kernel.instants import to_ms
@@ -12,7 +12,7 @@ from services.checkout.domain.checkouts import GiveContact
 from services.checkout.domain.presenting import View
 from services.checkout.domain.records import PressActs, TextShown
 
-__all__ = ["accepted", "contact_given", "delivery_chosen", "happened", "means_chosen", "recap_shown", "refs"]
+__all__ = ["Terms", "accepted", "contact_given", "delivery_chosen", "happened", "means_chosen", "recap_shown", "refs"]
 
 
 def refs(view: View, book: Book, *ids: str) -> tuple[RuleRef, ...]:
@@ -96,11 +96,20 @@ def recap_shown(view: View, book: Book, page: Document) -> Act:
     return Act(at_ms=to_ms(view.at), act="shown", what="recap", by=_by(view), rules=rules, document=page, facts=facts)
 
 
-def accepted(view: View, acts: PressActs, terms_sha256: str, book: Book) -> list[Act]:
+class Terms(NamedTuple):
+    """The terms that were accepted: hashes of their words, and of the PDF that the link beside the box shows."""
+
+    text_sha256: str
+    pdf_sha256: str = ""
+
+
+def accepted(view: View, acts: PressActs, terms: Terms, book: Book) -> list[Act]:
     """The click and the acts beside it: terms, early start, age."""
     at_ms, by = to_ms(view.at), _by(view)
-    terms = {"version": view.shop.legal.terms_version, "sha256": terms_sha256, "ticked_by": "consumer"}
-    said = [Act(at_ms=at_ms, act="accepted", what="terms", by=by, rules=refs(view, book, "A09"), facts=terms)]
+    named = {"version": view.shop.legal.terms_version, "sha256": terms.text_sha256, "ticked_by": "consumer"}
+    if terms.pdf_sha256:
+        named["pdf_sha256"] = terms.pdf_sha256
+    said = [Act(at_ms=at_ms, act="accepted", what="terms", by=by, rules=refs(view, book, "A09"), facts=named)]
     if acts.early_start:
         facts: dict[str, Any] = {
             "requested": acts.early_start, "loss_acknowledged": acts.loss_acknowledged,

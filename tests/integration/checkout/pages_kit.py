@@ -180,10 +180,11 @@ async def _serving(
     store = await open_store(f"sqlite:///{tmp_path}/pages.db", MasterKey(secret=os.urandom(32)))
     url = f"http://127.0.0.1:{port}"
     async with provider_of(bank.url) as provider:
-        desk = Desk(store, book, {"simulator": provider}, Terms(base_url=url))
+        shelf = LegalShelf(book)
+        desk = Desk(store, book, {"simulator": provider}, Terms(base_url=url), terms_sha256=shelf.terms_sha256)
         await _stocked(desk, shop)
         given = PageSettings(**{"secrets": ("s" * 40,), "payment_origins": (bank.url,)} | settings)
-        pages = make_pages(desk, given, LegalShelf(book))
+        pages = make_pages(desk, given, shelf)
         edge = HttpEdge(pages, trusted_proxies="", connections_max=100, drain_s=1.0)
         await edge.start("127.0.0.1", port)
         yield url, desk

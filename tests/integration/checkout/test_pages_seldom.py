@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, ViewportSize
 
 from relance.events.messages import MessageOutcome
+from relance.evidence.entries import decode
 from relance.rules.law.book import RULES, Book
 from services.checkout.adapters.documents import Documents
 from services.checkout.domain.articles import Article
@@ -166,6 +168,19 @@ def test_the_confirmation_can_be_downloaded_where_the_order_is(chromium: Chromiu
     assert answer.headers["content-disposition"] == 'attachment; filename="confirmation.pdf"'
     assert browser.go(f"/o/{order_id}/documents/terms.pdf").content.startswith(b"%PDF-")
     assert Browser(pages).go(f"/o/{order_id}/documents/confirmation.pdf").status_code == 404
+
+
+def test_what_was_accepted_is_the_pdf_that_the_link_shows_and_the_order_keeps(pages: Hosted) -> None:
+    browser, order_id = acknowledged(pages)
+
+    async def accepted() -> list[Any]:
+        async with pages.desk.store.reading() as tx:
+            entries = map(decode, await tx.entries("demo", order_id))
+            return [one.facts["pdf_sha256"] for one in entries if (one.act, one.what) == ("accepted", "terms")]
+
+    shown = browser.go("/legal/demo/terms.pdf").content
+    assert pages.run(accepted()) == [sha256(shown).hexdigest()]
+    assert browser.go(f"/o/{order_id}/documents/terms.pdf").content == shown
 
 
 @pytest.mark.parametrize(("locale", "size"), [("fr-FR", PHONE), ("en-GB", DESK)])

@@ -1,5 +1,6 @@
 """Tagged PDF (PDF/UA-1) out of HTML, the same bytes for the same page: fonts and style sheet are prepared once."""
 
+import atexit
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
@@ -45,6 +46,7 @@ class Press:
         files = URLFetcher(allowed_protocols=("file",))  # the fonts below, and nothing that a page could name
         self._sheet = CSS(string=_faces() + _text("print.css"), font_config=self._fonts, url_fetcher=files)
         self._nothing = URLFetcher(allowed_protocols=("data",))
+        atexit.register(vars(self).clear)  # fonts that are let go while the interpreter ends complain on stderr
 
     def specimen(self) -> bytes:
         """A page with all that documents are made of: once it is printed, everything is loaded."""
