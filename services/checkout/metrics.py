@@ -1,10 +1,11 @@
 """What checkout counts. Names: `relance_checkout_<thing>_<unit>`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = ["CallMetrics", "DeskMetrics", "LawMetrics", "StandingMetrics"]
+__all__ = ["AfterMetrics", "CallMetrics", "DeskMetrics", "LawMetrics", "StandingMetrics"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -96,3 +97,37 @@ class StandingMetrics:
             self.shops.labels(when).set(len({shop for shop, _, now in found if now == today}))
             for shop, rule in sorted({(shop, rule) for shop, rule, now in found if now == today}):
                 self.rules.labels(shop, rule, when).set(1)
+
+
+class AfterMetrics:
+    """What waits for shops after their orders: alerts are made of these. One per process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, said: str) -> Gauge:
+            return Gauge(f"relance_checkout_{name}", said, ("shop",), registry=registry)
+
+        self._gauges = {
+            "soon": gauge("refunds_soon_count", "Refunds that the law wants within the shop's days of warning"),
+            "late": gauge("refunds_late_count", "Refunds after their date, or paid but for what that costs"),
+            "surcharge_minor": gauge("surcharge_today_cents", "What late refunds cost on top if they went today"),
+            "missing": gauge("legal_rate_missing_count", "Late refunds of which the legal rate was not entered (B27)"),
+            "deliveries": gauge("deliveries_late_count", "Orders of which goods are late"),
+            "claims": gauge("claims_late_count", "Guarantee claims that were not put right in time"),
+            "unacknowledged": gauge(
+                "acknowledgements_unsent_count", "Withdrawals that wait more than a minute for their acknowledgement"
+            ),
+            "strays": gauge("strays_open_count", "Withdrawals that name no order"),
+        }
+        self._day = Gauge(
+            "relance_checkout_day_timestamp_seconds", "By when all that has its day was done last", registry=registry
+        )
+
+    def tell(self, shops: Mapping[str, Mapping[str, int]], ran_at: datetime | None) -> None:
+        """Figures of each shop by name: what was said before no longer holds."""
+        for gauge in self._gauges.values():
+            gauge.clear()
+        for shop, figures in shops.items():
+            for name, gauge in self._gauges.items():
+                gauge.labels(shop).set(figures[name])
+        if ran_at is not None:
+            self._day.set(ran_at.timestamp())

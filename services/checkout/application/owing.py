@@ -65,7 +65,7 @@ class Owing(Refunding, Aftercaring):
         if isinstance(read, Refusal):
             return []
         soon = read.aftercare.ahead_days if within_days is None else within_days
-        async for order, held in self._owing(shop, settled_too=which == "all"):
+        async for order, held in self.owing_orders(shop, settled_too=which == "all"):
             for due in held.dues:
                 stands = dues.standing(order, held, due, on or paris_date(self.clock()), self.book, soon)
                 if stands.state in wanted:
@@ -103,8 +103,8 @@ class Owing(Refunding, Aftercaring):
         """Record what the shop has paid by itself. The same payout again changes nothing."""
         return await self.follow(shop, order_id, partial(_paid_out, due_id, payout))
 
-    async def _owing(self, shop: str, *, settled_too: bool) -> AsyncIterator[tuple[Order, Aftercare]]:
-        """Orders that owe something, with their aftercare."""
+    async def owing_orders(self, shop: str, *, settled_too: bool = False) -> AsyncIterator[tuple[Order, Aftercare]]:
+        """Orders of which a shop owes something, with their aftercare; or all of them."""
         after, state = "", None if settled_too else "owing"
         while True:
             some = await self.aftercares(shop, state=state, after=after, limit=_PAGE)

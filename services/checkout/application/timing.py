@@ -14,6 +14,7 @@ import msgspec
 from relance.kernel.errors import NotNow
 from relance.observability import logs
 from services.checkout.application import telling
+from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
 from services.checkout.application.ordering import Watch
 from services.checkout.domain import checkouts
@@ -34,6 +35,7 @@ _BATCH: Final = 100
 _LONGEST_S: Final = 900.0
 _SWEEP_EVERY: Final = timedelta(hours=1)
 _PUT_OFF: Final = timedelta(minutes=1)
+_DAY_EVERY: Final = timedelta(minutes=1)
 
 T = TypeVar("T", Order, Checkout, Watch)
 
@@ -46,6 +48,7 @@ class Timekeeper:
         self._metrics = metrics
         self._log = logs.logger("timing")
         self._swept = desk.clock()
+        self.daily = Daily(desk)
         self._wrong: dict[str, str] = {}
 
     @property
@@ -55,7 +58,7 @@ class Timekeeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
-        work = (self._orders, self._checkouts, self._watches, self._sweep)  # none waits for what another waits for
+        work = (self._orders, self._checkouts, self._watches, self._day, self._sweep)  # none waits for another
         await asyncio.gather(*(self._repeat(one, stop) for one in work))
 
     async def _repeat(self, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
@@ -81,7 +84,8 @@ class Timekeeper:
 
     async def round(self) -> int:
         """Act on all that is due; how many were done."""
-        return await self._orders() + await self._checkouts() + await self._watches() + await self._sweep()
+        done = await self._orders() + await self._checkouts() + await self._watches()
+        return done + (await self.daily.work(self._desk.clock())).looked + await self._sweep()
 
     async def _orders(self) -> int:
         done = await self._all_due(Order, lambda shop, order: self._order(shop, str(order.id)))
@@ -94,6 +98,13 @@ class Timekeeper:
 
     async def _watches(self) -> int:
         return await self._all_due(Watch, self._look, at_once=_BATCH)
+
+    async def _day(self) -> int:
+        """What the day brings, once a minute: the clock that it is done by is this one."""
+        now, last = self._desk.clock(), self.daily.ran_at
+        if last is not None and now - last < _DAY_EVERY:
+            return 0
+        return (await self.daily.work(now)).looked
 
     async def _sweep(self) -> int:
         """A few rows of each table a turn, once an hour until none is left."""
