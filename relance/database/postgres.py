@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Literal
 
-import asyncpg  # type: ignore[import-untyped] # it has no types
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from asyncpg import InterfaceError as DriverError  # type: ignore[import-untyped] # it has no types
+from asyncpg import InterfaceError as DriverError
 from asyncpg import InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
