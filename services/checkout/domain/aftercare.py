@@ -220,7 +220,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PaperRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An invoice or a credit note of the order. `cause`: a due's id, a refund's key, or `order`."""
+    """An invoice or a credit note of the order. `cause`: `order`, a refund's key, or what it was asked for and when.
+    `taxed_minor`: of the total, by rate; `vat_minor`: the tax within, none where the seller charges none.
+    """
 
     number: str
     kind: Literal["invoice", "credit_note"]
@@ -229,6 +231,7 @@ class PaperRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vat_minor: dict[str, int]
     issued_on: date
     sha256: str = ""
+    taxed_minor: dict[str, int] = {}
 
 
 class Aftercare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from relance.rules.law.calendar import PARIS
-from services.checkout.adapters.documents.papers import environment, exceptions_of_law
+from services.checkout.adapters.documents.filling import environment, exceptions_of_law
 from services.checkout.adapters.documents.plain import plain_text
 from services.checkout.adapters.documents.words import words
 from services.checkout.domain.letters import LetterFacts

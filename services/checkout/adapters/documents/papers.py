@@ -1,37 +1,33 @@
 """The documents of an order and of a shop: confirmation, terms, legal pages."""
 
 import gc
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from functools import cache, cached_property
+from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from typing_extensions import override
 
-from relance.kernel.errors import Defect
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
+from services.checkout.adapters.documents.filling import environment, exceptions_of_law
+from services.checkout.adapters.documents.paper import paper_page
 from services.checkout.adapters.documents.plain import plain_text
-from services.checkout.adapters.documents.words import LANGUAGES, french, words
+from services.checkout.adapters.documents.words import LANGUAGES, words
 from services.checkout.domain import confirmation
 from services.checkout.domain.confirmation import ConfirmationFacts
 from services.checkout.domain.legal_pages import LEGAL_PAGES, LegalPage, check_words, compose_page
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.papers import PaperFacts
 from services.checkout.domain.shops import Shop, speak
 
 if TYPE_CHECKING:
     from services.checkout.adapters.documents.typesetting import Press
 
-__all__ = ["Documents", "Rendered", "environment", "exceptions_of_law"]
+__all__ = ["Documents", "Rendered"]
 
-HERE: Final = Path(__file__).parent
 TERMS_KEPT: Final = 64
-EXCEPTIONS_SHA256: Final = "d4b0c08db6076f9b9745dbcf18161670fe7fae066832c47cd7a4694e258de8ef"  # L221-28, 2026-04-03
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +114,10 @@ class Documents:
             terms=terms,
         )
 
+    def paper(self, facts: PaperFacts) -> bytes:
+        """An invoice or a credit note as PDF."""
+        return self._press.pdf(paper_page(facts))
+
     def terms(self, shop: Shop, language: str, on: date | None = None) -> bytes | Refusal:
         """The terms of sale as PDF, under the law of `on` (default: today in Paris)."""
         made = self._legal(shop, "terms", language, on or paris_date(datetime.now(UTC)), paper=True)
@@ -183,58 +183,3 @@ class Documents:
             commercial=any(line.guarantees for line in facts.lines),
             speak=lambda said: speak(said, language),
         )
-
-
-def environment() -> Environment:
-    """What fills the templates: what it is given is text, and a name that is missing is an error."""
-    made = Environment(
-        loader=_Templates(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        auto_reload=False,
-    )
-    made.filters |= {"article": _article, "paragraphs": _paragraphs}
-    return made
-
-
-class _Templates(FileSystemLoader):
-    """Templates; those of French pages get the unbreakable spaces of French, what they fill in stays as it is."""
-
-    @override
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        source, path, fresh = super().get_source(environment, template)
-        if template.startswith("fr/"):
-            parts = re.split(r"(\{[{%#].*?[#%}]\}|<[^>]*>)", source, flags=re.DOTALL)
-            source = "".join(part if place % 2 else french(part) for place, part in enumerate(parts))
-        return source, path, fresh
-
-
-def _paragraphs(text: str) -> list[str]:
-    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
-
-
-def _article(number: str) -> str:
-    """An article of a code as it is cited: ``D. 211-2`` of ``D211-2``."""
-    return re.sub(r"^([LRD])\s*(?=\d)", "\\1.\u00a0", number)
-
-
-class _Exceptions(dict[int, str]):
-    """The numbers of L221-28 in the words of the article. `intro`: its first words."""
-
-    intro = ""
-
-
-@cache
-def exceptions_of_law() -> _Exceptions:
-    """The exceptions of L221-28 by number, in the words of the article; `intro` begins them."""
-    text = (HERE / "texts" / "l221-28.txt").read_text(encoding="utf-8").removesuffix("\n")
-    if sha256(text.encode()).hexdigest() != EXCEPTIONS_SHA256:
-        raise Defect("the text of L221-28 is not the one that was read")
-    intro, *entries = re.split(r"\n(?=\d+° )", text)
-    found = _Exceptions()
-    found.intro = intro.strip()
-    for entry in entries:
-        number, said = entry.split("° ", 1)
-        found[int(number)] = f"{number}° {' '.join(said.split()).rstrip(' ;')}"
-    return found
