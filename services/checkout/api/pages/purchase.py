@@ -219,6 +219,7 @@ class Purchase:
             evidence="" if seen.masked else view.evidence_head,
             rights=order_rights(seen),
             withdraw=withdrawal_entry(seen),
+            delivery_url=f"{seen.here}/delivery" if view.recap.delivery and not seen.here.startswith("/p/") else "",
             return_url=return_link(view.shop, view.record.return_url),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))

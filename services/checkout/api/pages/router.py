@@ -23,6 +23,7 @@ from services.checkout.api.pages.sessions import Keys
 from services.checkout.api.pages.signing import Signing
 from services.checkout.api.pages.themes import inline_hash
 from services.checkout.api.pages.tongues import load_tongues
+from services.checkout.api.pages.tracking import Tracking
 from services.checkout.api.pages.visits import Message, PageSettings, Parts, Visit
 from services.checkout.api.pages.withdrawing import Withdrawing
 from services.checkout.application.desk import Desk
@@ -100,11 +101,13 @@ def make_pages(desk: Desk, settings: PageSettings, legal: LegalPages) -> APIRout
 
 def _add_afterwards(add: Callable[..., None], parts: Parts, reach: Reach) -> None:
     """The pages of what follows an order: by a session (`/o/`), by a link, or by a shop for whom has neither."""
-    withdrawing, finding = Withdrawing(parts, reach), Finding(parts)
+    withdrawing, tracking, finding = Withdrawing(parts, reach), Tracking(parts, reach), Finding(parts)
     add("/w/{token}", withdrawing.show, withdrawing.state)
     for here in ("/w/{token}", "/v/{token}", "/o/{order_id}"):
         add(f"{here}/withdraw", withdrawing.show, withdrawing.state)
         add(f"{here}/withdraw/{{statement}}", withdrawing.stated)
+    for here in ("/v/{token}", "/o/{order_id}"):
+        add(f"{here}/delivery", tracking.show, tracking.act)
     add("/withdraw/{shop}", withdrawing.show_shop, withdrawing.state_shop)
     add("/find/{shop}", finding.show, finding.send)
 
