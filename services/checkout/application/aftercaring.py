@@ -19,7 +19,7 @@ from relance.rules.law.withdrawal import Period
 from services.checkout.application.linking import Linking
 from services.checkout.application.ordering import Ordering
 from services.checkout.application.tunnel import subject_of
-from services.checkout.domain import dues, follow_up, looking, rights
+from services.checkout.domain import dues, follow_up, lateness, looking, rights
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.articles import Article
 from services.checkout.domain.checkouts import Checkout
@@ -240,6 +240,8 @@ class Aftercaring(Ordering, Linking):
         keys = [("number", after.id[:8])]
         if after.statements:
             keys += [("statements", "all"), *((("statements", "open"),) if _has_open(now) else ())]
+        if lateness.late(order, now, setting.on, self.book):
+            keys.append(("delivery", "late"))
         await tx.put(
             order.context.shop, after.id, now, before=before.version or None, keys=keys,
             state=looking.state_of(order, now, setting), due_at=looking.next_look(order, now, setting),
@@ -259,7 +261,7 @@ class Aftercaring(Ordering, Linking):
             deadlines=rights.deadlines(order, after, self.book),
             standings=dues.standings(order, after, setting),
             forecasts=dues.forecasts(order, after, self.book),
-            late=(),
+            late=lateness.late(order, after, setting.on, self.book),
             contracts=(),
         )
 

@@ -30,7 +30,7 @@ from services.checkout.domain.orders import (
 from services.checkout.domain.orders import Incident as IncidentKind
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shipping import still_sold
-from services.checkout.domain.unsupplied import ended_by_shop, given_back, with_those_beside
+from services.checkout.domain.unsupplied import given_back, with_those_beside
 
 __all__ = [
     "DeliveryAct", "Late", "NotifyLate", "RefuseLiability", "ReportIncident", "ReportUnavailable", "ResolveLate",
@@ -261,9 +261,7 @@ def refuse_liability(act: RefuseLiability) -> Refusal:
 
 
 def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
-    """The consumer is told once of each parcel that left or came, and of each line that is late; an order that the shop
-    ended after it was paid makes what it owes back.
-    """
+    """The consumer is told once of each parcel that left or came, and of each line that is late."""
     letters: list[Letter] = []
     noted: list[Noted] = []
     for parcel in order.parcels:
@@ -282,7 +280,7 @@ def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
         letters.append(Letter("delivery.late", {"link": "", "promised_on": promised}))
         lines = {one.line_id: {"units": one.units, "latest_on": one.latest_on.isoformat()} for one in fresh}
         noted.append(Noted("happened", "delivery", ("C01",), {"step": "late", "lines": lines}))
-    return Outcome(ended_by_shop(order, after), noted=tuple(noted), letters=tuple(letters))
+    return Outcome(after, noted=tuple(noted), letters=tuple(letters))
 
 
 def next_on(order: Order, after: Aftercare, setting: Setting) -> date | None:

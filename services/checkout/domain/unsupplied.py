@@ -5,7 +5,6 @@ from datetime import date
 
 import msgspec
 
-from relance.rules.law.calendar import paris_date
 from relance.rules.law.totals import unit_refund
 from services.checkout.domain.aftercare import Aftercare, new_due, put_in
 from services.checkout.domain.lateness import goods_of
@@ -14,9 +13,7 @@ from services.checkout.domain.restitution import unwound
 from services.checkout.domain.rights import delivery_owed_minor
 from services.checkout.domain.shipping import still_sold
 
-__all__ = ["ended_by_shop", "given_back", "with_those_beside"]
-
-replace = msgspec.structs.replace
+__all__ = ["given_back", "with_those_beside"]
 
 
 def with_those_beside(order: Order, after: Aftercare, units: Mapping[str, int]) -> dict[str, int]:
@@ -54,22 +51,4 @@ def given_back(
         after, "delivery", source, units=dict(units), lines_minor=lines, goods_minor=sum(lines.values()),
         delivery_minor=way, amount_minor=sum(lines.values()) + way, product_minor=sum(lines.values()), notice_on=on,
     )  # fmt: skip
-    return replace(after, dues=put_in(after.dues, due))
-
-
-def ended_by_shop(order: Order, after: Aftercare) -> Aftercare:
-    """What is owed of an order that was cancelled or resolved without an act of this page: the law asks for it back as
-    soon as for goods that never come (a reading of ours: L216-7).
-    """
-    if order.state not in {"cancelled", "resolved"}:
-        return after
-    named = {id_ for due in after.dues for id_ in due.refund_ids}
-    fresh = [one for one in order.refunds if one.cause in {"cancelled", "resolved"} and one.id not in named]
-    if not fresh:
-        return after
-    known = tuple(one for one in order.refunds if one not in fresh)
-    source = "cancelled" if order.state == "cancelled" else f"resolution/{len(after.dues)}"
-    units = {line.id: still_sold(line) for line in order.lines if still_sold(line)}
-    on = paris_date(min(one.requested_at for one in fresh))
-    before = replace(order, refunds=known)
-    return unwound(before, order, after, units, regime="delivery", source=source, notice_on=on)
+    return msgspec.structs.replace(after, dues=put_in(after.dues, due))

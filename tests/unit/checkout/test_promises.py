@@ -8,7 +8,6 @@ import pytest
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.follow_up import folded
 from services.checkout.domain.orders import (
-    Cancel,
     Deliver,
     HoldPayment,
     MarkParcel,
@@ -285,14 +284,3 @@ def test_each_parcel_is_told_once_when_it_leaves_and_once_when_it_comes() -> Non
     assert [one.kind for one in came.letters] == ["order.delivered"]
     assert look(there, came.after, setting("2026-03-05T11:00")).letters == ()
     assert look(there, lamp(), setting("2026-05-05T10:00")).letters == (), "no news any more"
-
-
-def test_an_order_that_the_shop_cancelled_after_it_was_paid_owes_its_money_back() -> None:
-    order = ordered(line())
-    ended = step_all(order, Cancel(reason="mistake"), at=at("2026-03-05T10:00")).state
-    found = look(ended, lamp(), setting("2026-03-06T10:00"))
-    (due,) = found.after.dues
-    assert (due.regime, due.source, due.amount_minor, due.notice_on) == (
-        "delivery", "cancelled", 5480, date(2026, 3, 5),
-    )  # fmt: skip
-    assert look(ended, found.after, setting("2026-03-07T10:00")).after == found.after
