@@ -15,8 +15,10 @@ from relance.kernel.errors import NotNow
 from relance.observability import logs
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.desk import Desk
-from services.checkout.domain import claims, dues, lateness, looking
+from services.checkout.domain import dues, guarantees, lateness, looking
 from services.checkout.domain.aftercare import Aftercare, Stray
+from services.checkout.domain.contracts import Contract
+from services.checkout.domain.contracts import Contract
 from services.checkout.domain.follow_up import Outcome, Setting
 from services.checkout.domain.orders import GiveBack, Order
 from services.checkout.domain.outcomes import Refusal
@@ -83,6 +85,8 @@ class Daily:
     async def work(self, at: datetime) -> DayReport:
         """As `run`, without counting."""
         report = await self._all(Aftercare, self._look, at)
+        others = await self._all(Contract, self._look_at_contract, at)
+        report = DayReport(*(one + other for one, other in zip(report, others, strict=True)))
         self.ran_at = at
         if report.looked:
             self._desk.nudge()
@@ -117,6 +121,11 @@ class Daily:
     async def _put_off(self, type_: type[msgspec.Struct], shop: str, id_: str, at: datetime) -> None:
         await self._desk.again(lambda tx: tx.put_off(type_, shop, id_, at + _PUT_OFF))
 
+    async def _look_at_contract(self, shop: str, contract_id: str, at: datetime) -> Outcome | None:
+        """A contract is looked at with its order."""
+        found = await self._desk.look(lambda tx: tx.get(Contract, shop, contract_id))
+        return None if found is None else await self._look(shop, found.order_id, at)
+
     async def _look(self, shop: str, order_id: str, at: datetime) -> Outcome | None:
         found: list[Outcome] = []
 
@@ -132,6 +141,12 @@ class Daily:
             self._log.error("day_refused", shop=shop, order=order_id, field=done.field, reason=done.reason)
             return None
         return found[-1]
+
+
+    async def _look_at_contract(self, shop: str, contract_id: str, at: datetime) -> Outcome | None:
+        """A contract is looked at with the order that it came from."""
+        contract = await self._desk.contract(shop, contract_id)
+        return None if contract is None else await self._look(shop, contract.order_id, at)
 
 
 class DayGauges:
@@ -183,7 +198,7 @@ def _of_order(order: Order, after: Aftercare, setting: Setting) -> Figures:
         surcharge_minor=sum(one.surcharge_minor or 0 for one in stands),
         missing=sum(one.surcharge_minor is None for one in stands),
         deliveries=bool(lateness.late(order, after, on, book)),
-        claims=len(claims.late_claims(order, after, on, book)),
+        claims=len(guarantees.late_claims(order, after, on, book)),
         unacknowledged=sum(_waits(one, setting.at) for one in after.statements),
     )
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 from relance.rules.law.calendar import first_instant
-from services.checkout.domain import discharge, promises, recovery
+from services.checkout.domain import claims, discharge, lateness, promises, recovery
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.dues import standings
 from services.checkout.domain.follow_up import Outcome, Setting, folded, joined
@@ -21,8 +21,8 @@ State = Literal["owing", "watching", "quiet"]
 Look = Callable[[Order, Aftercare, Setting], Outcome]
 Next = Callable[[Order, Aftercare, Setting], date | None]
 
-LOOKS: Final[tuple[Look, ...]] = (promises.look, recovery.look, discharge.look)
-NEXTS: Final[tuple[Next, ...]] = (promises.next_on, discharge.next_on)
+LOOKS: Final[tuple[Look, ...]] = (promises.look, recovery.look, discharge.look, claims.look)
+NEXTS: Final[tuple[Next, ...]] = (promises.next_on, discharge.next_on, claims.next_on)
 _OPEN_CLAIMS: Final = frozenset({"opened", "taken"})
 
 
@@ -41,12 +41,12 @@ def next_look(order: Order, after: Aftercare, setting: Setting) -> datetime | No
 
 
 def state_of(order: Order, after: Aftercare, setting: Setting) -> State:
-    """What a worklist asks: whether the shop owes something, money or an answer; whether time will bring something; or
-    neither.
+    """What a worklist asks: whether the shop owes something, be it money, goods or an answer; whether time will bring
+    something; or neither.
     """
     if any(one.acknowledged_at is None for one in after.statements):
         return "owing"
-    if any(one.state in _OPEN_CLAIMS for one in after.claims):
+    if any(one.state in _OPEN_CLAIMS for one in after.claims) or lateness.late(order, after, setting.on, setting.book):
         return "owing"
     if any(one.state != "settled" for one in standings(order, after, setting).values()):
         return "owing"
