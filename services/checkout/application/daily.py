@@ -18,7 +18,6 @@ from services.checkout.application.desk import Desk
 from services.checkout.domain import dues, guarantees, lateness, looking
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.contracts import Contract
-from services.checkout.domain.contracts import Contract
 from services.checkout.domain.follow_up import Outcome, Setting
 from services.checkout.domain.orders import GiveBack, Order
 from services.checkout.domain.outcomes import Refusal
@@ -141,12 +140,6 @@ class Daily:
             self._log.error("day_refused", shop=shop, order=order_id, field=done.field, reason=done.reason)
             return None
         return found[-1]
-
-
-    async def _look_at_contract(self, shop: str, contract_id: str, at: datetime) -> Outcome | None:
-        """A contract is looked at with the order that it came from."""
-        contract = await self._desk.contract(shop, contract_id)
-        return None if contract is None else await self._look(shop, contract.order_id, at)
 
 
 class DayGauges:
