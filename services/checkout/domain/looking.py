@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 from relance.rules.law.calendar import first_instant
-from services.checkout.domain import claims, discharge, lateness, promises, recovery
+from services.checkout.domain import claims, discharge, lateness, papers, promises, recovery
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.dues import standings
 from services.checkout.domain.follow_up import Outcome, Setting, folded, joined
@@ -21,7 +21,7 @@ State = Literal["owing", "watching", "quiet"]
 Look = Callable[[Order, Aftercare, Setting], Outcome]
 Next = Callable[[Order, Aftercare, Setting], date | None]
 
-LOOKS: Final[tuple[Look, ...]] = (promises.look, recovery.look, discharge.look, claims.look)
+LOOKS: Final[tuple[Look, ...]] = (promises.look, recovery.look, discharge.look, claims.look, papers.look)
 NEXTS: Final[tuple[Next, ...]] = (promises.next_on, discharge.next_on, claims.next_on)
 _OPEN_CLAIMS: Final = frozenset({"opened", "taken"})
 

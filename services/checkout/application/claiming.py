@@ -1,0 +1,113 @@
+"""Claims under the legal guarantee: recorded as they come, answered by the shop, listed with their last days."""
+
+from collections.abc import Mapping
+from datetime import date
+from functools import partial
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+from services.checkout.application.aftercaring import Aftercaring, AfterView, Words
+from services.checkout.domain import claims
+from services.checkout.domain.aftercare import Aftercare, Claim
+from services.checkout.domain.claims import Answer, ClaimAct, OpenClaim, RefuseClaim
+from services.checkout.domain.follow_up import Outcome, Setting
+from services.checkout.domain.orders import Order
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.records import Record
+from services.checkout.domain.shops import Shop
+from services.checkout.store import Transaction
+
+__all__ = ["ClaimView", "Claiming"]
+
+_MEDIATOR: Final[Mapping[str, str]] = {
+    "fr": "Si cette réponse ne vous convient pas, vous pouvez saisir sans frais le médiateur de la consommation :",
+    "en": "If you do not agree with this answer, you may turn at no cost to the consumer mediator:",
+}
+
+
+class ClaimView(NamedTuple):
+    """A claim in a worklist. `right_until`: the last day to repair or replace; `late_days` after it, 0 until then."""
+
+    order_id: str
+    claim: Claim
+    guarantee_until: date | None
+    right_until: date
+    late_days: int
+
+
+class Claiming(Aftercaring):
+    """What consumers claim, and what the shop answers."""
+
+    async def open_claim(self, shop: str, order_id: UUID, act: OpenClaim, words: Words) -> AfterView | Refusal:
+        """Record a claim. One that comes after the end of the guarantee is recorded and answered. The same again
+        changes nothing.
+        """
+        known = await self.look(lambda tx: tx.get(Aftercare, shop, str(order_id)))
+        if known is not None and any(one.id == act.id for one in known.claims):
+            return await self.aftercare(shop, order_id)
+        return await self.follow(shop, order_id, partial(_step, act, ""), words=words)
+
+    async def answer_claim(self, shop: str, order_id: UUID, act: Answer) -> AfterView | Refusal:
+        """What the shop does about a claim. A refusal names the mediator in the consumer's letter (L616-1)."""
+        answer = ""
+        if isinstance(act, RefuseClaim):
+            answer = await self.look(lambda tx: _mediator(tx, shop, str(order_id)))
+        return await self.follow(shop, order_id, partial(_step, act, answer))
+
+    async def claims(
+        self, shop: str, state: Literal["open", "late", "all"] = "open", *, after: str = "", limit: int = 20
+    ) -> list[ClaimView]:  # fmt: skip
+        """A shop's, order by order from the one after `after`: those to be answered or put right, those that were not
+        in time, or all. A page ends with the order that fills it.
+        """
+        found: list[ClaimView] = []
+        while len(found) < limit:
+            page = await self.look(lambda tx, past=after: _page(tx, shop, state, past))  # type: ignore[misc]
+            if not page:
+                break
+            for held, order in page:
+                after = held.id
+                found += [one for one in self._views(order, held) if _is_listed(one, state)]
+                if len(found) >= limit:
+                    break
+        return found
+
+    def _views(self, order: Order, after: Aftercare) -> list[ClaimView]:
+        on = self.law(self.clock())[1]
+        late = {one.claim.id: one.days for one in claims.late_claims(order, after, on, self.book)}
+        return [
+            ClaimView(
+                after.id, claim, claims.guarantee_until(claim.line_id, order, after, self.book),
+                claims.right_until(claim, order, self.book), late.get(claim.id, 0),
+            )
+            for claim in after.claims
+        ]  # fmt: skip
+
+
+def _step(act: ClaimAct, answer: str, order: Order, after: Aftercare, setting: Setting) -> Outcome | Refusal:
+    return claims.step(order, after, act, setting, answer)
+
+
+def _is_listed(one: ClaimView, state: str) -> bool:
+    if state == "late":
+        return one.late_days > 0
+    return state == "all" or one.claim.state in {"opened", "taken"}
+
+
+async def _page(tx: Transaction, shop: str, state: str, after: str) -> list[tuple[Aftercare, Order]]:
+    """The next orders that were claimed about; open claims are something that is owed."""
+    owing = None if state == "all" else "owing"
+    held = await tx.all(Aftercare, shop, state=owing, after=after, limit=100)
+    orders = await tx.many(Order, shop, list(held))
+    return [(one, orders[id_]) for id_, one in held.items() if id_ in orders]
+
+
+async def _mediator(tx: Transaction, shop: str, order_id: str) -> str:
+    """Who mediates, in the consumer's language."""
+    order, found = await tx.get(Order, shop, order_id), await tx.get(Shop, "*", shop)
+    record = None if order is None else await tx.get(Record, shop, order.checkout_id)
+    if found is None or record is None or not found.trader.mediator.name:
+        return ""
+    named = found.trader.mediator
+    said = ", ".join(part for part in (named.name, named.address, named.website) if part)
+    return f"{_MEDIATOR[found.language(record.locale) if found.language(record.locale) in _MEDIATOR else 'fr']} {said}."

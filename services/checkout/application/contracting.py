@@ -1,0 +1,222 @@
+"""Contracts that go on: begun with their order, looked at with it and on each day of their own, ended by notification.
+
+What the consumer notifies is confirmed in the transaction that records it, with the day on which the contract ends.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from typing_extensions import override
+
+from relance.evidence.entries import Document
+from relance.rules.law.calendar import first_instant
+from services.checkout.application.aftercaring import Aftercaring, AfterView, Followed, Words
+from services.checkout.domain import contracts, renewals
+from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.contracts import Advance, Contract, Effects, Terminate
+from services.checkout.domain.follow_up import Letter, Outcome, Setting, once
+from services.checkout.domain.orders import Order
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.records import Record
+from services.checkout.domain.renewals import Looked
+from services.checkout.store import Transaction
+
+__all__ = ["EFFECTS", "Contracting"]
+
+replace = msgspec.structs.replace
+
+_OPENED: Final = "contracts"
+_ANY: Final = "contracts/any"
+_NO_CONTRACT: Final = Refusal("contract_id", "there is no such contract")
+
+EFFECTS: Final[Mapping[Effects, Mapping[str, str]]] = {
+    "trial": {
+        "fr": "le contrat prend fin pendant la période d'essai ; rien n'est dû.",
+        "en": "the contract ends within the trial period; nothing is due.",
+    },
+    "no_notice": {
+        "fr": (
+            "le contrat prend fin sans frais ; les sommes versées d'avance pour la suite sont remboursées dans les "
+            "trente jours (article L. 215-1 du code de la consommation)."
+        ),
+        "en": (
+            "the contract ends at no cost; what was paid in advance for the time after is paid back within thirty days "
+            "(article L. 215-1 of the French consumer code)."
+        ),
+    },
+    "term_end": {
+        "fr": "le contrat va jusqu'au terme de la période en cours et n'est pas reconduit.",
+        "en": "the contract runs to the end of its present term and is not renewed.",
+    },
+    "next_term": {
+        "fr": "la période en cours et la suivante sont dues ; le contrat n'est pas reconduit ensuite.",
+        "en": "the present term and the next are due; the contract is not renewed after that.",
+    },
+    "notice_days": {
+        "fr": "le contrat prend fin à l'issue du préavis ou de la durée minimale d'engagement.",
+        "en": "the contract ends after its period of notice or its minimum term.",
+    },
+    "at_once": {
+        "fr": "le contrat prend fin à cette date ; rien n'est dû pour la suite.",
+        "en": "the contract ends on that day; nothing is due for the time after.",
+    },
+}
+
+
+class Contracting(Aftercaring):
+    """Subscriptions, from the consumer's side and the shop's."""
+
+    async def contracts(
+        self, shop: str, *, state: str | None = None, after: str = "", limit: int = 20
+    ) -> list[Contract]:  # fmt: skip
+        """A shop's, by id, from the one after `after`. `state`: `running` or `ended`."""
+        found = await self.look(lambda tx: tx.all(Contract, shop, state=state, after=after, limit=limit))
+        return list(found.values())
+
+    async def contract(self, shop: str, contract_id: str) -> Contract | None:
+        """One of them."""
+        return await self.look(lambda tx: tx.get(Contract, shop, contract_id))
+
+    async def look_after_contract(self, shop: str, contract_id: str) -> None:
+        """Do what the day asks of a contract, with all that its order asks for."""
+        found = await self.contract(shop, contract_id)
+        if found is not None:
+            await self.look_after(shop, UUID(found.order_id))
+
+    async def terminate(self, shop: str, contract_id: str, act: Terminate, words: Words) -> AfterView | Refusal:
+        """End a contract as its consumer notifies it, and confirm it to him with its day and effects. The same
+        notification again changes nothing.
+        """
+
+        async def done(tx: Transaction) -> AfterView | Refusal:
+            known = await tx.get(Contract, shop, contract_id)
+            if known is None:
+                return _NO_CONTRACT
+            refused = await self._terminated(tx, known, act, words)
+            return refused or await self._after_view(tx, shop, known.order_id)
+
+        view = await self.undone_when_refused(done)
+        self.nudge()
+        return view
+
+    async def record_advance(self, shop: str, contract_id: str, advance: Advance) -> Contract | Refusal:
+        """What the consumer paid in advance for a contract, as the shop tells it: it bills by itself."""
+
+        async def done(tx: Transaction) -> Contract | Refusal:
+            contract = await tx.get(Contract, shop, contract_id, lock=True)
+            order = None if contract is None else await tx.get(Order, shop, contract.order_id)
+            if contract is None or order is None:
+                return _NO_CONTRACT
+            at = self.clock()
+            found = contracts.record_advance(contract, advance, self.law(at)[1])
+            if isinstance(found, Refusal) or found == contract:
+                return found
+            return await self._put_contract(tx, contract, found, Setting(at, self.book))
+
+        return await self.again(done)
+
+    # -- within a transaction ---------------------------------------------------------------------------------------
+
+    @override
+    async def _put_after(
+        self, tx: Transaction, order: Order, before: Aftercare, after: Aftercare, setting: Setting
+    ) -> Followed:  # fmt: skip
+        """Whatever an order's aftercare is stored for, its contracts are looked at too."""
+        return await super()._put_after(
+            tx, order, before, await self._with_contracts(tx, order, after, setting), setting
+        )
+
+    @override
+    async def _after_view(self, tx: Transaction, shop: str, order_id: str) -> AfterView | Refusal:
+        view = await super()._after_view(tx, shop, order_id)
+        if isinstance(view, Refusal) or _ANY not in view.after.told:
+            return view
+        return view._replace(contracts=await _contracts_of(tx, shop, order_id))
+
+    async def _with_contracts(
+        self, tx: Transaction, order: Order, after: Aftercare, setting: Setting
+    ) -> Aftercare:  # fmt: skip
+        shop = order.context.shop
+        order = await tx.get(Order, shop, str(order.id)) or order
+        told = once(after, _OPENED) if order.concluded_at is not None else None
+        if told is not None:
+            begun = await _begun(tx, order)
+            after = (once(told, _ANY) or told) if begun else told
+        else:
+            begun = await _contracts_of(tx, shop, after.id) if _ANY in after.told else ()
+        for contract in begun:
+            before = None if told is not None else await tx.get(Contract, shop, contract.id, lock=True)
+            looked = renewals.look(before or contract, order, setting)
+            await self._say(tx, order, looked, after)
+            await self._put_contract(tx, before, looked.contract, setting)
+        return after
+
+    async def _terminated(
+        self, tx: Transaction, known: Contract, act: Terminate, words: Words
+    ) -> Refusal | None:  # fmt: skip
+        read = await self._locked_after(tx, known.shop, known.order_id)
+        contract = await tx.get(Contract, known.shop, known.id, lock=True)
+        if isinstance(read, Refusal) or contract is None:
+            return _NO_CONTRACT
+        order, after, setting = read
+        looked = renewals.ended(contract, after, act, setting)
+        if isinstance(looked, Refusal):
+            return looked
+        if looked.contract == contract or looked.contract.termination is None:
+            return None
+        kept = await self.keep_words(tx, order, words)
+        termination = replace(
+            looked.contract.termination, content=_blob_of(kept), acknowledged_at=setting.at
+        )  # fmt: skip
+        record = await tx.get(Record, known.shop, order.checkout_id)
+        language = "en" if record is not None and record.locale.startswith("en") else "fr"
+        facts: dict[str, str | int] = {
+            "contract": f"{contract.name} ({contract.number})", "notified_at": act.asked_at.isoformat(),
+            "ends_on": termination.ends_on.isoformat(), "effects": EFFECTS[termination.effects][language], "link": "",
+        }  # fmt: skip
+        now = after if looked.due is None else replace(after, dues=(*after.dues, looked.due))
+        letters = (Letter("termination.confirmed", facts),)
+        await self._apply_outcome(tx, order, Outcome(now, noted=looked.noted, letters=letters), kept)
+        await self._put_contract(tx, contract, replace(looked.contract, termination=termination), setting)
+        await self._put_after(tx, order, after, now, setting)
+        return None
+
+    async def _say(self, tx: Transaction, order: Order, looked: Looked, after: Aftercare) -> None:
+        if looked.noted or looked.letters:
+            outcome = Outcome(after, noted=looked.noted, letters=looked.letters)
+            await self._apply_outcome(tx, order, outcome, None)
+
+    async def _put_contract(
+        self, tx: Transaction, before: Contract | None, contract: Contract, setting: Setting
+    ) -> Contract:
+        version = 0 if before is None else before.version
+        now = replace(contract, version=version + 1)
+        await tx.put(
+            now.shop, now.id, now, before=version or None, keys=[("order", now.order_id), ("number", now.number)],
+            state="running" if now.ended_on is None else "ended", due_at=_due_at(now, setting),
+        )  # fmt: skip
+        return now
+
+
+async def _begun(tx: Transaction, order: Order) -> tuple[Contract, ...]:
+    record = await tx.get(Record, order.context.shop, order.checkout_id)
+    law = {} if record is None else {line.id: line.subscription for line in record.law_lines}
+    found = (contracts.begun(order, line, law.get(line.id)) for line in order.lines)
+    return tuple(one for one in found if one is not None)
+
+
+async def _contracts_of(tx: Transaction, shop: str, order_id: str) -> tuple[Contract, ...]:
+    return tuple(one for _, one in await tx.find(Contract, "order", order_id, shop))
+
+
+def _blob_of(kept: Document) -> str:
+    """The hash of the words as they are stored."""
+    return kept.sealed.blob if kept.sealed is not None else kept.sha256 or ""
+
+
+def _due_at(contract: Contract, setting: Setting) -> datetime | None:
+    day = renewals.next_on(contract, setting)
+    return None if day is None else first_instant(day)
