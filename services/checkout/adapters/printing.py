@@ -1,4 +1,4 @@
-"""Confirmations are rendered in a process of their own: a PDF takes tenths of a second, and no click waits for it."""
+"""Documents are printed in a process of their own: a PDF takes tenths of a second, and no click waits for it."""
 
 import asyncio
 import contextlib
@@ -13,13 +13,14 @@ from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Timer
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from relance.kernel.errors import NotNow
 from relance.observability import logs
 from relance.rules.law.book import Book
 from services.checkout.domain.confirmation import ConfirmationFacts
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.papers import PaperFacts
 from services.checkout.domain.shops import Shop
 
 if TYPE_CHECKING:  # fonts and the library that sets pages are loaded by the other process
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # fonts and the library that sets pages are loaded by the oth
 __all__ = ["LegalShelf", "Printing"]
 
 T = TypeVar("T")
+_Facts: TypeAlias = ConfirmationFacts | PaperFacts
 
 _NICE: Final = 10  # pages first: on one core a print gets a tenth of what they want
 _LIMIT_S: Final = 30.0  # usual ones take a third of a second of a core that is their own
@@ -38,9 +40,9 @@ _HASHES_KEPT: Final = 10_000
 
 
 class Printing:
-    """One printing process; it is started by `begin` or the first confirmation, and anew when it died or hung.
+    """One printing process; it is started by `begin` or the first document, and anew when it died or hung.
 
-    `limit_s`: how long one confirmation may take, those before it not counted.
+    `limit_s`: how long one document may take, those before it not counted.
     """
 
     def __init__(self, rules: Path, limit_s: float = _LIMIT_S) -> None:
@@ -52,9 +54,18 @@ class Printing:
 
     async def confirmation(self, facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
         """The confirmation, or what it lacks. Raises NotNow when the process died or took too long: try again."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._made, facts)
+        made: Rendered | tuple[Refusal, ...] = await self._made(facts)
+        return made
 
-    def _made(self, facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
+    async def paper(self, facts: PaperFacts) -> bytes:
+        """An invoice or a credit note as PDF. Raises NotNow as for a confirmation."""
+        made: bytes = await self._made(facts)
+        return made
+
+    async def _made(self, facts: _Facts) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._print, facts)
+
+    def _print(self, facts: _Facts) -> Any:
         process = self._started()
         try:
             process.within(_START_S, process.wait)
@@ -112,14 +123,13 @@ class _Process:
             self._way.recv()
             self._is_ready = True
 
-    def render(self, facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...]":
-        """What it makes of an order. Raises what it raised; EOFError or OSError when it has died."""
+    def render(self, facts: _Facts) -> Any:
+        """What it makes of the facts. Raises what it raised; EOFError or OSError when it has died."""
         self._way.send(facts)
         made = self._way.recv()
         if isinstance(made, Exception):
             raise made
-        answer: Rendered | tuple[Refusal, ...] = made
-        return answer
+        return made
 
     def _hang(self) -> None:
         self.hung = True
@@ -163,10 +173,12 @@ def _loaded(rules: str) -> "Documents":
     return documents
 
 
-def _rendered(documents: "Documents", facts: ConfirmationFacts) -> "Rendered | tuple[Refusal, ...] | Exception":
+def _rendered(documents: "Documents", facts: _Facts) -> "Rendered | tuple[Refusal, ...] | bytes | Exception":
     try:
+        if isinstance(facts, PaperFacts):
+            return documents.paper(facts)
         return documents.confirmation(facts, documents.accepted_terms(facts))
-    except Exception as error:  # noqa: BLE001 - it is raised where the confirmation was asked for
+    except Exception as error:  # noqa: BLE001 - it is raised where the document was asked for
         return RuntimeError(f"printing: {type(error).__name__}: {error}")
 
 

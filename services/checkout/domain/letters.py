@@ -16,7 +16,8 @@ from services.checkout.domain.rights import left_units
 from services.checkout.domain.shops import Shop
 
 __all__ = [
-    "Acknowledgement", "Article", "Back", "Decided", "DecidedLine", "LetterFacts", "Said", "acknowledgement", "decided",
+    "Acknowledgement", "Article", "Back", "CreditNote", "Decided", "DecidedLine", "LetterFacts", "Said",
+    "acknowledgement", "decided",
 ]  # fmt: skip
 
 
@@ -108,12 +109,22 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
         return any(one.outcome in {"late", "excepted"} for one in self.lines)
 
 
+class CreditNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A credit note that goes with the letter. `invoice`: the number of the one that it corrects."""
+
+    kind: Literal["credit_note"] = "credit_note"
+    number: str
+    invoice: str
+    amount_minor: int
+    order_number: str
+
+
 class LetterFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A letter to be set: from which shop, in which language, about what. `url`: the order's page, if there is one."""
 
     shop: Shop
     language: str
-    about: Acknowledgement | Decided
+    about: Acknowledgement | Decided | CreditNote
     url: str = ""
 
 

@@ -127,6 +127,14 @@ class Chains(Part):
         """
         self._acts.setdefault((shop, checkout), []).append(_Adopted(order, to_ms(at)))
 
+    async def count(self, shop: str, series: str) -> int:
+        """The next number of a series of a shop, from 1: unlike a sequence it is counted in the transaction, so that
+        one that is rolled back leaves no gap. Those that count at once wait for each other until they end: count last.
+        """
+        await self._link.begin()
+        row = await self._row(_COUNT, {"of_name": series, "of_shop": shop})
+        return int(row.value)
+
     async def head(self, shop: str, order: str) -> Head:
         """Where the chain of an order (or checkout) stands, with all that this transaction recorded."""
         await self._write_acts()

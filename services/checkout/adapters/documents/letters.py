@@ -8,7 +8,7 @@ from relance.rules.law.calendar import PARIS
 from services.checkout.adapters.documents.filling import environment, exceptions_of_law
 from services.checkout.adapters.documents.plain import plain_text
 from services.checkout.adapters.documents.words import words
-from services.checkout.domain.letters import LetterFacts
+from services.checkout.domain.letters import Acknowledgement, CreditNote, Decided, LetterFacts
 
 __all__ = ["Body", "render"]
 
@@ -30,14 +30,20 @@ def render(facts: LetterFacts) -> Body:
     """
     w = words(facts.shop.language(facts.language))
     about = facts.about
-    of_order = "letters.decided.subject" if about.kind == "decided" else "letters.acknowledgement.subject_of"
-    named = of_order if about.order_number else "letters.acknowledgement.subject_alone"
-    subject = w(named, number=about.order_number, shop=facts.shop.name)
+    subject = w(_subject(about), number=about.number, order=about.order_number, shop=facts.shop.name)
     html = _environment().get_template("mail.html").render(
         w=w, body=f"letters/{about.kind}.html", title=subject, facts=facts, about=about, shop=facts.shop,
         trader=facts.shop.trader, zone=_zone, exceptions=exceptions_of_law(),
     )  # fmt: skip
     return Body(subject, html, plain_text(html))
+
+
+def _subject(about: Acknowledgement | Decided | CreditNote) -> str:
+    if isinstance(about, CreditNote):
+        return "papers.credit_note.subject"
+    if isinstance(about, Decided):
+        return "letters.decided.subject"
+    return "letters.acknowledgement.subject_of" if about.order_number else "letters.acknowledgement.subject_alone"
 
 
 def _zone(at: datetime) -> str:
