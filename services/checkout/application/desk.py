@@ -2,11 +2,13 @@
 
 from services.checkout.application.accounts import Accounts
 from services.checkout.application.acknowledging import Acknowledging
+from services.checkout.application.claiming import Claiming
+from services.checkout.application.contracting import Contracting
 from services.checkout.application.delivering import Delivering
 from services.checkout.application.finding import Finding
 from services.checkout.application.hearing import Hearing
-from services.checkout.application.lettering import Lettering
 from services.checkout.application.owing import Owing
+from services.checkout.application.papering import Papering
 from services.checkout.application.pressing import Pressing
 from services.checkout.application.shopkeeping import Shopkeeping
 from services.checkout.application.withdrawing import Withdrawing
@@ -14,5 +16,8 @@ from services.checkout.application.withdrawing import Withdrawing
 __all__ = ["Desk"]
 
 
-class Desk(Shopkeeping, Pressing, Acknowledging, Accounts, Withdrawing, Delivering, Lettering, Owing, Finding, Hearing):
+class Desk(
+    Shopkeeping, Pressing, Acknowledging, Accounts, Withdrawing, Contracting, Claiming, Delivering, Papering, Owing,
+    Finding, Hearing,
+):  # fmt: skip
     """All acts of shoppers, shops and providers. NotNow is raised when the database is away or too many act at once."""
