@@ -190,7 +190,7 @@ def _with_ended(order: Order, after: Aftercare) -> Aftercare:
     ids = tuple(one.id for one in fresh)
     amount = sum(one.amount_minor for one in fresh)
     for due in after.dues:
-        if missing := unasked_minor(order, after, due):
+        if missing := 0 if due.by_hand else unasked_minor(order, after, due):
             after = replace(after, dues=put_in(after.dues, replace(due, refund_ids=(*due.refund_ids, *ids))))
             amount -= min(amount, missing)
     if amount <= 0 or order.state == "lapsed":
