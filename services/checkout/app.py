@@ -133,7 +133,7 @@ class _Till:
     async def start(self) -> int:
         """Begin to serve pages and to do what is due; returns the port of the pages."""
         settings, metrics = self._settings, self._metrics
-        effects = EffectRunner(self.desk, self.printing.confirmation, metrics)
+        effects = EffectRunner(self.desk, self.printing.confirmation, metrics, self.printing.paper)
         self._away.append(lambda: effects.problem)
         self._loops.start("effects", effects.run, self._stop)
         clock = Timekeeper(self.desk, metrics)
