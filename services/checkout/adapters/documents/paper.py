@@ -21,6 +21,6 @@ def paper_page(facts: PaperFacts) -> str:
     rows = [(rate, amount, paper.vat_minor.get(rate, 0)) for rate, amount in by_rate]
     return _environment().get_template("page.html").render(
         w=w, body="papers/paper.html", title=f"{w(named)} {paper.id}", heading=w(named), author=facts.shop.trader.name,
-        facts=facts, paper=paper, shop=facts.shop, trader=facts.shop.trader, rates=rows,
+        facts=facts, issued=paper, shop=facts.shop, trader=facts.shop.trader, rates=rows,
         taxed=bool(paper.vat_minor), net=sum(paper.taxed_minor.values()) - sum(paper.vat_minor.values()),
     )  # fmt: skip
