@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 from relance.kernel.errors import NotNow
 from relance.observability import logs
 from services.checkout.application.acknowledging import Papers
 from services.checkout.application.desk import Desk
+from services.checkout.application.papering import PaperPress
 from services.checkout.application.stocking import alert
 from services.checkout.domain.attempts import News
 from services.checkout.domain.presenting import Alert
@@ -17,9 +18,7 @@ from services.checkout.domain.refunds import RefundNews
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import QueuedEffect, Transaction
 
-__all__ = ["EffectRunner", "Press"]
-
-Press: TypeAlias = Callable[..., Awaitable[bytes]]  # of a paper, its shop and a language: its PDF
+__all__ = ["EffectRunner"]
 
 _BATCH: Final = 64
 _AT_ONCE: Final = 48  # orders whose effects are under way, confirmations apart
@@ -42,7 +41,7 @@ class _Later(Exception):  # noqa: N818 - a reason to wait
 class EffectRunner:
     """Does the effects of a store. Several processes may run one each: they never take the same effect."""
 
-    def __init__(self, desk: Desk, papers: Papers, metrics: DeskMetrics, press: Press | None = None) -> None:
+    def __init__(self, desk: Desk, papers: Papers, metrics: DeskMetrics, press: PaperPress | None = None) -> None:
         self._desk = desk
         self._papers = papers
         self._press = press
@@ -160,20 +159,13 @@ class EffectRunner:
             await self._desk.look_after(shop, order)
         elif effect.kind == "acknowledge_stray":
             if await self._desk.seek_order(shop, ref):
-                await self._write("write_letter")(shop, order, "withdrawal.acknowledged", ref)
+                await self._desk.write_letter(shop, order, "withdrawal.acknowledged", ref)
         elif effect.kind == "write_letter":
             kind, _, about = ref.partition("#")
-            await self._write("write_letter")(shop, order, kind, about)
+            await self._desk.write_letter(shop, order, kind, about)
         else:
             async with self._printing:
-                await self._write("print_paper")(shop, order, ref, self._press)
-
-    def _write(self, name: str) -> Callable[..., Awaitable[None]]:
-        """Who writes letters and papers. Not everywhere somebody does: then they wait."""
-        found: Callable[..., Awaitable[None]] | None = getattr(self._desk, name, None)
-        if found is None:
-            raise _Later(f"nobody here does {name}")
-        return found
+                await self._desk.print_paper(shop, order, ref, self._press)
 
     async def _settle(self, tx: Transaction, effect: QueuedEffect) -> None:
         await self._desk.settle(tx, effect)
