@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from relance.rpc.checkout.v1 import checkout_pb2_grpc
+from services.checkout.api.aftercare import AftercareServicer
 from services.checkout.api.calls import Calls, Context
 from services.checkout.api.following import PURPOSES
 from services.checkout.api.outgoing import Outgoing
@@ -57,6 +58,10 @@ class CheckoutServicer(Selling, Returning, Outgoing, checkout_pb2_grpc.CheckoutS
         super().__init__(desk, calls)
         self._doors = doors
         self._attesting = Attesting(desk)
+
+    def aftercare(self) -> AftercareServicer:
+        """The service of what follows orders, over the same desk and for the same callers."""
+        return AftercareServicer(self._desk, self._calls)
 
     @override
     async def CreateCheckout(self, request: pb.CreateCheckoutRequest, context: Context) -> pb.CreateCheckoutResponse:

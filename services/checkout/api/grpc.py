@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from relance.rpc.checkout.v1 import checkout_pb2, checkout_pb2_grpc, law_pb2, law_pb2_grpc
+from relance.rpc.checkout.v1 import (
+    aftercare_pb2,
+    aftercare_pb2_grpc,
+    checkout_pb2,
+    checkout_pb2_grpc,
+    law_pb2,
+    law_pb2_grpc,
+)
 from relance.serving.grpc_server import UNBOUNDED, GrpcServer
 from services.checkout.api.checkout import CheckoutServicer
 from services.checkout.api.law import LawServicer
@@ -11,6 +18,7 @@ from services.checkout.settings import Settings
 __all__ = ["GrpcEdge"]
 
 _LAW: Final = law_pb2.DESCRIPTOR.services_by_name["LawService"].full_name
+_AFTERCARE: Final = aftercare_pb2.DESCRIPTOR.services_by_name["AftercareService"].full_name
 _CHECKOUT: Final = checkout_pb2.DESCRIPTOR.services_by_name["CheckoutService"].full_name
 
 
@@ -22,7 +30,7 @@ class GrpcEdge:
         self._law = law
         self._settings = settings
         self._server = GrpcServer(
-            [_LAW] if checkout is None else [_LAW, _CHECKOUT],
+            [_LAW] if checkout is None else [_LAW, _CHECKOUT, _AFTERCARE],
             calls_max=settings.grpc_calls_max,
             connection_calls_max=64,
             received_bytes_max=settings.grpc_message_bytes_max,
@@ -31,6 +39,7 @@ class GrpcEdge:
         law_pb2_grpc.add_LawServiceServicer_to_server(law, self._server.server)
         if checkout is not None:
             checkout_pb2_grpc.add_CheckoutServiceServicer_to_server(checkout, self._server.server)
+            aftercare_pb2_grpc.add_AftercareServiceServicer_to_server(checkout.aftercare(), self._server.server)
 
     async def start(self, host: str, port: int) -> int:
         """Begin to answer; returns the port. Raises InputError when the address cannot be had."""
