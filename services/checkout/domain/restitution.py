@@ -14,7 +14,7 @@ from services.checkout.domain.aftercare import Aftercare, Due, LineDecision, Reg
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import ENDED, Order
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.rights import Amounts, amounts, delivery_owed_minor
+from services.checkout.domain.rights import Amounts, amounts, delivery_owed_minor, gone_units
 
 __all__ = ["Granted", "asked_for", "no_longer_owing", "owing", "source_of", "unwound"]
 
@@ -112,18 +112,19 @@ def _parts(
     order: Order, after: Aftercare, accepted: dict[str, int], found: Amounts
 ) -> tuple[dict[str, _Part], dict[str, _Part]]:  # fmt: skip
     """(what is with the shop, or no goods at all; what left), by line. Units that did not leave are taken first."""
+    before = gone_units(order, after)
     stays: dict[str, _Part] = {}
     left: dict[str, _Part] = {}
     for line in order.lines:
         count, sold = accepted.get(line.id, 0), after.line(line.id)
         if not count:
             continue
-        gone = line.withdrawn + line.ended
+        gone = before[line.id]
         price, back = unit_refund(line.net_minor, line.quantity, gone, count), found.by_line[line.id]
         if sold is not None and sold.kind != "goods":
             stays[line.id] = _Part(count, back, price)
             continue
-        here = min(count, max(0, line.quantity - line.shipped - gone))
+        here = min(count, max(0, line.quantity - line.shipped - line.withdrawn - line.ended))
         first = unit_refund(line.net_minor, line.quantity, gone, here)
         if here:
             stays[line.id] = _Part(here, first, first)

@@ -20,7 +20,8 @@ from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import ENDED, Order, OrderLine, Parcel, on_its_way
 
 __all__ = [
-    "Amounts", "amounts", "deadlines", "decide", "delivery_owed_minor", "law_lines", "left_units", "stated_units",
+    "Amounts", "amounts", "ancillary", "deadlines", "decide", "delivery_owed_minor", "gone_units", "law_lines",
+    "left_units", "stated_units",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -50,6 +51,12 @@ def left_units(order: Order) -> dict[str, int]:
     if order.state in ENDED:
         return dict.fromkeys((line.id for line in order.lines), 0)
     return {line.id: line.quantity - line.withdrawn - line.ended for line in order.lines}
+
+
+def gone_units(order: Order, after: Aftercare) -> dict[str, int]:
+    """Units by line for which money was owed before: withdrawn or ended, but for those of a proven exception."""
+    back = _taken_back(after)
+    return {line.id: line.withdrawn + line.ended - back.get(line.id, 0) for line in order.lines}
 
 
 def stated_units(order: Order, units: Mapping[str, int]) -> dict[str, int]:
@@ -105,7 +112,7 @@ def decide(
         _decision(line_id, count, found.get(line_id), sold.get(line_id), informed=after.informed)
         for line_id, count in stated.items()
     ]
-    beside = _ancillary(order, after, {one.line_id: one.units for one in decisions if one.moved})
+    beside = ancillary(order, after, {one.line_id: one.units for one in decisions if one.moved})
     kept = [one for one in decisions if one.line_id not in {other.line_id for other in beside}]
     return (*kept, *beside)
 
@@ -123,12 +130,13 @@ def amounts(
     was used, today when it is not said; lines `in_full` give back all of it.
     """
     goods = service = kept = 0
+    gone = gone_units(order, after)
     by_line: dict[str, int] = {}
     for line in order.lines:
         count, sold = accepted.get(line.id, 0), after.line(line.id)
         if not count:
             continue
-        price = unit_refund(line.net_minor, line.quantity, line.withdrawn + line.ended, count)
+        price = unit_refund(line.net_minor, line.quantity, gone[line.id], count)
         by_line[line.id] = price
         if sold is None or sold.kind != "service":
             goods += price
@@ -218,8 +226,8 @@ def _decision(
     )  # fmt: skip
 
 
-def _ancillary(order: Order, after: Aftercare, accepted: Mapping[str, int]) -> list[LineDecision]:
-    """Contracts beside others that are now withdrawn from whole: they end by law, and in full (L221-27)."""
+def ancillary(order: Order, after: Aftercare, accepted: Mapping[str, int]) -> list[LineDecision]:
+    """Contracts beside others of which what is accepted now leaves nothing: they end by law, in full (L221-27)."""
     left = left_units(order)
     gone = {line_id for line_id, count in left.items() if count <= accepted.get(line_id, 0)}
     return [
@@ -267,11 +275,8 @@ def delivery_owed_minor(order: Order, after: Aftercare, accepted: Mapping[str, i
     """What of the delivery is owed back in all: the cheapest standard fee of all goods less that of the goods that are
     kept; with the last of them all that was paid, up to the cheapest standard fee (L221-24 al. 4).
     """
-    goods, back = _goods(order, after), _taken_back(after)
-    kept = {
-        line.id: line.quantity - line.withdrawn - line.ended + back.get(line.id, 0) - accepted.get(line.id, 0)
-        for line in goods
-    }
+    goods, gone = _goods(order, after), gone_units(order, after)
+    kept = {line.id: line.quantity - gone[line.id] - accepted.get(line.id, 0) for line in goods}
     paid, whole = order.delivery_minor, sum(line.unit_minor * line.quantity for line in goods)
     fee = _standard_minor(after, whole, whole)
     if not any(kept.values()):

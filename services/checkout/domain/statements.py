@@ -4,20 +4,35 @@ Whoever states it, by whatever channel, one act: what is accepted moves units an
 moves nothing. The shop may always be kinder (`AcceptAnyway`).
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 
 import msgspec
 
 from relance.rules.law.calendar import paris_date
-from services.checkout.domain.aftercare import Aftercare, Channel, Statement, put_in
+from services.checkout.domain.aftercare import Aftercare, Channel, LineDecision, Statement, put_in
 from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting, folded, joined
 from services.checkout.domain.orders import ENDED, Order, Withdraw
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.restitution import Granted, no_longer_owing, owing, source_of
+from services.checkout.domain.restitution import Granted, no_longer_owing, owing
+from services.checkout.domain.returns import (
+    CutAccess,
+    PerformService,
+    ProveDispatch,
+    RecordReturn,
+    StartService,
+    cut,
+    day_of,
+    dispatched,
+    no_statement,
+    returned,
+    service,
+)  # fmt: skip
 from services.checkout.domain.rights import (
     Amounts,
     amounts,
+    ancillary,
     deadlines,
     decide,
     law_lines,
@@ -59,41 +74,6 @@ class ProveUnsealed(msgspec.Struct, frozen=True, kw_only=True, tag="prove_unseal
 
     line_id: str
     on: date
-
-
-class RecordReturn(msgspec.Struct, frozen=True, kw_only=True, tag="record_return"):
-    """The goods of a statement are back."""
-
-    statement_id: str
-    on: date
-
-
-class ProveDispatch(msgspec.Struct, frozen=True, kw_only=True, tag="prove_dispatch"):
-    """The consumer has shown that he sent the goods of a statement."""
-
-    statement_id: str
-    on: date
-
-
-class StartService(msgspec.Struct, frozen=True, kw_only=True, tag="start_service"):
-    """A service has begun."""
-
-    line_id: str
-    on: date
-
-
-class PerformService(msgspec.Struct, frozen=True, kw_only=True, tag="perform_service"):
-    """A service is fully performed."""
-
-    line_id: str
-    on: date
-
-
-class CutAccess(msgspec.Struct, frozen=True, kw_only=True, tag="cut_access"):
-    """Access to digital content was ended after a withdrawal."""
-
-    line_id: str
-    at: datetime
 
 
 class AcceptAnyway(msgspec.Struct, frozen=True, kw_only=True, tag="accept_anyway"):
@@ -169,21 +149,18 @@ def accept_anyway(order: Order, after: Aftercare, act: AcceptAnyway, setting: Se
     """What was late or excepted is accepted all the same; the time to pay runs from now."""
     statement = after.statement(act.statement_id)
     if statement is None:
-        return _no_statement(act.statement_id)
+        return no_statement(act.statement_id)
     left = left_units(order)
-    decisions = tuple(
-        one
-        if one.outcome in {"accepted", "ancillary"}
-        else replace(
-            one, outcome="accepted", reason="the shop accepts it all the same", rule="", article="", moved=True,
-            units=one.units if one.moved else min(one.units, left.get(one.line_id, 0)),
-        )
+    kinder = [
+        _kinder(one, left.get(one.line_id, 0))
         for one in statement.decisions
-    )  # fmt: skip
-    if decisions == statement.decisions:
+        if one.outcome not in {"accepted", "ancillary"}
+    ]
+    if not kinder:
         return Outcome(after)
-    kinder = replace(statement, decisions=decisions, anyway_at=setting.at)
-    return _moved(order, after, kinder, setting.on, setting, before=statement)
+    beside = ancillary(order, after, {one.line_id: one.units for one in kinder})
+    decided = replace(statement, decisions=_over(statement.decisions, [*kinder, *beside]), anyway_at=setting.at)
+    return _moved(order, after, decided, setting.on, setting, before=statement)
 
 
 def inform(order: Order, after: Aftercare, act: Inform, setting: Setting) -> Outcome | Refusal:
@@ -193,7 +170,7 @@ def inform(order: Order, after: Aftercare, act: Inform, setting: Setting) -> Out
     if (after.informed, after.informed_on) == (False, act.on):
         return Outcome(after)
     now = replace(after, informed=False, informed_on=act.on)
-    noted = Noted("happened", "withdrawal", ("B03",), {"step": "informed", "on": _day(act.on)}, "shop")
+    noted = Noted("happened", "withdrawal", ("B03",), {"step": "informed", "on": day_of(act.on)}, "shop")
     outcome = Outcome(now, noted=(noted,))
     for statement in now.statements:
         late = {one.line_id: one.units for one in statement.decisions if one.outcome == "late" and one.units}
@@ -201,11 +178,10 @@ def inform(order: Order, after: Aftercare, act: Inform, setting: Setting) -> Out
             continue
         moved_order = folded(order, outcome, setting.at)
         again = decide(moved_order, outcome.after, statement.stated_at, late, setting)
-        fresh = {one.line_id: one for one in again if one.moved}
+        fresh = [one for one in again if one.moved]
         if not fresh:
             continue
-        decisions = tuple(fresh.get(one.line_id, one) for one in statement.decisions)
-        decided = replace(statement, decisions=decisions)
+        decided = replace(statement, decisions=_over(statement.decisions, fresh))
         notice_on = paris_date(statement.received_at)
         outcome = joined(outcome, _moved(moved_order, outcome.after, decided, notice_on, setting, before=statement))
     return outcome
@@ -224,7 +200,7 @@ def unsealed(order: Order, after: Aftercare, act: ProveUnsealed, setting: Settin
     if sold.unsealed_on is not None:
         return Outcome(after)
     now = replace(after, sold=put_in(after.sold, replace(sold, unsealed_on=act.on)))
-    facts = {"step": "unsealed", "line": act.line_id, "on": _day(act.on)}
+    facts = {"step": "unsealed", "line": act.line_id, "on": day_of(act.on)}
     outcome = Outcome(now, noted=(Noted("happened", "withdrawal", ("B17",), facts, "shop"),))
     for statement in after.statements:
         held = [one for one in statement.decisions if one.line_id == act.line_id and one.outcome == "accepted"]
@@ -251,86 +227,23 @@ def acknowledged(after: Aftercare, statement_id: str, at: datetime) -> Aftercare
     return replace(after, statements=put_in(after.statements, replace(statement, acknowledged_at=at)))
 
 
-# -- goods, services, access ------------------------------------------------------------------------------------------
+def _kinder(one: LineDecision, left: int) -> LineDecision:
+    units = one.units if one.moved else min(one.units, left)
+    return replace(
+        one, outcome="accepted", reason="the shop accepts it all the same", rule="", article="", units=units,
+        moved=units > 0,
+    )  # fmt: skip
 
 
-def returned(order: Order, after: Aftercare, act: RecordReturn, setting: Setting) -> Outcome | Refusal:
-    """The goods of a statement came back: from then on nothing is waited for. The earliest date counts."""
-    return _came_back(order, after, act, setting)
-
-
-def dispatched(order: Order, after: Aftercare, act: ProveDispatch, setting: Setting) -> Outcome | Refusal:
-    """The consumer has proven that he sent them, which counts as much as their coming (L221-24 al. 2)."""
-    return _came_back(order, after, act, setting)
-
-
-def service(
-    _order: Order, after: Aftercare, act: StartService | PerformService, setting: Setting
-) -> Outcome | Refusal:  # fmt: skip
-    """When a service began, or was fully performed: use counts from the one, the exception of 1° from the other."""
-    sold = after.line(act.line_id)
-    if sold is None or sold.kind != "service":
-        return Refusal("line_id", "this order has no such service", "B25", "L221-25")
-    if act.on > setting.on:
-        return Refusal("on", "not in the future", "B25", "L221-25")
-    name = "started" if isinstance(act, StartService) else "performed"
-    changed = replace(sold, **{f"{name}_on": act.on})
-    if changed == sold:
-        return Outcome(after)
-    facts = {"step": f"service_{name}", "line": sold.id, "on": _day(act.on)}
-    now = replace(after, sold=put_in(after.sold, changed))
-    return Outcome(now, noted=(Noted("happened", "withdrawal", ("B25",), facts, "shop"),))
-
-
-def cut(_order: Order, after: Aftercare, act: CutAccess, setting: Setting) -> Outcome | Refusal:
-    """Access to digital content ends only after a withdrawal that was accepted; content of the consumer's own is given
-    back when he asks (L221-26-1).
-    """
-    sold = after.line(act.line_id)
-    if sold is None or sold.kind != "digital":
-        return Refusal("line_id", "this order has no such digital content", "B26", "L221-26-1")
-    decisions = (one for statement in after.statements for one in statement.decisions)
-    if not any(one.line_id == act.line_id and one.moved and one.outcome != "excepted" for one in decisions):
-        return Refusal("line_id", "access is not cut before a withdrawal is accepted", "B26", "L221-26-1")
-    if act.at > setting.at:
-        return Refusal("at", "not in the future", "B26", "L221-26-1")
-    if sold.digital_cut_at is not None:
-        return Outcome(after)
-    facts = {"step": "access_cut", "line": sold.id, "at": act.at.isoformat()}
-    now = replace(after, sold=put_in(after.sold, replace(sold, digital_cut_at=act.at)))
-    return Outcome(now, noted=(Noted("happened", "withdrawal", ("B26",), facts, "shop"),))
-
-
-def _came_back(
-    order: Order, after: Aftercare, act: RecordReturn | ProveDispatch, setting: Setting
-) -> Outcome | Refusal:  # fmt: skip
-    statement = after.statement(act.statement_id)
-    if statement is None:
-        return _no_statement(act.statement_id)
-    if not paris_date(order.placed_at) <= act.on <= setting.on:
-        return Refusal("on", "after the order, and not in the future", "B13", "L221-24 al. 2")
-    name, field = ("returned_on", "recovered_on") if isinstance(act, RecordReturn) else ("dispatched_on",) * 2
-    known = getattr(statement, name)
-    if known is not None and known <= act.on:
-        return Outcome(after)
-    dues = tuple(
-        replace(due, **{field: act.on}) if due.source == source_of(statement) and due.shipped else due
-        for due in after.dues
-    )
-    now = replace(after, statements=put_in(after.statements, replace(statement, **{name: act.on})), dues=dues)
-    facts = {"step": name.removesuffix("_on"), "statement": statement.id, "on": _day(act.on)}
-    return Outcome(now, noted=(Noted("happened", "withdrawal", ("B13",), facts, "shop"),))
+def _over(decisions: tuple[LineDecision, ...], later: Sequence[LineDecision]) -> tuple[LineDecision, ...]:
+    """The decisions with later ones in the place of those of the same line, or after all."""
+    by_line = {one.line_id: one for one in later}
+    known = {one.line_id for one in decisions}
+    rest = tuple(one for one in later if one.line_id not in known)
+    return (*(by_line.get(one.line_id, one) for one in decisions), *rest)
 
 
 # -- within -----------------------------------------------------------------------------------------------------------
-
-
-def _no_statement(statement_id: str) -> Refusal:
-    return Refusal("statement_id", f"this order has no statement {statement_id!r}")
-
-
-def _day(day: date | None) -> str:
-    return "" if day is None else day.isoformat()
 
 
 def _recorded(after: Aftercare, statement: Statement) -> Outcome:
@@ -386,10 +299,10 @@ def _decided(statement: Statement, setting: Setting) -> Noted:
     rules = {"B01", "B02"} | {one.rule for one in statement.decisions if one.rule}
     lines = {
         one.line_id: {
-            "outcome": one.outcome, "units": one.units, "last_day": _day(one.last_day), "reason": one.reason,
+            "outcome": one.outcome, "units": one.units, "last_day": day_of(one.last_day), "reason": one.reason,
             "article": one.article, "exception": one.exception or 0,
         }
         for one in statement.decisions
     }  # fmt: skip
-    facts = {"step": "decided", "statement": statement.id, "on": _day(setting.on), "lines": lines}
+    facts = {"step": "decided", "statement": statement.id, "on": day_of(setting.on), "lines": lines}
     return Noted("happened", "withdrawal", tuple(sorted(rules)), facts)

@@ -345,6 +345,22 @@ def test_an_ancillary_contract_ends_though_its_own_withdrawal_would_be_late() ->
     assert sum(due.amount_minor for due in after.dues) == order.total_minor
 
 
+def test_what_the_shop_accepts_of_itself_ends_what_stands_beside_it() -> None:
+    order, after = insured()
+    order, after, _ = follow(order, after, stated("2026-03-20T10:00", {"1": 2}), "2026-03-20T10:00")
+    assert (outcomes(after), after.dues) == ({"1": "late"}, ())
+    order, kinder, _ = follow(order, after, AcceptAnyway(statement_id="s1"), "2026-03-21T10:00")
+    assert (outcomes(kinder), [one.withdrawn for one in order.lines]) == (
+        {"1": "accepted", "2": "ancillary"},
+        [2, 1, 0],
+    )
+    assert sum(due.goods_minor for due in kinder.dues) == 9980 + 1200
+    order, after = insured()
+    order, after, _ = follow(order, after, stated("2026-03-20T10:00", {"1": 2}), "2026-03-20T10:00")
+    order, after, _ = follow(order, after, Inform(), "2026-03-21T10:00")
+    assert (outcomes(after), [one.withdrawn for one in order.lines]) == ({"1": "accepted", "2": "ancillary"}, [2, 1, 0])
+
+
 def test_access_is_cut_only_after_a_withdrawal_was_accepted() -> None:
     order, made = ordered(line(), delivery_minor=0), cared(sold(kind="digital"))
     act = CutAccess(line_id="1", at=at("2026-03-10T11:00"))
