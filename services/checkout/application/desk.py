@@ -3,10 +3,10 @@
 from services.checkout.application.accounts import Accounts
 from services.checkout.application.acknowledging import Acknowledging
 from services.checkout.application.claiming import Claiming
-from services.checkout.application.contracting import Contracting
 from services.checkout.application.delivering import Delivering
 from services.checkout.application.finding import Finding
 from services.checkout.application.hearing import Hearing
+from services.checkout.application.leaving import Leaving
 from services.checkout.application.owing import Owing
 from services.checkout.application.papering import Papering
 from services.checkout.application.pressing import Pressing
@@ -17,7 +17,7 @@ __all__ = ["Desk"]
 
 
 class Desk(
-    Shopkeeping, Pressing, Acknowledging, Accounts, Withdrawing, Contracting, Claiming, Delivering, Papering, Owing,
+    Shopkeeping, Pressing, Acknowledging, Accounts, Withdrawing, Leaving, Claiming, Delivering, Papering, Owing,
     Finding, Hearing,
 ):  # fmt: skip
     """All acts of shoppers, shops and providers. NotNow is raised when the database is away or too many act at once."""

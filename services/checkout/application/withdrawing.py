@@ -147,7 +147,7 @@ class Withdrawing(Aftercaring):
 
         async def work(tx: Transaction) -> AfterView | Refusal:
             stray = await tx.get(Stray, shop, stray_id, lock=True)
-            if stray is None or stray.state == "closed":
+            if stray is None or stray.state == "closed" or stray.about != "withdrawal":
                 return _NO_STRAY
             if stray.state == "open":
                 words = await opened_words(tx, shop, stray.content) or Words()

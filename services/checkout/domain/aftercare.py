@@ -93,7 +93,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Stray(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A statement that matched no order. `subject`: under whose key its words are kept; `candidate`: the order whose
-    number it named.
+    number it named. `about`: what it states; a termination is ended by the contract's own act.
     """
 
     id: str
@@ -106,6 +106,7 @@ class Stray(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: Literal["open", "matched", "closed"] = "open"
     acknowledged_at: datetime | None = None
     order_id: str = ""
+    about: Literal["withdrawal", "termination"] = "withdrawal"
     version: int = 0
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from services.checkout.api.pages.labels import label_of
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_
 from services.checkout.application.aftercaring import AfterView
 from services.checkout.domain.aftercare import Due, LineDecision, Statement
 from services.checkout.domain.dues import Standing, Step, due_on
 
-__all__ = ["DueFace", "StatementFace", "channel_of", "due_faces", "statement_faces"]
+__all__ = ["DueFace", "StatementFace", "channel_of", "contract_faces", "due_faces", "statement_faces"]
 
 _CHANNELS: Final = {
     "web": N_("on our pages"),
@@ -71,7 +72,7 @@ def statement_faces(view: AfterView, tongue: Tongue) -> tuple[StatementFace, ...
 def _statement(statement: Statement, names: Mapping[str, str], tongue: Tongue) -> StatementFace:
     headline = tongue.say(
         "Withdrawal of %(when)s, %(way)s",
-        when=tongue.stamp(statement.stated_at), way=channel_of(statement.channel, tongue),
+        when=tongue.moment(statement.stated_at), way=channel_of(statement.channel, tongue),
     )  # fmt: skip
     lines = []
     for one in statement.decisions:
@@ -161,3 +162,18 @@ def _steps(steps: tuple[Step, ...], tongue: Tongue) -> Iterator[str]:
         else:
             percent = step.percent.replace(".", ",") if tongue.language == "fr" else step.percent
             yield tongue.say("from %(day)s: %(percent)s %%, %(more)s more", day=day, percent=percent, more=more)
+
+
+def contract_faces(view: AfterView, here: str, tongue: Tongue) -> list[dict[str, str]]:
+    """The contracts that go on, with the way to end them; those that end, with their day."""
+    found = []
+    label = label_of("terminate", tongue.language)
+    for one in view.contracts:
+        ends_on = one.termination.ends_on if one.termination is not None else one.ended_on or one.withdrawn_on
+        if ends_on is not None:
+            day = tongue.date(ends_on)
+            found.append({"text": tongue.say("%(name)s ends on %(day)s", name=one.name, day=day), "url": ""})
+        else:
+            url = f"{here}/terminate/{one.id}" if here.startswith("/o/") else f"/terminate/{one.shop}"
+            found.append({"text": one.name, "url": url, "label": label.text, "language": label.language})
+    return found

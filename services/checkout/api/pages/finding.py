@@ -4,11 +4,11 @@ from starlette.responses import Response
 
 from services.checkout.api.pages import forms
 from services.checkout.api.pages.frames import Notice, shop_frame
-from services.checkout.api.pages.references import number_in
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Parts, Visit, shop_of
 from services.checkout.api.pages.walking import stale_notice
 from services.checkout.api.pages.wording import Problem
+from services.checkout.domain.references import number_in
 from services.checkout.domain.shops import Shop
 
 __all__ = ["Finding"]

@@ -300,8 +300,13 @@ def _legal_links(shop: Shop, tongue: Tongue) -> tuple[LegalLink, ...]:
         "accessibility": tongue.say("Accessibility"),
     }
     links = [LegalLink(legal_url(shop, name, tongue.language), label) for name, label in names.items()]
-    entry = label_of("withdraw", tongue.language)
-    return (LegalLink(f"/withdraw/{shop.id}?lang={tongue.language}", entry.text), *links)
+    lang = f"{shop.id}?lang={tongue.language}"
+    functions = [LegalLink(f"/withdraw/{lang}", label_of("withdraw", tongue.language).text)]
+    if {"continuous", "service"} & set(shop.legal.sells):
+        own = shop.aftercare.terminate_url
+        url = own if _origin(own) else f"/terminate/{lang}"
+        functions.append(LegalLink(url, label_of("terminate", tongue.language).text))
+    return (*functions, LegalLink(f"/find/{lang}", tongue.say("Find an order")), *links)
 
 
 def shop_frame(

@@ -15,7 +15,7 @@ from services.checkout.domain.shops import speak
 __all__ = [
     "STATES", "Seen", "alert_of", "document_label", "email_of", "failed_of", "file_name", "is_lost", "lead_of",
     "lines_of", "masked_email", "number_of", "order_rights", "parcels_of", "person_of", "place_of", "refunds_of",
-    "sold_of", "state_label", "steps_of", "sums_of_order", "track_of", "withdrawal_entry",
+    "sold_of", "state_label", "steps_of", "sums_of_order", "track_of", "ways_of",
 ]  # fmt: skip
 
 _LEADS: Final = {
@@ -257,14 +257,20 @@ def order_rights(seen: Seen) -> list[Fact]:
     return found
 
 
-def withdrawal_entry(seen: Seen) -> dict[str, str] | None:
-    """The way to the withdrawal function, whatever is left of the right; none of an order that has ended."""
-    if seen.view.order.state in ENDED:
-        return None
-    language, by_pay_link = seen.tongue.language, seen.here.startswith("/p/")
+def ways_of(seen: Seen) -> dict[str, Any]:
+    """Where more is said or done of it. The way to withdraw is there whatever is left of the right, until the order has
+    ended; a link to pay leads to the shop's own function.
+    """
+    order, language, by_pay_link = seen.view.order, seen.tongue.language, seen.here.startswith("/p/")
     label = label_of("withdraw", language)
-    url = f"/withdraw/{seen.view.shop.id}?lang={language}" if by_pay_link else f"{seen.here}/withdraw"
-    return {"url": url, "text": label.text, "language": label.language}
+    withdraw = f"/withdraw/{seen.view.shop.id}?lang={language}" if by_pay_link else f"{seen.here}/withdraw"
+    received = any(parcel.received_at is not None for parcel in order.parcels)
+    return {
+        "withdraw": "" if order.state in ENDED else withdraw,
+        "label": label,
+        "delivery": f"{seen.here}/delivery" if seen.view.recap.delivery is not None and not by_pay_link else "",
+        "claim": f"{seen.here}/claim" if received and not seen.masked else "",
+    }
 
 
 def alert_of(kind: str, tongue: Tongue) -> dict[str, str]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces
-from services.checkout.api.pages.afterwards import due_faces, statement_faces
+from services.checkout.api.pages.afterwards import contract_faces, due_faces, statement_faces
 from services.checkout.api.pages.facts import withdrawal_words
 from services.checkout.api.pages.frames import Frame, Notice, Step, Sums, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.ordered import (
@@ -31,7 +31,7 @@ from services.checkout.api.pages.ordered import (
     steps_of,
     sums_of_order,
     track_of,
-    withdrawal_entry,
+    ways_of,
 )  # fmt: skip
 from services.checkout.api.pages.sessions import Entry
 from services.checkout.api.pages.visits import Parts, Visit, return_link, see_other
@@ -216,10 +216,10 @@ class Purchase:
             documents=[] if seen.masked else self._documents(seen, after),
             statements=() if isinstance(after, Refusal) else statement_faces(after, tongue),
             dues=() if isinstance(after, Refusal) else due_faces(after, tongue),
+            contracts=() if isinstance(after, Refusal) else contract_faces(after, seen.here, tongue),
             evidence="" if seen.masked else view.evidence_head,
             rights=order_rights(seen),
-            withdraw=withdrawal_entry(seen),
-            delivery_url=f"{seen.here}/delivery" if view.recap.delivery and not seen.here.startswith("/p/") else "",
+            ways=ways_of(seen),
             return_url=return_link(view.shop, view.record.return_url),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from relance.rules.law.calendar import paris_date
 from services.checkout.api.pages.beginning import Beginning
 from services.checkout.api.pages.choosing import Choosing
+from services.checkout.api.pages.claiming import Claiming
 from services.checkout.api.pages.finding import Finding
 from services.checkout.api.pages.frames import Painter
 from services.checkout.api.pages.links import Links
@@ -21,6 +22,7 @@ from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.recap import Recap
 from services.checkout.api.pages.sessions import Keys
 from services.checkout.api.pages.signing import Signing
+from services.checkout.api.pages.terminating import Terminating
 from services.checkout.api.pages.themes import inline_hash
 from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.api.pages.tracking import Tracking
@@ -108,7 +110,12 @@ def _add_afterwards(add: Callable[..., None], parts: Parts, reach: Reach) -> Non
         add(f"{here}/withdraw/{{statement}}", withdrawing.stated)
     for here in ("/v/{token}", "/o/{order_id}"):
         add(f"{here}/delivery", tracking.show, tracking.act)
+    claiming = Claiming(parts, reach)
+    add("/o/{order_id}/claim", claiming.show, claiming.act)
     add("/withdraw/{shop}", withdrawing.show_shop, withdrawing.state_shop)
+    terminating = Terminating(parts, reach)
+    for here in ("/terminate/{shop}", "/o/{order_id}/terminate/{contract}"):
+        add(here, terminating.show, terminating.act)
     add("/find/{shop}", finding.show, finding.send)
 
 

@@ -19,7 +19,7 @@ from services.checkout.domain.orders import ENDED, Parcel
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.promises import Late, NotifyLate, ResolveLate, Suspend, late, latest
 
-__all__ = ["Tracking"]
+__all__ = ["Tracking", "day_of"]
 
 _INCIDENTS: Final = {
     "lost": N_("lost on its way: we send its articles again"),
@@ -79,7 +79,7 @@ class Tracking:
         at, wished = desk.clock(), visit.form.text("act")
         if wished == "notice":
             typed = visit.form.text("until")
-            until = _day(typed)
+            until = day_of(typed)
             if typed and until is None:
                 return Problem("until", tongue.say("Enter a day, such as 24/12/2026."))
             found = await desk.notify_late(shop, order_id, NotifyLate(at=at, until=until, medium="web"))
@@ -127,7 +127,7 @@ def _names(view: AfterView) -> dict[str, str]:
     return {line.id: line.name for line in view.order_view.order.lines}
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
     """A day as browsers send it, or as people write it in France."""
     try:
         parts = text.replace(".", "/").split("/")

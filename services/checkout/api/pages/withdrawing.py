@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from starlette.responses import Response
 
-from services.checkout.api.pages import forms, references
+from services.checkout.api.pages import forms
 from services.checkout.api.pages.bounds import Form
 from services.checkout.api.pages.frames import Notice, shop_frame
 from services.checkout.api.pages.labels import label_of
@@ -24,6 +24,7 @@ from services.checkout.api.pages.wording import Problem
 from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.domain.aftercare import Statement
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.references import is_number
 from services.checkout.domain.shops import Shop
 from services.checkout.domain.statements import StateWithdrawal, left_units
 
@@ -169,7 +170,7 @@ class Withdrawing:
             return self.parts.slow_down(visit, wait)
         words = Words(
             name=form.text("name")[:_NAME_MAX], address=form.text("email"),
-            text=articles or ("" if references.is_number(reference) else reference),
+            text=articles or ("" if is_number(reference) else reference),
         )  # fmt: skip
         statement_id = str(uuid5(NAMESPACE_URL, f"{shop.id}/statement/{nonce}"))
         said = await self.parts.desk.state_unknown(shop.id, reference, words, statement_id=statement_id)

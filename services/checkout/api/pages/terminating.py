@@ -1,0 +1,228 @@
+"""Ending a contract that goes on, in three steps as the decree has them: what identifies it, a recap that can be
+changed, and one control that notifies it. No account is asked for, and no reason.
+"""
+
+from datetime import date, datetime
+from secrets import token_urlsafe
+from typing import Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+from starlette.responses import Response
+
+from services.checkout.api.pages import forms
+from services.checkout.api.pages.frames import Notice, shop_frame
+from services.checkout.api.pages.labels import label_of
+from services.checkout.api.pages.ordered import Seen, number_of
+from services.checkout.api.pages.reaching import Reach
+from services.checkout.api.pages.tongues import Tongue
+from services.checkout.api.pages.tracking import day_of
+from services.checkout.api.pages.visits import Parts, Visit, see_other, shop_of
+from services.checkout.api.pages.walking import stale_notice
+from services.checkout.api.pages.wording import Problem
+from services.checkout.application.aftercaring import Words
+from services.checkout.domain.contracts import Contract, Terminate
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.shops import Shop
+
+__all__ = ["Terminating"]
+
+_FIELDS: Final = ("name", "email", "postal", "reference", "wished_on", "reason")
+_MAX: Final = 500
+_NONCE_MAX: Final = 64
+
+
+class Asked(NamedTuple):
+    """Whom a termination is notified to, of what, and where its page is. `contract`: None when only words name it."""
+
+    shop: Shop
+    tongue: Tongue
+    url: str
+    secret: str
+    back: str = ""
+    seen: Seen | None = None
+    contract: Contract | None = None
+
+
+class Terminating:
+    """The termination function."""
+
+    def __init__(self, parts: Parts, reach: Reach) -> None:
+        self.parts = parts
+        self._reach = reach
+
+    async def show(self, visit: Visit) -> Response:
+        """What identifies the contract; once it was notified, the day on which it ends."""
+        asked = await self._asked(visit)
+        if isinstance(asked, Response):
+            return asked
+        if asked.contract is not None and asked.contract.termination is not None:
+            return self._notified(asked, asked.contract)
+        return self._form(visit, asked)
+
+    async def act(self, visit: Visit) -> Response:
+        """The recap, back to the form, or the notification."""
+        asked = await self._asked(visit)
+        if isinstance(asked, Response):
+            return asked
+        if not self.parts.honest(visit, asked.secret):
+            return self._form(visit, asked, notices=[stale_notice(asked.tongue)], status=403)
+        wished = visit.form.text("act")
+        problems = [] if wished == "change" else self._missing(visit, asked)
+        if problems or wished == "change":
+            return self._form(visit, asked, problems)
+        return await self._notify(visit, asked) if wished == "notify" else self._recap(visit, asked)
+
+    async def _notify(self, visit: Visit, asked: Asked) -> Response:
+        who = f"terminate {visit.address}"
+        if wait := self.parts.guesses.wait_s(who):
+            return self.parts.slow_down(visit, wait)
+        self.parts.guesses.wrong(who)
+        form, at = visit.form, self.parts.desk.clock()
+        nonce = form.text("nonce")[:_NONCE_MAX] or token_urlsafe(16)
+        id_ = str(uuid5(NAMESPACE_URL, f"{asked.shop.id}/termination/{nonce}"))
+        act = Terminate(id=id_, asked_at=at, wished_on=day_of(form.text("wished_on")))
+        words = Words(
+            name=form.text("name")[:200], text=form.text("reason")[:_MAX],
+            address=form.text("email") or form.text("postal")[:_MAX], reference=form.text("reference")[:_MAX],
+        )  # fmt: skip
+        if asked.contract is None:
+            said = await self.parts.desk.terminate_unknown(asked.shop.id, words.reference, act, words)
+            return self._said(visit, asked, said.at)
+        found = await self.parts.desk.terminate(asked.shop.id, asked.contract.id, act, words)
+        if isinstance(found, Refusal):
+            law = f"{found.rule}, {found.article}" if found.rule else ""
+            field = "wished_on" if found.field == "wished_on" else ""
+            text = asked.tongue.say("A contract can end today at the earliest.") if field else (
+                asked.tongue.say("This contract has ended already.")
+            )  # fmt: skip
+            return self._form(visit, asked, [Problem(field, text, law)])
+        return see_other(asked.url)
+
+    async def _asked(self, visit: Visit) -> Asked | Response:
+        if "order_id" not in visit.request.path_params:
+            found = await shop_of(self.parts, visit)
+            if isinstance(found, Response):
+                return found
+            shop, tongue = found
+            url = f"/terminate/{shop.id}?lang={tongue.language}"
+            return Asked(shop, tongue, url, f"terminate {shop.id}")
+        seen = await self._reach.order(visit)
+        if isinstance(seen, Response):
+            return seen
+        contract = await self.parts.desk.contract(seen.view.shop.id, visit.request.path_params["contract"])
+        if seen.masked or contract is None or contract.order_id != str(seen.view.order.id):
+            return self.parts.unknown(visit)
+        url = f"{seen.here}/terminate/{contract.id}"
+        return Asked(seen.view.shop, seen.tongue, url, seen.secret, seen.here, seen, contract)
+
+    # -- the three steps ---------------------------------------------------------------------------------------------
+
+    def _form(
+        self, visit: Visit, asked: Asked, errors: list[Problem] | None = None, *, notices: list[Notice] | None = None,
+        status: int = 0,
+    ) -> Response:  # fmt: skip
+        tongue = asked.tongue
+        title = tongue.say("End a contract")
+        values = {name: visit.form.text(name) for name in _FIELDS} | self._known(visit, asked)
+        return self._paint(
+            visit, asked, "terminate", title, (errors or [], notices or []), status or (422 if errors else 200),
+            form=values,
+            bound=asked.contract,
+            proof_email=asked.shop.trader.email,
+            proof_address=asked.shop.trader.address,
+        )  # fmt: skip
+
+    def _recap(self, visit: Visit, asked: Asked) -> Response:
+        form, tongue = visit.form, asked.tongue
+        wished = day_of(form.text("wished_on"))
+        facts = [
+            (tongue.say("Name"), form.text("name")),
+            (tongue.say("Confirmation goes to"), form.text("email") or form.text("postal")),
+            (tongue.say("Contract"), _reference(asked, form.text("reference"))),
+            (tongue.say("Wished end"), tongue.date(wished) if wished else tongue.say("as soon as possible")),
+            (tongue.say("Reason"), form.text("reason")),
+        ]
+        return self._paint(
+            visit, asked, "terminate_recap", tongue.say("Check your termination, then notify it"), ([], []), 200,
+            facts=[one for one in facts if one[1]],
+            form={name: form.text(name)[:_MAX] for name in _FIELDS},
+            notify=label_of("notify", tongue.language),
+        )  # fmt: skip
+
+    def _notified(self, asked: Asked, contract: Contract) -> Response:
+        """That it was notified, when, and on which day it ends; the same by e-mail."""
+        tongue, done = asked.tongue, contract.termination
+        assert done is not None
+        facts = [
+            (tongue.say("Contract"), f"{contract.name} ({contract.number})"),
+            (tongue.say("Notified on"), tongue.stamp(done.asked_at)),
+            (tongue.say("Ends on"), tongue.date(done.ends_on)),
+        ]
+        return self._done(asked, facts, asked.seen.view.email if asked.seen is not None else "")
+
+    def _said(self, visit: Visit, asked: Asked, at: datetime) -> Response:
+        """What was notified in words of the consumer's own; the same whether they name a contract or not."""
+        form, tongue = visit.form, asked.tongue
+        facts = [
+            (tongue.say("Contract"), form.text("reference")[:_MAX]),
+            (tongue.say("Name"), form.text("name")),
+            (tongue.say("Notified on"), tongue.stamp(at)),
+        ]
+        return self._done(asked, facts, form.text("email") or form.text("postal"))
+
+    def _done(self, asked: Asked, facts: list[tuple[str, str]], address: str) -> Response:
+        title = asked.tongue.say("Your termination was notified")
+        frame = shop_frame(asked.shop, asked.tongue, title)
+        body = self.parts.painter.paint(
+            "terminated", frame, headline=title, facts=facts, address=address, back=asked.back,
+            found=asked.contract is not None, shop_url=frame.home_url,
+        )  # fmt: skip
+        return self.parts.painter.respond(body, frame)
+
+    def _paint(
+        self, visit: Visit, asked: Asked, template: str, title: str,
+        said: tuple[list[Problem], list[Notice]], status: int, **values: object,
+    ) -> Response:  # fmt: skip
+        reference = number_of(asked.seen.view) if asked.seen is not None else ""
+        secret = self.parts.keys.form_token(asked.secret)
+        frame = shop_frame(asked.shop, asked.tongue, title, secret=secret, reference=reference, said=said)
+        nonce = visit.form.text("nonce")[:_NONCE_MAX] or token_urlsafe(16)
+        body = self.parts.painter.paint(
+            template, frame, headline=title, action=asked.url, nonce=nonce, back=asked.back, **values
+        )
+        return self.parts.painter.respond(body, frame, status)
+
+    def _known(self, visit: Visit, asked: Asked) -> dict[str, str]:
+        """What is known of a signed-in consumer, to be confirmed by him."""
+        if asked.seen is None or visit.request.method == "POST":
+            return {}
+        address = asked.seen.view.record.address
+        return {"name": address.name if address is not None else "", "email": asked.seen.view.email}
+
+    def _missing(self, visit: Visit, asked: Asked) -> list[Problem]:
+        """What identifies him and the contract, and a day that is one; nothing else is asked for."""
+        form, tongue, found = visit.form, asked.tongue, list[Problem]()
+        if not form.text("name"):
+            found.append(Problem("name", tongue.say("Enter your name.")))
+        email = form.text("email")
+        if (email or not form.text("postal")) and not forms.is_email(email):
+            text = tongue.say("Enter the e-mail address that the confirmation goes to, or a postal address.")
+            found.append(Problem("email", text))
+        if asked.contract is None and not form.text("reference"):
+            found.append(Problem("reference", tongue.say("Enter the number of the contract, or what it is about.")))
+        typed = form.text("wished_on")
+        wished = day_of(typed)
+        if typed and (wished is None or wished < _today(self.parts)):
+            found.append(Problem("wished_on", tongue.say("Enter a day from today on, or leave it empty.")))
+        return found
+
+
+def _today(parts: Parts) -> date:
+    """The Paris date."""
+    return parts.desk.law(parts.desk.clock())[1]
+
+
+def _reference(asked: Asked, typed: str) -> str:
+    if asked.contract is None:
+        return typed[:_MAX]
+    return f"{asked.contract.name} ({asked.contract.number})"
