@@ -2,21 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from relance.events.messages import MessageRequest, decode_request
+from relance.events.messages import MessageOutcome, MessageRequest, decode_request, outcome_id
 from relance.evidence.entries import Entry, decode
 from relance.kernel.instants import to_ms
+from relance.rules.law.book import RULES
+from services.checkout.adapters.printing import Printing
 from services.checkout.application.aftercaring import AfterView, Words, opened_words
 from services.checkout.application.desk import Desk
 from services.checkout.application.effects import EffectRunner
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.orders import Deliver, Order, Received, Ship
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.records import PressActs
 from services.checkout.domain.statements import AcceptAnyway, ProveUnsealed, RecordReturn, StateWithdrawal
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import MasterKey, Store, open_store
@@ -24,6 +28,7 @@ from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_shop, ordered
 from tests.integration.checkout.payments_kit import _unprinted as unprinted
 
+MINUTE = timedelta(minutes=1)
 ADA = Words(name="Ada Martin", text="Je renonce à la lampe.", address="k1@example.org")
 
 
@@ -271,3 +276,51 @@ def _of(address: str) -> Words:
 async def _raw(store: Store, order_id: UUID) -> list[bytes]:
     async with store.reading() as tx:
         return await tx.entries(SHOP.id, str(order_id))
+
+
+async def test_letters_to_an_address_that_anybody_typed_are_put_off_and_never_dropped(
+    desk: Desk, store: Store, clock: Clock
+) -> None:  # fmt: skip
+    for place in range(5):
+        await desk.state_unknown(SHOP.id, f"commande {place}", _of("victim@example.org"))
+        clock.passes(seconds=1)
+    await works(desk)
+    assert len([one for one in await messages(store) if one.to == "victim@example.org"]) == 3
+    assert len(await desk.strays(SHOP.id)) == 5
+    for _ in range(8):
+        clock.passes(minutes=15)
+        await works(desk)
+    assert len([one for one in await messages(store) if one.to == "victim@example.org"]) == 5
+    assert all(one.acknowledged_at is not None for one in await desk.strays(SHOP.id))
+
+
+async def test_what_became_of_a_strays_letter_is_on_its_own_record(desk: Desk, store: Store, clock: Clock) -> None:
+    said = await desk.state_unknown(SHOP.id, "mon canapé", _of("x@example.org"))
+    await works(desk)
+    (letter,) = [one for one in await messages(store) if one.to == "x@example.org"]
+    assert (letter.kind, str(letter.order_id)) == ("withdrawal.acknowledged", said.statement_id)
+    came = MessageOutcome(
+        id=outcome_id(letter.id, "accepted"), request_id=letter.id, shop=SHOP.id, kind=letter.kind,
+        order_id=letter.order_id, outcome="accepted", at=clock.at, message_id="<m@lumen>",
+    )  # fmt: skip
+    await desk.message_sent(came)
+    await desk.message_sent(came)
+    kept = [(one.act, one.what) for one in await entries(store, said.statement_id)]
+    assert kept == [("declared", "withdrawal"), ("happened", "withdrawal"), ("happened", "message")]
+
+
+async def test_the_confirmation_begins_the_aftercare_of_digital_content(desk: Desk, store: Store, clock: Clock) -> None:
+    printing = Printing(RULES)
+    try:
+        view = await at_recap(desk, sku="F-1", means="transfer")
+        acts = PressActs(button_text=view.button.text, early_start=True, loss_acknowledged=True)
+        order_id = (await ordered(desk, view, acts)).order_id
+        paid = Received(amount_minor=view.sums.total_minor, received_at=desk.clock())
+        ok(await desk.act(SHOP.id, order_id, paid))
+        clock.passes(minutes=1)
+        await EffectRunner(desk, printing.confirmation, DeskMetrics(CollectorRegistry())).drain()
+    finally:
+        printing.close()
+    after = (await aftercare_of(desk, order_id)).after
+    assert (after.confirmed_at, after.sold[0].kind) == (clock.at, "digital")
+    assert (after.sold[0].requested_at, after.sold[0].loss_at) == (clock.at - MINUTE, clock.at - MINUTE)
