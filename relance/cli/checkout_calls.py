@@ -14,7 +14,7 @@ _BYTES_MAX: Final = 4_000_000
 
 
 class Caller:
-    """One caller of CheckoutService: its address and its token. Each call raises InputError or NotNow when it fails."""
+    """A caller of the checkout over gRPC: address and token. Each call raises InputError or NotNow when it fails."""
 
     def __init__(self, at: str, token: str) -> None:
         if not token:
@@ -23,15 +23,23 @@ class Caller:
         self._metadata = (("authorization", f"Bearer {token}"),)
 
     def call(self, method: str, request: Any, subject: str = "") -> Any:
-        """The answer. `subject` stands before what is said of a refusal: the file that was read, for example."""
-        import grpc
-
+        """CheckoutService's answer. `subject` stands before what is said of a refusal: the file that was read, say."""
         from relance.rpc.checkout.v1 import checkout_pb2_grpc
 
+        return self._answer(checkout_pb2_grpc.CheckoutServiceStub, method, request, subject)
+
+    def aftercare(self, method: str, request: Any) -> Any:
+        """AftercareService's answer."""
+        from relance.rpc.checkout.v1 import aftercare_pb2_grpc
+
+        return self._answer(aftercare_pb2_grpc.AftercareServiceStub, method, request)
+
+    def _answer(self, stub: Any, method: str, request: Any, subject: str = "") -> Any:
+        import grpc
+
         with grpc.insecure_channel(self._at) as channel:
-            stub = checkout_pb2_grpc.CheckoutServiceStub(channel)
             try:
-                return getattr(stub, method)(request, timeout=_DEADLINE_S, metadata=self._metadata)
+                return getattr(stub(channel), method)(request, timeout=_DEADLINE_S, metadata=self._metadata)
             except grpc.RpcError as error:
                 raise refusal(error, self._at, subject) from None
 

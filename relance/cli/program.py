@@ -18,6 +18,7 @@ from relance.cli import (
     kafka,
     law,
     log,
+    orders,
     replay,
     send,
     sessions,
@@ -48,8 +49,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     # What a command needs it imports when it runs; so this costs little.
-    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, law, checkout, evidence, simulate,
-                   dead_letters, replay, convert, demo, bench):  # fmt: skip
+    for module in (up, kafka, topics, shop, windows, send, signals, sessions, log, law, checkout, orders, evidence,
+                   simulate, dead_letters, replay, convert, demo, bench):  # fmt: skip
         module.register(program)
     return program
 

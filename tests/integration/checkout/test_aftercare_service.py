@@ -220,3 +220,26 @@ def test_information_that_came_late_makes_the_period_longer(after: After, demo: 
     assert after.refused("Inform", neither).field == "late"
     never = pb.InformRequest(idempotency_key=key(), order_id=order.order_id, never=True)
     assert after.Inform(never).aftercare.lines[0].withdrawal_last_day > before
+
+
+def test_the_command_line_lists_what_is_owed_and_who_withdrew(after: After, demo: Backend, service: Service) -> None:
+    order = delivered(demo, BOTH)
+    after.RecordWithdrawal(withdrawal(order.order_id, units={order.lines[0].id: 1}))
+    number = order.order_id[:8]
+    due = service.relance("orders", "due", token=demo.token)
+    assert number in due
+    assert "waits for the goods" in " ".join(due.split())
+    listed = service.relance("orders", "withdrawals", "--open", token=demo.token)
+    assert number in listed
+    assert "accepted" in listed
+    later = (today() + timedelta(days=40)).isoformat()
+    gone = pb.ReportUnavailableRequest(
+        idempotency_key=key(), order_id=paid(demo, BOTH).order_id, units={order.lines[0].id: 1}
+    )  # fmt: skip
+    after.ReportUnavailable(gone)
+    late = service.relance("orders", "late", "--on", later, token=demo.token)
+    assert gone.order_id[:8] in late
+    assert "26 d late" in late
+    said = service.relance("orders", "late", "--on", later, "--json", token=demo.token)
+    assert f'"order_id": "{gone.order_id}"' in said
+    assert "on: " in service.relance("orders", "due", "--on", "soon", token=demo.token, code=2)
