@@ -31,10 +31,15 @@ def bank() -> Iterator[RunningBank]:
         yield started
 
 
-@pytest.fixture
-async def provider(bank: RunningBank) -> AsyncIterator[StripeProvider]:
+@pytest.fixture(autouse=True)
+def at_its_time(bank: RunningBank) -> None:
+    """No test begins with the clock or the faults of another one."""
     bank.control("clock", ahead_s=0)
     bank.http.delete("/_bank/faults")
+
+
+@pytest.fixture
+async def provider(bank: RunningBank) -> AsyncIterator[StripeProvider]:
     async with provider_of(bank.url, methods=METHODS) as connected:
         yield connected
 
