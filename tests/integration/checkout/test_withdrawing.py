@@ -3,29 +3,43 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from relance.custody.checkpoint_file import CheckpointFile
 from relance.events.messages import MessageOutcome, MessageRequest, decode_request, outcome_id
 from relance.evidence.entries import Entry, decode
+from relance.evidence.examination import examine, export
+from relance.evidence.personal import text_of
 from relance.kernel.instants import to_ms
 from relance.rules.law.book import RULES
 from services.checkout.adapters.printing import Printing
 from services.checkout.application.aftercaring import AfterView, Words, opened_words
 from services.checkout.application.desk import Desk
 from services.checkout.application.effects import EffectRunner
+from services.checkout.application.erasing import person_of
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.orders import Deliver, Order, Received, Ship
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.records import PressActs
 from services.checkout.domain.statements import AcceptAnyway, ProveUnsealed, RecordReturn, StateWithdrawal
 from services.checkout.metrics import DeskMetrics
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import (
+    MasterKey,
+    Sealing,
+    Store,
+    dossier_of,
+    find_chains,
+    open_store,
+    verify_store,
+)  # fmt: skip
 from services.checkout.store.outbox import Outbox
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_shop, ordered
+from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, open_shop, ordered
+from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 from tests.integration.checkout.payments_kit import _unprinted as unprinted
 
 MINUTE = timedelta(minutes=1)
@@ -123,6 +137,32 @@ async def test_a_statement_is_on_record_before_it_is_decided(desk: Desk, store: 
     raw = b"".join(await _raw(store, order_id))
     assert b"Ada" not in raw
     assert b"lampe." not in raw
+
+
+async def test_the_record_of_a_withdrawal_proves_itself_and_outlives_an_erasure(
+    desk: Desk, store: Store, clock: Clock, tmp_path: Path
+) -> None:  # fmt: skip
+    clock.at = now_utc() - timedelta(hours=1)  # it is sealed by the machine's clock
+    order_id = await bought(desk)
+    ok(await desk.state_withdrawal(SHOP.id, order_id, stated(desk, {"1": 1}), ADA))
+    await works(desk)
+    log = CheckpointFile(tmp_path / "log")
+    await Sealing(store, log, KEY).seal_now()
+    (place,) = await find_chains(store, str(order_id))
+    dossier = await dossier_of(store, place, log.lines(), opened=True)
+    page = export(dossier)
+    assert examine(page, PUBLIC, log.lines()).verification.findings == ()
+    assert "rétractation" in page.decode()
+    assert any("Je renonce" in text_of(one) for one in dossier.opened.values())
+    content = (await aftercare_of(desk, order_id)).after.statements[0].content
+    subject = await person_of(store, SHOP.id, str(order_id))
+    assert subject is not None
+    async with store.transaction() as tx:
+        assert await tx.erase(SHOP.id, subject)
+    async with store.reading() as tx:
+        assert await opened_words(tx, SHOP.id, content) is None
+    verified = await verify_store(store, log.lines(), PUBLIC)
+    assert verified.findings == ()
 
 
 async def test_fifty_clicks_are_one_statement(desk: Desk, store: Store) -> None:
