@@ -28,6 +28,7 @@ from services.checkout.domain.prescribed import (
     filled_form,
     notice,
     pinned,
+    renewing,
     variant_of,
 )  # fmt: skip
 from services.checkout.domain.recap import Recap, RecapLine
@@ -117,6 +118,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     excepted: tuple[Excepted, ...]
     early: tuple[Line, ...]
     boxes: tuple[Prescribed, ...]
+    renewal: tuple[Prescribed, ...]
     phone_ban: Prescribed | None
     archived_years: int | None
     concluded_at: datetime
@@ -124,7 +126,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def texts(self) -> dict[str, str]:
         """The SHA-256 of each prescribed text by its slot: what evidence keeps of them."""
-        sources = (*(self.notice.sources if self.notice is not None else ()), *self.boxes)
+        sources = (*(self.notice.sources if self.notice is not None else ()), *self.boxes, *self.renewal)
         sources += (self.phone_ban,) if self.phone_ban is not None else ()
         return {text.slot: text.sha256 for text in sources}
 
@@ -193,7 +195,11 @@ def _missing(document: Document, law: Law) -> Iterator[Refusal]:
 
 def _texts(facts: ConfirmationFacts, law: Law) -> list[object]:
     """All prescribed texts that this order needs, found or refused."""
-    found: list[object] = [*_boxes(facts, law), pinned(facts.shop, law, "E10", "contract", facts.language)]
+    found: list[object] = [
+        *_boxes(facts, law),
+        *_renewal(facts, law),
+        pinned(facts.shop, law, "E10", "contract", facts.language),
+    ]
     if _open(facts, law):
         found += [_notice(facts, law), filled_form(facts.shop, law)]
     return found
@@ -210,6 +216,13 @@ def _boxes(facts: ConfirmationFacts, law: Law) -> list[Prescribed | Refusal]:
             wanted.add(("A20", "continuous" if continuous else "once"))
     found = (pinned(facts.shop, law, rule, wording, facts.language) for rule, wording in sorted(wanted))
     return [text for text in found if text is not None]
+
+
+def _renewal(facts: ConfirmationFacts, law: Law) -> list[Prescribed | Refusal]:
+    """The articles that a contract on services reproduces when it renews itself (B24)."""
+    terms = (line.subscription for line in facts.lines if line.kind != "goods")
+    renews = any(term is not None and term.renews_tacitly for term in terms)
+    return renewing(facts.shop, law, facts.language) if renews else []
 
 
 def _open(facts: ConfirmationFacts, law: Law) -> list[Line]:
@@ -292,6 +305,7 @@ def _sheet(facts: ConfirmationFacts, document: Document, law: Law) -> Sheet:
         ),
         early=tuple(line for line in facts.lines if line.early is not None),
         boxes=tuple(text for text in _boxes(facts, law) if isinstance(text, Prescribed)),
+        renewal=tuple(text for text in _renewal(facts, law) if isinstance(text, Prescribed)),
         phone_ban=ban,
         archived_years=archive.years if archive is not None and recap.total_minor >= archive.total_minor else None,
         concluded_at=order.concluded_at or order.placed_at,

@@ -22,8 +22,8 @@ from services.checkout.domain.orders import Order, OrderLine
 from services.checkout.domain.outcomes import Refusal
 
 __all__ = [
-    "Advance", "Contract", "Effects", "Renewal", "Terminate", "Termination", "begun", "ended_on", "free_to_leave",
-    "record_advance", "refusal_until", "renews_on", "term_ends", "terminate", "valid_notice", "window",
+    "Advance", "Contract", "Effects", "Renewal", "Terminate", "Termination", "begun", "due_later_minor", "ended_on",
+    "free_to_leave", "record_advance", "refusal_until", "renews_on", "term_ends", "terminate", "valid_notice", "window",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -145,6 +145,19 @@ def begun(order: Order, line: OrderLine, subscription: goods.Subscription | None
         trial_until=trial,
         period_minor=per_period,
     )
+
+
+def due_later_minor(line: goods.Line) -> int:
+    """What a line obliges to pay after today: its commitment less what is paid now; of a trial, or where nothing is
+    paid now, at least the price of a period. What is owed only if it goes on is not counted.
+    """
+    term = line.subscription
+    if term is None:
+        return 0
+    price = term.monthly_total_minor or term.period_total_minor or 0
+    begins_free = term.free_trial or term.trial_days > 0 or not line.unit_minor
+    months = max(term.minimum_months, 1 if begins_free else 0)
+    return max(0, months * price - line.unit_minor) * line.quantity
 
 
 # -- terms ------------------------------------------------------------------------------------------------------------

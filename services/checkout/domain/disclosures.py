@@ -4,30 +4,32 @@ The facts of the pages below are those that our own pages keep by construction; 
 texts, goods) comes from the shop.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Literal
 
 import msgspec
-from typing_extensions import override
 
 from relance.evidence.entries import RuleRef
 from relance.rules.law import goods, pages
 from relance.rules.law.book import Book, Rule
 from relance.rules.law.document import Document
 from relance.rules.law.goods import EarlyStart
-from relance.rules.law.shop import Box, Legal
 from services.checkout.domain.articles import Article, law_line
 from services.checkout.domain.checkouts import Checkout
+from services.checkout.domain.contracts import due_later_minor
+from services.checkout.domain.legal_facts import ShopKey, renewal_texts, shop_document, shown_legal
 from services.checkout.domain.lending import law_means
 from services.checkout.domain.pricing import Priced
 from services.checkout.domain.records import PressActs, Record, TextShown
 from services.checkout.domain.shops import Shop, speak
 from services.checkout.domain.tenders import LENT
 
-__all__ = ["cart_document", "order_texts", "recap_document", "rule_ref", "shop_document", "shown_legal"]
+__all__ = [
+    "cart_document", "order_texts", "recap_document", "renewal_texts", "rule_ref", "shop_document", "shown_legal",
+]  # fmt: skip
 
 replace = msgspec.structs.replace
 
@@ -97,7 +99,7 @@ def order_texts(
 
 
 @lru_cache(maxsize=1024)
-def _shop_texts_of(key: "_Key") -> tuple[tuple[str, TextShown], ...]:
+def _shop_texts_of(key: ShopKey) -> tuple[tuple[str, TextShown], ...]:
     shop, language, book, day = key.shop, key.language, key.book, key.day
     found: dict[str, TextShown] = {}
     _add(found, "guarantee_goods", book, day, "A19", "box")
@@ -115,26 +117,8 @@ def _shop_texts_of(key: "_Key") -> tuple[tuple[str, TextShown], ...]:
     return tuple(found.items())
 
 
-class _Key:
-    """A shop's version in a language on a day: equal ones show equal texts."""
-
-    __slots__ = ("_is", "book", "day", "language", "shop")
-
-    def __init__(self, shop: Shop, language: str, book: Book, day: date) -> None:
-        self.shop, self.language, self.book, self.day = shop, language, book, day
-        self._is = (shop.id, shop.version, id(shop), language, id(book), day)
-
-    @override
-    def __hash__(self) -> int:
-        return hash(self._is)
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._is == other._is
-
-
 def _shop_texts(shop: Shop, language: str, book: Book, day: date) -> tuple[tuple[str, TextShown], ...]:
-    return _shop_texts_of(_Key(shop, language, book, day))
+    return _shop_texts_of(ShopKey(shop, language, book, day))
 
 
 def _add(found: dict[str, TextShown], name: str, book: Book, day: date, id: str, wording: str) -> None:  # noqa: A002
@@ -154,79 +138,6 @@ def _put(found: dict[str, TextShown], name: str, text: str, book: Book, day: dat
     found[name] = TextShown(
         text=text, sha256=sha256(text.encode()).hexdigest(), rule=rule.id, version=rule.version, article=rule.article
     )
-
-
-def shown_legal(shop: Shop, book: Book, day: date) -> Legal:
-    """The shop's legal facts, with what our own pages show for it: the prescribed form and boxes, word for word, the
-    sentence on the online function in all three places, the steps, how errors are corrected, and the functions that end
-    a contract, with what they ask.
-    """
-    return _shown_legal(_Key(shop, "", book, day))
-
-
-@lru_cache(maxsize=1024)
-def _shown_legal(key: _Key) -> Legal:
-    shop, book, day, legal = key.shop, key.book, key.day, key.shop.legal
-    rules = book.on(day)
-    boxes = dict(legal.boxes)
-    for name, id_, wording in (("goods", "A19", "box"), ("digital", "A20", "once")):
-        if id_ in rules and (pinned := rules[id_].wordings[wording].sha256):
-            boxes.setdefault(name, Box(sha256=pinned, framed=True))
-    counsel = dict(legal.counsel_texts)
-    if "A20.continuous" in shop.texts:
-        text = speak(shop.texts["A20.continuous"], "fr")
-        pinned = sha256(text.encode()).hexdigest()
-        counsel.setdefault("A20.continuous", pinned)
-        boxes.setdefault("continuous", Box(sha256=pinned, framed=True))
-    pictures = {slot: picture.sha256 for slot, picture in shop.artwork.items()}
-    form = rules["B11"].wordings["form"].sha256 if "B11" in rules else ""
-    places = ("information", "terms", "confirmation")
-    terms = speak(shop.texts.get("terms", {}), "fr")
-    return replace(
-        _with_functions(legal, shop, rules),
-        boxes=boxes,
-        counsel_texts=counsel | pictures,
-        shown_artwork=legal.shown_artwork | pictures,
-        withdrawal_form_sha256=legal.withdrawal_form_sha256 or form or "",
-        withdrawal_function_sentence_in=legal.withdrawal_function_sentence_in or places,
-        terms_sha256=legal.terms_sha256 or sha256(terms.encode()).hexdigest(),
-        terms_downloadable=True,
-        languages=tuple(dict.fromkeys((*legal.languages, *shop.languages))),
-        steps=True,
-        correction=True,
-        phone_ban_in_contract=True,
-        texts={name: speak(words, "fr") for name, words in shop.texts.items()} | legal.texts,
-    )
-
-
-def _with_functions(legal: Legal, shop: Shop, rules: Mapping[str, Rule]) -> Legal:
-    """The shop's facts with those of our two functions, where it says nothing of its own."""
-
-    def label(own: str | None, id_: str, wording: str) -> str | None:
-        return own if own is not None or id_ not in rules else rules[id_].wordings[wording].text
-
-    def asked(own: tuple[str, ...] | None, id_: str, *by_choice: str) -> tuple[str, ...] | None:
-        return own if own is not None or id_ not in rules else (*rules[id_].parameters["fields"], *by_choice)
-
-    url = legal.termination_url
-    return replace(
-        legal,
-        withdrawal_fields=asked(legal.withdrawal_fields, "B06", "lines"),
-        withdrawal_confirm_label=label(legal.withdrawal_confirm_label, "B07", "confirm"),
-        termination_url=(shop.aftercare.terminate_url or f"/terminate/{shop.id}") if url is None else url,
-        termination_label=label(legal.termination_label, "B20", "terminate"),
-        termination_fields=asked(legal.termination_fields, "B21", "reason", "proof"),
-        termination_recap=True if legal.termination_recap is None else legal.termination_recap,
-        termination_confirm_label=label(legal.termination_confirm_label, "B22", "notify"),
-    )
-
-
-def shop_document(shop: Shop, book: Book, at: datetime, day: date) -> Document:
-    """The shop alone: what must be there before anything is published."""
-    return Document(
-        stage="shop", at=at, language=shop.languages[0], country=shop.zone.country, trader=shop.trader,
-        legal=shown_legal(shop, book, day),
-    )  # fmt: skip
 
 
 def cart_document(
@@ -277,11 +188,12 @@ def recap_document(
         button = replace(button, text=acts.button_text)
     gross = sum(line.unit_minor * line.quantity for line in priced.lines)
     sums = priced.sums
+    terms = [line.subscription for line in document.lines if line.subscription is not None]
     page = pages.Recap(
         button=button,
         rendered=_rendered(document, priced),
         linked=("guarantees", "mediator", "withdrawal"),
-        near_button=("characteristics", "price", "total"),
+        near_button=_near_button(terms),
         blocks=_blocks(checkout),
         modify=_blocks(checkout),
         total_minor=sums.total_minor,
@@ -289,6 +201,7 @@ def recap_document(
         discount_minor=gross - sum(sums.net_minor),
         nets_minor={line.id: net for line, net in zip(priced.lines, sums.net_minor, strict=True)},
         due_now_minor=sums.total_minor,
+        due_later_minor=sum(due_later_minor(line) for line in document.lines),
         personalised_price=bool(priced.personalised),
         personalised_notice=priced.personalised,
         terms_ticked_by="consumer" if acts is not None else "",
@@ -296,6 +209,16 @@ def recap_document(
         hash=recap_hash,
     )
     return replace(document, recap=page)
+
+
+def _near_button(terms: Sequence[goods.Subscription]) -> tuple[str, ...]:
+    """What stands beside the button; of subscriptions also how long they last and bind."""
+    shown = ["characteristics", "price", "total"]
+    if any(term.duration for term in terms):
+        shown.append("duration")
+    if any(term.minimum_months for term in terms):
+        shown.append("minimum_commitment")
+    return tuple(shown)
 
 
 def _blocks(checkout: Checkout) -> tuple[str, ...]:

@@ -11,7 +11,16 @@ from relance.rules.law.checks import MEANINGS
 from relance.rules.law.document import Document
 from relance.rules.law.shop import Legal
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.prescribed import Blank, Choices, Notice, Prescribed, filled_form, notice, pinned
+from services.checkout.domain.prescribed import (
+    Blank,
+    Choices,
+    Notice,
+    Prescribed,
+    filled_form,
+    notice,
+    pinned,
+    renewing,
+)
 from services.checkout.domain.shops import Artwork, Shop
 
 __all__ = ["LEGAL_PAGES", "LegalPage", "Name", "check_pages", "check_words", "compose_page"]
@@ -34,7 +43,7 @@ FORBIDDEN: Final = ("B19", "G04")  # what no page may say
 
 class LegalPage(msgspec.Struct, frozen=True, kw_only=True):
     """The content of one page. `notice` and `form`: of pages on withdrawal; `boxes`: of pages on guarantees.
-    `pictures`: official artwork by its slot.
+    `pictures`: official artwork by its slot. `renewal`: articles on what renews itself, in terms.
     """
 
     name: Name
@@ -45,6 +54,7 @@ class LegalPage(msgspec.Struct, frozen=True, kw_only=True):
     boxes: tuple[Prescribed, ...] = ()
     pictures: tuple[tuple[str, Artwork], ...] = ()
     phone_ban: Prescribed | None = None
+    renewal: tuple[Prescribed, ...] = ()
     days: int = 0
     archive_years: int = 0
     archive_from_minor: int = 0
@@ -52,7 +62,7 @@ class LegalPage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def texts(self) -> dict[str, str]:
         """The SHA-256 of each prescribed text by its slot."""
-        sources = (*(self.notice.sources if self.notice is not None else ()), *self.boxes)
+        sources = (*(self.notice.sources if self.notice is not None else ()), *self.boxes, *self.renewal)
         sources += (self.phone_ban,) if self.phone_ban is not None else ()
         return {text.slot: text.sha256 for text in sources} | {slot: one.sha256 for slot, one in self.pictures}
 
@@ -64,7 +74,8 @@ def compose_page(shop: Shop, name: Name, language: str, law: Law) -> LegalPage |
     form = filled_form(shop, law) if name in {"terms", "withdrawal"} else ()
     boxes = _boxes(shop, law, language) if name in {"terms", "guarantees"} else []
     ban = pinned(shop, law, "E10", "contract", language) if name == "terms" else None
-    found += [text for text in (told, form, *boxes, ban) if isinstance(text, Refusal)]
+    renewal = renewing(shop, law, language) if name == "terms" and _renews(shop) else []
+    found += [text for text in (told, form, *boxes, ban, *renewal) if isinstance(text, Refusal)]
     if found:
         return tuple(dict.fromkeys(found))
     assert not isinstance(told, Refusal)
@@ -82,10 +93,16 @@ def compose_page(shop: Shop, name: Name, language: str, law: Law) -> LegalPage |
         boxes=tuple(text for text in boxes if isinstance(text, Prescribed)),
         pictures=_pictures(shop, language, rules) if name == "guarantees" else (),
         phone_ban=ban,
+        renewal=tuple(text for text in renewal if isinstance(text, Prescribed)),
         days=shop.legal.withdrawal_days or 0,
         archive_years=archive.get("years", 0),
         archive_from_minor=archive.get("total_minor", 0),
     )
+
+
+def _renews(shop: Shop) -> bool:
+    """Whether the shop sells what may renew itself: services, or digital content that goes on (B24)."""
+    return bool({"service", "continuous"} & set(shop.legal.sells))
 
 
 def check_pages(shop: Shop, law: Law) -> Refusal | None:

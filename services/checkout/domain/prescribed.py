@@ -16,7 +16,8 @@ from relance.rules.law.shop import Trader
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import Shop
 
-__all__ = ["Blank", "Choices", "Notice", "Part", "Prescribed", "filled_form", "notice", "pinned", "variant_of"]
+__all__ = ["Blank", "Choices", "Notice", "Part", "Prescribed", "filled_form", "notice", "pinned", "renewing",
+           "variant_of"]  # fmt: skip
 
 Law = tuple[Book, date]
 
@@ -96,6 +97,14 @@ def pinned(shop: Shop, law: Law, rule: str, wording: str, language: str = "fr") 
         slot=slot, version=found.version, article=given.article, source=given.source, sha256=given.sha256,
         text=given.text,
     )  # fmt: skip
+
+
+def renewing(shop: Shop, law: Law, language: str = "fr") -> list[Prescribed | Refusal]:
+    """The articles that contracts on services with tacit renewal reproduce in full (L215-4)."""
+    book, day = law
+    rule = book.on(day).get("B24")
+    found = () if rule is None else (pinned(shop, law, rule.id, name, language) for name in rule.wordings)
+    return [text for text in found if text is not None]
 
 
 def variant_of(kind: str, *, regular: bool, lots: bool, separately: bool, names: Mapping[str, str]) -> str:

@@ -9,7 +9,9 @@ from relance.rules.law.book import Book
 from relance.rules.law.document import Document
 from relance.rules.law.verdict import Verdict, check
 from services.checkout.domain import placing
+from services.checkout.domain.articles import law_line
 from services.checkout.domain.checkouts import ChangeCart, Checkout
+from services.checkout.domain.contracts import due_later_minor
 from services.checkout.domain.disclosures import cart_document, order_texts, recap_document
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import LineView, View, step_of
@@ -140,6 +142,7 @@ def _recap(
         delivery=delivery,
         coupons=tuple(one.code for one in priced.granted),
         tenders=priced.tenders,
+        due_later_minor=_due_later_minor(priced, basis),
         terms_version=basis.shop.legal.terms_version,
         personalised_notice=priced.personalised,
         texts=texts,
@@ -147,6 +150,12 @@ def _recap(
         law_on=day,
     )
     return compose(priced.lines, priced.sums, shown)
+
+
+def _due_later_minor(priced: Priced, basis: Basis) -> int:
+    """What subscriptions oblige to pay after today."""
+    sold = ((basis.articles[line.sku], line) for line in priced.lines if line.sku in basis.articles)
+    return sum(due_later_minor(law_line(article, line)) for article, line in sold if "subscription" in article.facts)
 
 
 def _lines(priced: Priced, basis: Basis) -> tuple[LineView, ...]:
