@@ -1,0 +1,194 @@
+"""Subscriptions and guarantee claims at the desk, day by day; on both databases."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from relance.events.messages import MessageRequest
+from relance.evidence.entries import Entry, decode
+from relance.kernel.instants import to_ms
+from services.checkout.application.aftercaring import AfterView, Words, opened_words
+from services.checkout.application.daily import Daily
+from services.checkout.application.desk import Desk
+from services.checkout.domain.articles import Article
+from services.checkout.domain.claims import OpenClaim, RefuseClaim, RepairClaim, TakeClaim
+from services.checkout.domain.contracts import Advance, Contract, Terminate
+from services.checkout.domain.offers import Price
+from services.checkout.domain.orders import Received
+from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.statements import StateWithdrawal
+from services.checkout.store import MasterKey, Store, open_store
+from tests.integration.checkout.desk_kit import AT, SHOP, Clock, at_recap, ok, open_shop, ordered
+from tests.integration.checkout.owing_kit import bought, letters, works
+
+ADA = Words(name="Ada Martin", text="Je résilie.", address="k1@example.org")
+YEAR = {"term_months": 12, "renews_tacitly": True, "refusal_days": 31, "monthly_total_minor": 900,
+        "period_total_minor": 10800, "duration": "12 mois"}  # fmt: skip
+
+
+def magazine(**subscription: Any) -> Article:
+    facts = {"characteristics": "un numéro par mois", "delivery_days": 0, "subscription": YEAR | subscription}
+    return Article(sku="A-1", product_id="magazine", name="Abonnement", kind="service", facts=facts)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
+    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def desk(store: Store, clock: Clock) -> Desk:
+    legal = msgspec.structs.replace(SHOP.legal, sells=("goods", "digital", "service"))
+    opened = await open_shop(store, clock, shop=msgspec.structs.replace(SHOP, legal=legal))
+    assert await opened.put_articles(SHOP.id, [magazine()]) is None
+    price = Price(id="p1", since=AT - timedelta(days=60), price_minor=900)
+    assert await opened.put_prices(SHOP.id, "A-1", [price]) is None
+    return opened
+
+
+async def subscribed(desk: Desk) -> tuple[UUID, Contract]:
+    order_id = (await ordered(desk, await at_recap(desk, "k1", sku="A-1", means="transfer"))).order_id
+    await works(desk)
+    total = ok(await desk.order(SHOP.id, order_id)).order.total_minor
+    ok(await desk.act(SHOP.id, order_id, Received(amount_minor=total, received_at=desk.clock())))
+    await works(desk)
+    return order_id, (await seen(desk, order_id)).contracts[0]
+
+
+async def seen(desk: Desk, order_id: UUID) -> AfterView:
+    found = ok(await desk.aftercare(SHOP.id, order_id))
+    assert isinstance(found, AfterView)
+    return found
+
+
+async def told(store: Store, order_id: UUID, kind: str) -> list[MessageRequest]:
+    return [one for one in await letters(store, order_id) if one.kind == kind]
+
+
+async def noted(store: Store, order_id: UUID, what: str) -> list[Entry]:
+    async with store.reading() as tx:
+        found = [decode(one) for one in await tx.entries(SHOP.id, str(order_id))]
+    return [one for one in found if (one.what == what and "contract" in one.facts) or one.what == what == "guarantees"]
+
+
+async def lives(desk: Desk, clock: Clock, until: date) -> None:
+    """The job of each day, at its Paris midnight or a little later."""
+    daily = Daily(desk)
+    while clock.at.date() < until:
+        clock.passes(days=1)
+        await daily.run(clock.at)
+        await works(desk)
+
+
+async def test_a_contract_is_announced_renewed_and_ended(desk: Desk, store: Store, clock: Clock) -> None:
+    order_id, contract = await subscribed(desk)
+    assert (contract.started_on, contract.term_months) == (date(2026, 11, 23), 12)
+    clock.at = datetime(2027, 7, 20, 9, tzinfo=UTC)
+    await lives(desk, clock, date(2027, 12, 1))
+    (notice,) = await told(store, order_id, "renewal.notice")
+    assert notice.facts["refusal_until"] == "2027-10-23"
+    assert notice.facts["renews_on"] == "2027-11-23"
+    assert str(notice.facts["link"]).startswith("http")
+    (contract,) = (await seen(desk, order_id)).contracts
+    assert [(one.on, one.valid) for one in contract.renewals] == [(date(2027, 11, 23), True)]
+    assert contract.notices == (date(2027, 7, 23),)
+    act = Terminate(id="t1", asked_at=clock.at)
+    for _ in range(2):
+        view = ok(await desk.terminate(SHOP.id, contract.id, act, ADA))
+    assert view.contracts[0].termination.ends_on == date(2028, 11, 23)
+    (confirmed,) = await told(store, order_id, "termination.confirmed")
+    assert confirmed.facts["ends_on"] == "2028-11-23"
+    assert "terme" in str(confirmed.facts["effects"])
+    async with store.reading() as tx:
+        assert await opened_words(tx, SHOP.id, view.contracts[0].termination.content) == ADA
+    steps = [one.facts["step"] for one in await noted(store, order_id, "order")]
+    assert steps == ["renewal_notice", "renewed", "terminated"]
+    clock.at = datetime(2028, 11, 22, 9, tzinfo=UTC)
+    await lives(desk, clock, date(2028, 11, 24))
+    assert [one.ended_on for one in await desk.contracts(SHOP.id, state="ended")] == [date(2028, 11, 23)]
+    assert await desk.contracts(SHOP.id, state="running") == []
+
+
+async def test_without_a_notice_he_leaves_and_advances_are_owed(desk: Desk, clock: Clock) -> None:
+    order_id, contract = await subscribed(desk)
+    clock.at = datetime(2027, 11, 25, 9, tzinfo=UTC)
+    await Daily(desk).run(clock.at)
+    paid = Advance(
+        id="a1", paid_on=date(2027, 11, 24), minor=900, from_on=date(2027, 11, 23), until_on=date(2027, 12, 22)
+    )
+    ok(await desk.record_advance(SHOP.id, contract.id, paid))
+    clock.passes(days=8)
+    view = ok(await desk.terminate(SHOP.id, contract.id, Terminate(id="t1", asked_at=clock.at), ADA))
+    (due,) = view.after.dues
+    assert (due.regime, due.amount_minor, due.notice_on) == ("renewal", 600, date(2027, 12, 3))
+    assert view.standings[due.id].due_on == date(2028, 1, 2)
+    await Daily(desk).run(clock.at)
+    assert (await seen(desk, order_id)).contracts[0].ended_on == date(2027, 12, 3)
+
+
+async def test_a_withdrawn_subscription_is_over(desk: Desk, clock: Clock) -> None:
+    order_id, _ = await subscribed(desk)
+    clock.passes(days=2)
+    act = StateWithdrawal(id="s1", channel="web", stated_at=clock.at, received_at=clock.at)
+    ok(await desk.state_withdrawal(SHOP.id, order_id, act, ADA))
+    await works(desk)
+    assert (await seen(desk, order_id)).contracts[0].withdrawn_on == date(2026, 11, 25)
+
+
+async def test_what_is_no_contract_is_not_ended(desk: Desk, clock: Clock) -> None:
+    _, contract = await subscribed(desk)
+    act = Terminate(id="t1", asked_at=clock.at)
+    assert isinstance(await desk.terminate("other", contract.id, act, ADA), Refusal)
+    past = msgspec.structs.replace(act, wished_on=date(2026, 11, 22))
+    refused = await desk.terminate(SHOP.id, contract.id, past, ADA)
+    assert isinstance(refused, Refusal)
+    assert (refused.field, refused.article) == ("wished_on", "D215-2")
+    assert await desk.look(lambda tx: tx.get(Contract, SHOP.id, contract.id)) == contract
+
+
+async def test_a_claim_from_words_to_repair(desk: Desk, store: Store, clock: Clock) -> None:
+    order_id = await bought(desk, "k1", 2)
+    clock.passes(days=40)
+    act = OpenClaim(id="c1", line_id="1")
+    for _ in range(2):
+        view = ok(await desk.open_claim(SHOP.id, order_id, act, Words(name="Ada Martin", text="Elle clignote.")))
+    (claim,) = view.after.claims
+    async with store.reading() as tx:
+        assert (await opened_words(tx, SHOP.id, claim.content)) == Words(name="Ada Martin", text="Elle clignote.")
+    ok(await desk.answer_claim(SHOP.id, order_id, TakeClaim(claim_id="c1", postage_minor=790)))
+    view = await seen(desk, order_id)
+    assert [(one.regime, one.amount_minor) for one in view.after.dues] == [("guarantee", 790)]
+    (listed,) = await desk.claims(SHOP.id)
+    assert (listed.order_id, listed.late_days) == (str(order_id), 0)
+    clock.passes(days=31)
+    await Daily(desk).run(clock.at)
+    assert [one.late_days for one in await desk.claims(SHOP.id, "late")] == [1]
+    ok(await desk.answer_claim(SHOP.id, order_id, RepairClaim(claim_id="c1", back_on=clock.at.date())))
+    assert await desk.claims(SHOP.id) == []
+    (repaired,) = await desk.claims(SHOP.id, "all")
+    assert repaired.guarantee_until == date(2029, 5, 23)
+    answers = await told(store, order_id, "claim.answered")
+    assert len(answers) == 2
+    steps = [one.facts.get("step", "opened") for one in await noted(store, order_id, "guarantees")]
+    assert steps[-3:] == ["taken", "not_put_right", "repaired"]
+
+
+async def test_a_refused_claim_names_the_mediator(desk: Desk, store: Store, clock: Clock) -> None:
+    order_id = await bought(desk, "k1", 1)
+    ok(await desk.open_claim(SHOP.id, order_id, OpenClaim(id="c1", line_id="1"), ADA))
+    ok(await desk.answer_claim(SHOP.id, order_id, RefuseClaim(claim_id="c1", reason="no_defect")))
+    (letter,) = await told(store, order_id, "claim.answered")
+    assert "Médiation Ouest" in str(letter.facts["answer"])
+    again = await desk.answer_claim(SHOP.id, order_id, RefuseClaim(claim_id="c1", reason="carrier"))
+    assert isinstance(again, Refusal)
