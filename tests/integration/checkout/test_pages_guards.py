@@ -187,7 +187,7 @@ def test_no_address_with_an_id_opens_for_a_stranger(pages: Hosted, browser: Brow
     routes = [one for one in made if isinstance(one, Route) and "_id}" in one.path]
     assert len(routes) >= 18
     for route in routes:
-        path = route.path.format(**ids, name="confirmation.pdf")
+        path = route.path.format(**ids, name="confirmation.pdf", statement=uuid4(), contract=uuid4())
         for method in sorted((route.methods or set()) & {"GET", "POST"}):
             fields = CONTACT | HOME | {"terms": "yes", "means": "card", "csrf": stranger.token}
             answer = stranger.go(path) if method == "GET" else stranger.send(path, fields)
