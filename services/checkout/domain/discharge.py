@@ -68,7 +68,7 @@ def ask_now(order: Order, after: Aftercare, due_id: str, setting: Setting) -> Ou
     if due is None:
         return _NO_DUE
     if order.paid_at is None:
-        return Refusal("due_id", "nothing is given back before it was paid", "B12", "L221-24 al. 1")
+        return Refusal("due_id", "nothing is given back before it was paid", "B12", "L221-24 al. 1, 4")
     if not unasked_minor(order, after, due):
         if any(one.state == "failed" for one in bringing(order, due)):
             reason = "its refund failed: it is tried again, or goes another way"
@@ -118,7 +118,7 @@ def pay_out(order: Order, after: Aftercare, due_id: str, payout: Payout, setting
         most = unasked_minor(order, after, due)
         reason = f"{most} cents are not asked for otherwise: a refund that failed is settled by itself"
     elif stands.surcharge_minor is None:
-        return Refusal("payout.minor", stands.missing, "B27", "CMF L313-2")
+        return Refusal("payout.minor", stands.missing, "B27", "Code monétaire et financier, L313-2")
     else:
         most = stands.surcharge_minor
         reason = f"{most} cents are owed on top"

@@ -87,7 +87,7 @@ def no_longer_owing(order: Order, after: Aftercare, statement: Statement, line_i
     held = [due for due in after.dues if due.source == source_of(statement) and line_id in due.units]
     if any(asked_for(order, due) for due in held):
         reason = "what was accepted of this line is being paid back, or was"
-        return Refusal("line_id", reason, "B17", "L221-28 5°, 9°")
+        return Refusal("line_id", reason, "B17", "L221-28")
     units = sum(due.units[line_id] for due in held)
     given = sum(due.delivery_minor for due in after.dues)
     too_much = max(0, given - delivery_owed_minor(order, after, {line_id: -units}))

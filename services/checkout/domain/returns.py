@@ -70,9 +70,9 @@ def service(
     """When a service began, or was fully performed: use counts from the one, the exception of 1° from the other."""
     sold = after.line(act.line_id)
     if sold is None or sold.kind != "service":
-        return Refusal("line_id", "this order has no such service", "B25", "L221-25")
+        return Refusal("line_id", "this order has no such service", "B25", "L221-25 al. 2")
     if act.on > setting.on:
-        return Refusal("on", "not in the future", "B25", "L221-25")
+        return Refusal("on", "not in the future", "B25", "L221-25 al. 2")
     name = "started" if isinstance(act, StartService) else "performed"
     changed = replace(sold, **{f"{name}_on": act.on})
     if changed == sold:

@@ -91,9 +91,9 @@ WithdrawalAct = (
 def check(act: StateWithdrawal, at: datetime) -> Refusal | None:
     """Whether somebody who records a statement for a consumer says when it was made. Its form is never looked at."""
     if act.stated_at > at:
-        return Refusal("stated_at", "a statement is not made in the future", "B09", "L221-21")
+        return Refusal("stated_at", "a statement is not made in the future", "B04", "L221-21 al. 1")
     if act.received_at < act.stated_at:
-        return Refusal("received_at", "nobody receives a statement before it is made", "B09", "L221-21")
+        return Refusal("received_at", "nobody receives a statement before it is made", "B04", "L221-21 al. 1")
     if act.received_at > at:
         return Refusal("received_at", "a statement is recorded once it is known", "B04", "L221-21 al. 1")
     return None
@@ -194,9 +194,9 @@ def unsealed(order: Order, after: Aftercare, act: ProveUnsealed, setting: Settin
     sold = after.line(act.line_id)
     if sold is None or sold.exception not in _SEALED or not sold.exception_shown:
         reason = "no exception of sealed goods was shown for this line before the order"
-        return Refusal("line_id", reason, "B17", "L221-28 5°, 9°")
+        return Refusal("line_id", reason, "B17", "L221-28")
     if act.on > setting.on:
-        return Refusal("on", "a seal is not proven broken in the future", "B17", "L221-28 5°, 9°")
+        return Refusal("on", "a seal is not proven broken in the future", "B17", "L221-28")
     if sold.unsealed_on is not None:
         return Outcome(after)
     now = replace(after, sold=put_in(after.sold, replace(sold, unsealed_on=act.on)))

@@ -71,7 +71,7 @@ def test_what_a_shop_tells_wrongly_is_refused_with_field_and_article(
     order = delivered(demo, LAMP)
     told = after.refused("RecordWithdrawal", withdrawal(order.order_id, stated_at=ago(hours=-2)))
     assert (told.code, told.field, told.rule, told.article) == (
-        CODE.INVALID_ARGUMENT, "stated_at", "B09", "L221-21",
+        CODE.INVALID_ARGUMENT, "stated_at", "B04", "L221-21 al. 1",
     )  # fmt: skip
     late = withdrawal(order.order_id, stated_at=ago(hours=1), received_at=ago(hours=2))
     assert after.refused("RecordWithdrawal", late).field == "received_at"

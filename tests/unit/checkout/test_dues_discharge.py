@@ -102,7 +102,7 @@ def test_before_it_is_paid_nothing_is_asked_for() -> None:
     order = paid(paid_at=None)
     _, held, found = looked(order, owing({}), NOON)
     assert asked(found) == []
-    assert refused(ask_now(order, held, only(held).id, setting(NOON))).article == "L221-24 al. 1"
+    assert refused(ask_now(order, held, only(held).id, setting(NOON))).article == "L221-24 al. 1, 4"
     assert asked(looked(replace(order, paid_at=at(NOON)), held, NOON)[2]) == [(4990, "withdrawal")]
 
 
@@ -286,5 +286,5 @@ def test_a_payout_on_an_unknown_rate_says_which_is_missing() -> None:
     after = owing({"notice_on": date(2026, 6, 16)})
     order = paid(brought(only(after), 4990, date(2026, 7, 5)))
     found = refused(pay_out(order, after, only(after).id, payout(1, "2026-07-06"), setting("2026-07-06 10:00")))
-    assert (found.rule, found.article) == ("B27", "CMF L313-2")
+    assert (found.rule, found.article) == ("B27", "Code monétaire et financier, L313-2")
     assert "H2 2026" in found.reason
