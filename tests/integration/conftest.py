@@ -29,7 +29,7 @@ LONGEST = (  # rough order is enough
     "test_harness_faults", "test_spine_faults", "test_replay", "test_demo", "test_spine_upsets", "test_service",
     "test_harness_rebalance", "test_evidence_commands", "test_cli", "test_relance_js", "test_tracking_faults",
     "test_harness_flow", "test_raw_process", "test_desk_trials", "test_session_service", "test_store_relay",
-    "test_checkout_service_orders", "test_pages_browser", "test_full_disk",
+    "test_checkout_service_orders", "test_pages_browser", "test_full_disk", "test_service_kills",
 )  # fmt: skip
 
 Completed = subprocess.CompletedProcess[str]
