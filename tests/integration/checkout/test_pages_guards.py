@@ -208,6 +208,18 @@ def test_who_tests_cards_from_one_address_is_stopped(bank: RunningBank, tmp_path
         assert "location" not in answers[4].headers
 
 
+def test_who_guesses_coupons_from_one_address_is_stopped(bank: RunningBank, tmp_path: Path) -> None:
+    with hosted(tmp_path, bank, guesses_max=3) as pages:
+        statuses = []
+        for number in range(5):
+            guesser = Browser(pages)
+            here = order_as_far_as(guesser, "contact")
+            guesser.go(f"{here}/cart")
+            guess = {"quantity.0": "1", "act": "coupon", "coupon": f"BIENVENU{number}"}
+            statuses.append(guesser.send(f"{here}/cart", guess).status_code)
+        assert statuses == [422, 422, 422, 429, 429]
+
+
 def test_get_never_acts(pages: Hosted, browser: Browser) -> None:
     here = order_as_far_as(browser, "recap")
     before = state_of(pages, here).checkout
