@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from relance.cli.console import OUT
+from relance.cli.orders_export import export
 
 __all__ = ["due_row", "late_lines", "register", "withdrawal_lines"]
 
@@ -28,6 +29,7 @@ def register(program: typer.Typer) -> None:
     group.command("due")(list_due)
     group.command("late")(list_late)
     group.command("withdrawals")(list_withdrawals)
+    group.command()(export)
     program.add_typer(group, name="orders")
 
 

@@ -28,10 +28,10 @@ from services.checkout.domain.papers import Paper, PaperFacts, Wanted
 from services.checkout.domain.presenting import Kept
 from services.checkout.domain.records import Record
 from services.checkout.domain.shops import Shop, speak
-from services.checkout.store import Transaction
+from services.checkout.store import Store, Transaction
 from services.checkout.store.errors import Conflict
 
-__all__ = ["PaperPress", "Papering"]
+__all__ = ["PaperPress", "Papering", "papers_between"]
 
 replace = msgspec.structs.replace
 
@@ -58,13 +58,7 @@ class Papering(Lettering):
 
     async def papers(self, shop: str, first: date, last: date) -> list[Paper]:
         """All papers of a shop that are dated from `first` to `last`, both in, in the order of their numbers."""
-        return [
-            paper
-            for year in range(first.year, last.year + 1)
-            for prefix in sorted(papers.SERIES.values())
-            for paper in await self._series(shop, f"{prefix}{year}-")
-            if first <= paper.issued_on <= last
-        ]
+        return await papers_between(self.store, shop, first, last)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -77,13 +71,13 @@ class Papering(Lettering):
         order, before, setting = read
         after = before
         while due := papers.wanted(order, after, franchise=found.trader.vat_franchise):
-            paper = await self._numbered(tx, order, due[0], await self._subject(tx, order))
+            paper = await self._numbered(tx, order, due[0])
             after = replace(after, papers=(*after.papers, papers.ref_of(paper)))
         if after is not before:
             await self._put_after(tx, order, before, after, setting)
         return next((ref.number for ref in after.papers if ref.cause == cause), "")
 
-    async def _numbered(self, tx: Transaction, order: Order, due: Wanted, subject: str) -> Paper:
+    async def _numbered(self, tx: Transaction, order: Order, due: Wanted) -> Paper:
         """The paper with the next number of its series, whose date is read after that: numbers rise with time."""
         shop, year = order.context.shop, paris_date(self.clock())
         count = await tx.count(shop, f"papers/{papers.series(due.kind, year)}")
@@ -102,7 +96,6 @@ class Papering(Lettering):
             taxed_minor=due.taxed_minor,
             vat_minor=due.vat_minor,
             discount_minor=_discount(order) if due.kind == "invoice" else 0,
-            subject=subject,
             of=due.of,
             version=1,
         )
@@ -166,7 +159,9 @@ class Papering(Lettering):
             if isinstance(read, Refusal) or now is None or now.sha256:
                 return
             order, before, setting = read
-            document = await tx.keep(shop, pdf, "application/pdf", subject=paper.subject, order=paper.order_id)
+            document = await tx.keep(
+                shop, pdf, "application/pdf", subject=await self._subject(tx, order), order=paper.order_id
+            )
             printed = replace(now, sha256=hashed, version=now.version + 1)
             await tx.put(shop, paper.id, printed, before=now.version)
             refs = tuple(_with_hash(ref, printed) for ref in before.papers)
@@ -186,17 +181,6 @@ class Papering(Lettering):
 
         await self.again(work)
 
-    async def _series(self, shop: str, prefix: str) -> list[Paper]:
-        found: list[Paper] = []
-        after = prefix
-        while page := await self.look(_page_of(shop, after)):
-            mine = [paper for number, paper in page.items() if number.startswith(prefix)]
-            found += mine
-            if len(mine) < _PAGE:
-                break
-            after = mine[-1].id
-        return found
-
     def _noted(self, facts: Mapping[str, str | int]) -> Act:
         at = self.clock()
         book, day = self.law(at)
@@ -205,8 +189,24 @@ class Papering(Lettering):
         return Act(at_ms=to_ms(at), act="happened", what="order", by="checkout", facts=dict(facts), rules=named)
 
 
-def _page_of(shop: str, after: str) -> Callable[[Transaction], Awaitable[dict[str, Paper]]]:
-    return lambda tx: tx.all(Paper, shop, after=after, limit=_PAGE)
+async def papers_between(store: Store, shop: str, first: date, last: date) -> list[Paper]:
+    """The papers of a shop that are dated from `first` to `last`, both in: each series in the order of its numbers."""
+    names = sorted(f"{prefix}{year}-" for prefix in papers.SERIES.values() for year in range(first.year, last.year + 1))
+    found = [paper for name in names for paper in await _series(store, shop, name)]
+    return [paper for paper in found if first <= paper.issued_on <= last]
+
+
+async def _series(store: Store, shop: str, name: str) -> list[Paper]:
+    found: list[Paper] = []
+    after, is_more = name, True
+    while is_more:
+        async with store.reading() as tx:
+            page = await tx.all(Paper, shop, after=after, limit=_PAGE)
+        mine = [paper for number, paper in page.items() if number.startswith(name)]
+        found += mine
+        is_more = len(mine) == _PAGE
+        after = mine[-1].id if mine else after
+    return found
 
 
 def _with_hash(ref: PaperRef, paper: Paper) -> PaperRef:

@@ -59,8 +59,8 @@ class Wanted(NamedTuple):
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An invoice or a credit note as it was issued; never changed but for the hash of its print. `discount_minor`: what
-    was taken off before; `subject`: under whose key its bytes are kept.
+    """An invoice or a credit note as it was issued; never changed but for the hash of its print, which is kept under
+    the key of its person: nothing here names anybody. `discount_minor`: what was taken off before.
     """
 
     id: str
@@ -73,7 +73,6 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     total_minor: int
     taxed_minor: dict[str, int]
     vat_minor: dict[str, int]
-    subject: str
     discount_minor: int = 0
     of: str = ""
     sha256: str = ""

@@ -1,10 +1,13 @@
 """Invoices and credit notes: what they are about, and that their tax closes to the cent."""
 
+import csv
+import io
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,9 +15,10 @@ from relance.rules.law.totals import CartLine, Delivery, Percent, totals
 from services.checkout.domain import papers
 from services.checkout.domain.aftercare import Aftercare, PaperRef, new_due
 from services.checkout.domain.orders import Order
-from services.checkout.domain.papers import Wanted, kept_until, look, numbered, wanted
+from services.checkout.domain.paper_table import guarded, table
+from services.checkout.domain.papers import Paper, PaperLine, Wanted, kept_until, look, numbered, wanted
 from services.checkout.domain.refunds import Refund
-from tests.unit.checkout.sold import BOOK, PLACED, cared, line, ordered, parcel, setting, sold
+from tests.unit.checkout.sold import BOOK, ORDER_ID, PLACED, cared, line, ordered, parcel, setting, sold
 
 replace = msgspec.structs.replace
 RATES = ("20", "10", "5.5", "2.1")
@@ -156,6 +160,46 @@ def test_numbers_have_their_kind_their_year_and_six_figures() -> None:
     assert numbered("invoice", date(2026, 12, 31), 1) == "F2026-000001"
     assert numbered("credit_note", date(2027, 1, 1), 1_234_567) == "A2027-1234567"
     assert papers.series("invoice", date(2026, 1, 1)) == "F2026"
+
+
+def paper(number: str = "F2026-000001", name: str = "Lampe", **more: Any) -> Paper:
+    given_: dict[str, Any] = {
+        "id": number, "shop": "lumen", "order_id": str(ORDER_ID), "kind": "invoice", "cause": "order",
+        "issued_at": PLACED, "total_minor": 4990, "taxed_minor": {"20": 4990}, "vat_minor": {"20": 832},
+        "lines": (PaperLine(what="article", name=name, quantity=2, amount_minor=4990),),
+    }  # fmt: skip
+    return Paper(**(given_ | more))
+
+
+def test_a_table_of_papers_is_read_as_it_was_written_with_sums_as_numbers() -> None:
+    note = paper(
+        "A2026-000001", kind="credit_note", of="F2026-000001", total_minor=100, taxed_minor={"5.5": 100},
+        vat_minor={"5.5": 5}, lines=(PaperLine(what="other", amount_minor=100),),
+    )  # fmt: skip
+    text = table([paper(name='Lampe "Élise", grande\nrouge'), note])
+    assert text.count("\r\n") == 3
+    first, second = csv.DictReader(io.StringIO(text, newline=""))
+    assert (first["total"], first["tax"], first["before tax at 20 %"], first["tax at 20 %"]) == (
+        "49.90", "8.32", "41.58", "8.32",
+    )  # fmt: skip
+    assert first["lines"] == '2 x Lampe "Élise", grande\nrouge'
+    assert (second["total"], second["corrects"], second["tax at 5.5 %"]) == ("-1.00", "F2026-000001", "-0.05")
+    assert (first["date"], second["lines"], first["tax at 5.5 %"]) == ("2026-03-02", "other", "0.00")
+    assert table([]).startswith("number,kind,date")
+
+
+@given(name=st.text(max_size=20))
+def test_no_cell_of_words_begins_a_formula(name: str) -> None:
+    bare = paper(lines=(PaperLine(what="article", name=name, amount_minor=1),), of=name, order_id=name)
+    (row,) = csv.DictReader(io.StringIO(table([bare]), newline=""))
+    for column in ("order", "corrects", "lines"):
+        assert row[column].lstrip(" \u00a0")[:1] not in set("=+-@\t\r\n")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1"])
+def test_what_begins_a_formula_gets_an_apostrophe_and_other_words_do_not(text: str) -> None:
+    assert guarded(text) == f"'{text}"
+    assert guarded(f"a{text}") == f"a{text}"
 
 
 def kept(total: int, *parcels: Any, **more: Any) -> date | None:

@@ -21,7 +21,7 @@ LINES = (
 INVOICE = Paper(
     id="F2026-000042", shop="lumen", order_id=str(lumen.ORDER_ID), kind="invoice", cause="order", issued_at=lumen.AT,
     lines=LINES, total_minor=10370, taxed_minor={"5.5": 944, "20": 9426}, vat_minor={"5.5": 49, "20": 1571},
-    subject="guest", discount_minor=1000,
+    discount_minor=1000,
 )  # fmt: skip
 NOTE = replace(INVOICE, id="A2026-000007", kind="credit_note", cause="due/x", of="F2026-000042", discount_minor=0)
 
