@@ -9,8 +9,9 @@ from services.checkout.api.pages.wording import N_
 from services.checkout.application.aftercaring import AfterView
 from services.checkout.domain.aftercare import Due, LineDecision, Statement
 from services.checkout.domain.dues import Standing, Step, due_on
+from services.checkout.domain.guarantees import guarantee_until
 
-__all__ = ["DueFace", "StatementFace", "channel_of", "contract_faces", "due_faces", "statement_faces"]
+__all__ = ["DueFace", "StatementFace", "channel_of", "contract_faces", "due_faces", "last_days", "statement_faces"]
 
 _CHANNELS: Final = {
     "web": N_("on our pages"),
@@ -177,3 +178,19 @@ def contract_faces(view: AfterView, here: str, tongue: Tongue) -> list[dict[str,
             url = f"{here}/terminate/{one.id}" if here.startswith("/o/") else f"/terminate/{one.shop}"
             found.append({"text": one.name, "url": url, "label": label.text, "language": label.language})
     return found
+
+
+def last_days(view: AfterView, tongue: Tongue) -> tuple[str, str]:
+    """Until when one can withdraw, and until when the legal guarantee lasts, in a sentence each; empty while the day is
+    not known.
+    """
+    after, order = view.after, view.order_view.order
+    free = {one.id for one in after.sold if one.exception is None}
+    ends = {period.last_day for id_, period in view.deadlines.items() if id_ in free}
+    withdrawal = ", ".join(tongue.date(day) for day in sorted(day for day in ends if day is not None))
+    days = [guarantee_until(line.id, order, after, view.setting.book) for line in order.lines]
+    guarantee = ", ".join(tongue.date(day) for day in sorted({day for day in days if day is not None}))
+    return (
+        tongue.say("Last day: %(days)s.", days=withdrawal) if withdrawal else "",
+        tongue.say("Last day: %(days)s.", days=guarantee) if guarantee else "",
+    )

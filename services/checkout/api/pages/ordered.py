@@ -238,17 +238,18 @@ def sold_of(view: OrderView) -> list[Sold]:
     ] or [Sold("goods")]  # fmt: skip
 
 
-def order_rights(seen: Seen) -> list[Fact]:
-    """Withdrawal, guarantees, reservations."""
+def order_rights(seen: Seen, ends: tuple[str, str]) -> list[Fact]:
+    """Withdrawal, guarantees, reservations. `ends`: until when the first two last, in words."""
     view, tongue = seen.view, seen.tongue
     shop, language, sold = view.shop, tongue.language, sold_of(view)
     found = [
-        Fact(tongue.say("Withdrawal"), " ".join(withdrawal_words(sold, tongue)), "",
+        Fact(tongue.say("Withdrawal"), " ".join([*withdrawal_words(sold, tongue), ends[0]]).strip(), "",
              legal_url(shop, "withdrawal", language), tongue.say("Conditions and model form")),
     ]  # fmt: skip
     if any(one.kind != "service" for one in sold):
-        found.append(Fact(tongue.say("Guarantees"), tongue.say("Two years of legal guarantee from delivery."), "",
-                          legal_url(shop, "guarantees", language), tongue.say("In full")))  # fmt: skip
+        text = " ".join([tongue.say("Two years of legal guarantee from delivery."), ends[1]]).strip()
+        url = legal_url(shop, "guarantees", language)
+        found.append(Fact(tongue.say("Guarantees"), text, "", url, tongue.say("In full")))
     if view.recap.delivery is not None:
         note = tongue.say(
             "You may note reservations about the state of the goods in writing when they are handed to you."

@@ -6,7 +6,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from services.checkout.api.pages import faces
-from services.checkout.api.pages.afterwards import contract_faces, due_faces, statement_faces
+from services.checkout.api.pages.afterwards import contract_faces, due_faces, last_days, statement_faces
 from services.checkout.api.pages.facts import withdrawal_words
 from services.checkout.api.pages.frames import Frame, Notice, Step, Sums, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.ordered import (
@@ -218,7 +218,7 @@ class Purchase:
             dues=() if isinstance(after, Refusal) else due_faces(after, tongue),
             contracts=() if isinstance(after, Refusal) else contract_faces(after, seen.here, tongue),
             evidence="" if seen.masked else view.evidence_head,
-            rights=order_rights(seen),
+            rights=order_rights(seen, ("", "") if isinstance(after, Refusal) else last_days(after, tongue)),
             ways=ways_of(seen),
             return_url=return_link(view.shop, view.record.return_url),
         )  # fmt: skip
