@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -28,6 +27,7 @@ from services.checkout.domain.stock import Level
 from services.checkout.store import Store, local_master_key, open_store
 from services.checkout.store.verifying import verify_store
 from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.fork_kit import Forked, Nest
 from tests.integration.checkout.service_kit import (
     EXAMPLE,
     NOTIFICATION,
@@ -40,7 +40,6 @@ from tests.integration.checkout.service_kit import (
 )  # fmt: skip
 from tests.integration.checkout.wire_kit import Trap, wires
 from tests.integration.clock_kit import Clock
-from tests.integration.conftest import Running
 
 __all__ = ["House", "Story", "house"]
 
@@ -62,6 +61,7 @@ class House:
         self.clock = Clock(folder / "clock", 0)
         self._wired, self._port = ports
         self._starts = 0
+        self._nest: Nest | None = None
         self.token = ""
 
     def use(self, wired: str, bank_url: str) -> None:
@@ -80,7 +80,8 @@ class House:
         variables = {f"RELANCE_CHECKOUT_{name}": value for name, value in own.items()} | self.clock.environ
         variables |= {"RELANCE_HOME": str(self.folder / "home"), "RELANCE_KAFKA": self.kafka}
         log = self.folder / f"checkout-{self._starts}.log"
-        self.running = Running("checkout", [sys.executable, "-m", "services.checkout"], clean | variables, log)
+        self._nest = self._nest or Nest(clean | variables)
+        self.running = Forked("checkout", self._nest, clean | variables, log)
         self.service = Service(self.running, self.folder / "home", self.bank)
         if not self.token:
             self.token = self.service.backend("demo").token
@@ -97,6 +98,13 @@ class House:
         """End it in order."""
         assert self.running.end() == 0, self.running.said()[-3000:]
         self.service.channel.close()
+
+    def close(self) -> None:
+        """End all of it at once."""
+        self.running.kill()
+        self.service.channel.close()
+        if self._nest is not None:
+            self._nest.close()
 
     def ask(self, method: str, request: Any) -> Any:
         """One call of the shop."""
@@ -175,7 +183,7 @@ def house(folder: Path, kafka: str, database: str) -> Iterator[House]:
                 _open_shop(made.shop)
                 yield made
             finally:
-                made.running.kill()
+                made.close()
 
 
 def _open_shop(shop: Backend) -> None:
