@@ -19,11 +19,13 @@ from services.checkout.domain.aftercare import (
     Statement,
     Stray,
 )  # fmt: skip
+from services.checkout.domain.contracts import Contract
 from services.checkout.domain.dues import Standing, Step
 from services.checkout.domain.promises import Late
 
 __all__ = [
-    "day", "to_aftercare", "to_due", "to_incidents", "to_late", "to_notices", "to_paper", "to_statement", "to_stray",
+    "day", "to_aftercare", "to_claim", "to_contract", "to_due", "to_incidents", "to_late", "to_notices",
+    "to_statement", "to_stray",
 ]  # fmt: skip
 
 _NO_PERIOD: Final = Period(None, None, None, None, "")
@@ -54,8 +56,8 @@ def to_aftercare(view: AfterView) -> pb.Aftercare:
         late_notices=to_notices(after.late_notices),
         resolutions=[_resolution(one) for one in after.resolutions],
         incidents=to_incidents(after.incidents),
-        claims=[_claim(one) for one in after.claims],
-        papers=[to_paper(after.id, one) for one in after.papers],
+        claims=[to_claim(one) for one in after.claims],
+        papers=[_paper(after.id, one) for one in after.papers],
         late=to_late(view.late),
     )
 
@@ -119,7 +121,7 @@ def to_stray(stray: Stray, words: Words | None) -> pb.Stray:
     )  # fmt: skip
 
 
-def to_paper(order_id: str, paper: PaperRef) -> pb.Paper:
+def _paper(order_id: str, paper: PaperRef) -> pb.Paper:
     """An invoice or a credit note."""
     return pb.Paper(
         number=paper.number, kind=paper.kind, cause=paper.cause, total_minor=paper.total_minor,
@@ -157,6 +159,30 @@ def to_incidents(incidents: Iterable[Incident]) -> list[pb.Incident]:
     ]
 
 
+def to_claim(one: Claim) -> pb.Claim:
+    """A claim under the legal guarantee."""
+    return pb.Claim(
+        claim_id=one.id, line_id=one.line_id, units=one.units, asked=one.asked, opened_at=instant(one.opened_at),
+        state=one.state, taken_on=day(one.taken_on), postage_minor=one.postage_minor, out_from=day(one.out_from),
+        back_on=day(one.back_on), refused_for=one.refused_for,
+    )  # fmt: skip
+
+
+def to_contract(one: Contract) -> pb.Contract:
+    """A contract that goes on, or did."""
+    ended = one.termination
+    return pb.Contract(
+        contract_id=one.id, order_id=one.order_id, line_id=one.line_id, name=one.name, started_on=day(one.started_on),
+        term_months=one.term_months, tacit=one.tacit, trial_until=day(one.trial_until),
+        minimum_until=day(one.minimum_until), period_minor=one.period_minor,
+        noticed_on=[day(on) for on in one.notices],
+        renewals=[pb.Renewal(on=day(renewal.on), valid=renewal.valid) for renewal in one.renewals],
+        terminated_at="" if ended is None else instant(ended.asked_at),
+        ends_on="" if ended is None else day(ended.ends_on), free=ended is not None and ended.free,
+        withdrawn_on=day(one.withdrawn_on), ended_on=day(one.ended_on),
+    )  # fmt: skip
+
+
 def _line(sold: SoldLine, deadlines: Mapping[str, Period]) -> pb.SoldLine:
     period = deadlines.get(sold.id, _NO_PERIOD)
     return pb.SoldLine(
@@ -173,12 +199,4 @@ def _resolution(one: Resolved) -> pb.Resolution:
     return pb.Resolution(
         resolution_id=one.id, received_at=instant(one.received_at), medium=one.medium, units=one.units,
         resolved=one.resolved, rule=one.rule, reason=one.reason, due_id=one.due_id,
-    )  # fmt: skip
-
-
-def _claim(one: Claim) -> pb.Claim:
-    return pb.Claim(
-        claim_id=one.id, line_id=one.line_id, units=one.units, asked=one.asked, opened_at=instant(one.opened_at),
-        state=one.state, taken_on=day(one.taken_on), postage_minor=one.postage_minor, out_from=day(one.out_from),
-        back_on=day(one.back_on), refused_for=one.refused_for,
     )  # fmt: skip

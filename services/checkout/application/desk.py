@@ -3,6 +3,7 @@
 from services.checkout.application.accounts import Accounts
 from services.checkout.application.acknowledging import Acknowledging
 from services.checkout.application.claiming import Claiming
+from services.checkout.application.counting import Counting
 from services.checkout.application.delivering import Delivering
 from services.checkout.application.finding import Finding
 from services.checkout.application.hearing import Hearing
@@ -18,6 +19,6 @@ __all__ = ["Desk"]
 
 class Desk(
     Shopkeeping, Pressing, Acknowledging, Accounts, Withdrawing, Leaving, Claiming, Delivering, Papering, Owing,
-    Finding, Hearing,
+    Finding, Hearing, Counting,
 ):  # fmt: skip
     """All acts of shoppers, shops and providers. NotNow is raised when the database is away or too many act at once."""

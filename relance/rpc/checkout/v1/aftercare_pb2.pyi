@@ -1949,3 +1949,686 @@ class LateDelivery(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LateDelivery: _TypeAlias = LateDelivery  # noqa: Y015
+
+@_typing.final
+class OpenClaimRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    order_id: _builtins.str
+    line_id: _builtins.str
+    units: _builtins.int
+    """0: one."""
+    asked: _builtins.str
+    """repair (also when empty), replacement, reduction or resolution."""
+    words: _builtins.str
+    """At most 4,000 letters; kept encrypted."""
+    def __init__(
+        self,
+        *,
+        idempotency_key: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        units: _builtins.int = ...,
+        asked: _builtins.str = ...,
+        words: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "idempotency_key", b"idempotency_key", "line_id", b"line_id", "order_id", b"order_id", "units", b"units", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenClaimRequest: _TypeAlias = OpenClaimRequest  # noqa: Y015
+
+@_typing.final
+class OpenClaimResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTERCARE_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    claim_id: _builtins.str
+    @_builtins.property
+    def aftercare(self) -> Global___Aftercare: ...
+    def __init__(
+        self,
+        *,
+        aftercare: Global___Aftercare | None = ...,
+        claim_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aftercare", b"aftercare"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aftercare", b"aftercare", "claim_id", b"claim_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenClaimResponse: _TypeAlias = OpenClaimResponse  # noqa: Y015
+
+@_typing.final
+class AnswerClaimRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    REPAIRED_ON_FIELD_NUMBER: _builtins.int
+    REPLACED_ON_FIELD_NUMBER: _builtins.int
+    REDUCED_MINOR_FIELD_NUMBER: _builtins.int
+    RESOLVED_FIELD_NUMBER: _builtins.int
+    REFUSED_FOR_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    order_id: _builtins.str
+    claim_id: _builtins.str
+    repaired_on: _builtins.str
+    """Repaired, and back with the consumer."""
+    replaced_on: _builtins.str
+    """Others were delivered in their place."""
+    reduced_minor: _builtins.int
+    """The consumer keeps them for so much less."""
+    resolved: _builtins.bool
+    """The sale has ended; its price goes back."""
+    refused_for: _builtins.str
+    """no_defect, damaged_later, after_end or minor; carrier and no_reservations are refused, with the article."""
+    @_builtins.property
+    def taken(self) -> Global___TakenClaim: ...
+    def __init__(
+        self,
+        *,
+        idempotency_key: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        claim_id: _builtins.str = ...,
+        taken: Global___TakenClaim | None = ...,
+        repaired_on: _builtins.str = ...,
+        replaced_on: _builtins.str = ...,
+        reduced_minor: _builtins.int = ...,
+        resolved: _builtins.bool = ...,
+        refused_for: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "reduced_minor", b"reduced_minor", "refused_for", b"refused_for", "repaired_on", b"repaired_on", "replaced_on", b"replaced_on", "resolved", b"resolved", "taken", b"taken"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "claim_id", b"claim_id", "idempotency_key", b"idempotency_key", "order_id", b"order_id", "reduced_minor", b"reduced_minor", "refused_for", b"refused_for", "repaired_on", b"repaired_on", "replaced_on", b"replaced_on", "resolved", b"resolved", "taken", b"taken"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["taken", "repaired_on", "replaced_on", "reduced_minor", "resolved", "refused_for"]  # noqa: Y015
+    _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
+
+Global___AnswerClaimRequest: _TypeAlias = AnswerClaimRequest  # noqa: Y015
+
+@_typing.final
+class TakenClaim(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSTAGE_MINOR_FIELD_NUMBER: _builtins.int
+    OUT_FROM_FIELD_NUMBER: _builtins.int
+    postage_minor: _builtins.int
+    """What sending back costs the consumer: paid to him by hand (L241-6)."""
+    out_from: _builtins.str
+    """Since when the goods are away."""
+    def __init__(
+        self,
+        *,
+        postage_minor: _builtins.int = ...,
+        out_from: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["out_from", b"out_from", "postage_minor", b"postage_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakenClaim: _TypeAlias = TakenClaim  # noqa: Y015
+
+@_typing.final
+class AnswerClaimResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTERCARE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def aftercare(self) -> Global___Aftercare: ...
+    def __init__(
+        self,
+        *,
+        aftercare: Global___Aftercare | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aftercare", b"aftercare"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aftercare", b"aftercare"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerClaimResponse: _TypeAlias = AnswerClaimResponse  # noqa: Y015
+
+@_typing.final
+class ListClaimsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """open (also when empty), late or all."""
+    page_size: _builtins.int
+    """1 to 100; 0: 20. An order's claims are not split."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClaimsRequest: _TypeAlias = ListClaimsRequest  # noqa: Y015
+
+@_typing.final
+class ListClaimsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClaimEntry]: ...
+    def __init__(
+        self,
+        *,
+        claims: _abc.Iterable[Global___ClaimEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClaimsResponse: _TypeAlias = ListClaimsResponse  # noqa: Y015
+
+@_typing.final
+class ClaimEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
+    GUARANTEE_UNTIL_FIELD_NUMBER: _builtins.int
+    RIGHT_UNTIL_FIELD_NUMBER: _builtins.int
+    LATE_DAYS_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    guarantee_until: _builtins.str
+    right_until: _builtins.str
+    """The last day to repair or replace."""
+    late_days: _builtins.int
+    @_builtins.property
+    def claim(self) -> Global___Claim: ...
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        claim: Global___Claim | None = ...,
+        guarantee_until: _builtins.str = ...,
+        right_until: _builtins.str = ...,
+        late_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "guarantee_until", b"guarantee_until", "late_days", b"late_days", "order_id", b"order_id", "right_until", b"right_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimEntry: _TypeAlias = ClaimEntry  # noqa: Y015
+
+@_typing.final
+class ListContractsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """running, ended, or empty for both."""
+    page_size: _builtins.int
+    """1 to 100; 0: 20."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContractsRequest: _TypeAlias = ListContractsRequest  # noqa: Y015
+
+@_typing.final
+class ListContractsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def contracts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contract]: ...
+    def __init__(
+        self,
+        *,
+        contracts: _abc.Iterable[Global___Contract] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContractsResponse: _TypeAlias = ListContractsResponse  # noqa: Y015
+
+@_typing.final
+class Contract(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    STARTED_ON_FIELD_NUMBER: _builtins.int
+    TERM_MONTHS_FIELD_NUMBER: _builtins.int
+    TACIT_FIELD_NUMBER: _builtins.int
+    TRIAL_UNTIL_FIELD_NUMBER: _builtins.int
+    MINIMUM_UNTIL_FIELD_NUMBER: _builtins.int
+    PERIOD_MINOR_FIELD_NUMBER: _builtins.int
+    NOTICED_ON_FIELD_NUMBER: _builtins.int
+    RENEWALS_FIELD_NUMBER: _builtins.int
+    TERMINATED_AT_FIELD_NUMBER: _builtins.int
+    ENDS_ON_FIELD_NUMBER: _builtins.int
+    FREE_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_ON_FIELD_NUMBER: _builtins.int
+    ENDED_ON_FIELD_NUMBER: _builtins.int
+    contract_id: _builtins.str
+    order_id: _builtins.str
+    line_id: _builtins.str
+    name: _builtins.str
+    started_on: _builtins.str
+    term_months: _builtins.int
+    """0: without end."""
+    tacit: _builtins.bool
+    """It is renewed unless somebody says otherwise."""
+    trial_until: _builtins.str
+    minimum_until: _builtins.str
+    period_minor: _builtins.int
+    terminated_at: _builtins.str
+    """Its end by a notification: asked at, ends on; empty before."""
+    ends_on: _builtins.str
+    free: _builtins.bool
+    """Whether it ends at no cost because a renewal was not announced (L215-1)."""
+    withdrawn_on: _builtins.str
+    ended_on: _builtins.str
+    @_builtins.property
+    def noticed_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The days on which a renewal was announced."""
+
+    @_builtins.property
+    def renewals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Renewal]: ...
+    def __init__(
+        self,
+        *,
+        contract_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        started_on: _builtins.str = ...,
+        term_months: _builtins.int = ...,
+        tacit: _builtins.bool = ...,
+        trial_until: _builtins.str = ...,
+        minimum_until: _builtins.str = ...,
+        period_minor: _builtins.int = ...,
+        noticed_on: _abc.Iterable[_builtins.str] | None = ...,
+        renewals: _abc.Iterable[Global___Renewal] | None = ...,
+        terminated_at: _builtins.str = ...,
+        ends_on: _builtins.str = ...,
+        free: _builtins.bool = ...,
+        withdrawn_on: _builtins.str = ...,
+        ended_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_id", b"contract_id", "ended_on", b"ended_on", "ends_on", b"ends_on", "free", b"free", "line_id", b"line_id", "minimum_until", b"minimum_until", "name", b"name", "noticed_on", b"noticed_on", "order_id", b"order_id", "period_minor", b"period_minor", "renewals", b"renewals", "started_on", b"started_on", "tacit", b"tacit", "term_months", b"term_months", "terminated_at", b"terminated_at", "trial_until", b"trial_until", "withdrawn_on", b"withdrawn_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contract: _TypeAlias = Contract  # noqa: Y015
+
+@_typing.final
+class Renewal(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_FIELD_NUMBER: _builtins.int
+    VALID_FIELD_NUMBER: _builtins.int
+    on: _builtins.str
+    valid: _builtins.bool
+    """False: it was not announced in its window, and the contract may be ended at any time."""
+    def __init__(
+        self,
+        *,
+        on: _builtins.str = ...,
+        valid: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on", b"on", "valid", b"valid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Renewal: _TypeAlias = Renewal  # noqa: Y015
+
+@_typing.final
+class TerminateContractRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    ASKED_AT_FIELD_NUMBER: _builtins.int
+    WISHED_ON_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    contract_id: _builtins.str
+    channel: _builtins.str
+    """web, letter, phone, chat, email or shop."""
+    asked_at: _builtins.str
+    wished_on: _builtins.str
+    """Not before today; the law and the contract may give a later day."""
+    words: _builtins.str
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        idempotency_key: _builtins.str = ...,
+        contract_id: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        asked_at: _builtins.str = ...,
+        wished_on: _builtins.str = ...,
+        words: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "channel", b"channel", "contract_id", b"contract_id", "idempotency_key", b"idempotency_key", "name", b"name", "wished_on", b"wished_on", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TerminateContractRequest: _TypeAlias = TerminateContractRequest  # noqa: Y015
+
+@_typing.final
+class TerminateContractResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contract(self) -> Global___Contract: ...
+    def __init__(
+        self,
+        *,
+        contract: Global___Contract | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TerminateContractResponse: _TypeAlias = TerminateContractResponse  # noqa: Y015
+
+@_typing.final
+class ListPapersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    to: _builtins.str
+    kind: _builtins.str
+    """invoice, credit_note, or empty for both."""
+    page_size: _builtins.int
+    """1 to 100; 0: 20."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        to: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPapersRequest: _TypeAlias = ListPapersRequest  # noqa: Y015
+
+@_typing.final
+class ListPapersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAPERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def papers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Paper]: ...
+    def __init__(
+        self,
+        *,
+        papers: _abc.Iterable[Global___Paper] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "papers", b"papers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPapersResponse: _TypeAlias = ListPapersResponse  # noqa: Y015
+
+@_typing.final
+class GetFunnelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    to: _builtins.str
+    def __init__(
+        self,
+        *,
+        to: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFunnelRequest: _TypeAlias = GetFunnelRequest  # noqa: Y015
+
+@_typing.final
+class GetFunnelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FailuresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VISITORS_FIELD_NUMBER: _builtins.int
+    CARTS_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    BUYERS_FIELD_NUMBER: _builtins.int
+    REVENUE_MINOR_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    ABANDONMENT_FIELD_NUMBER: _builtins.int
+    visitors: _builtins.int
+    """Distinct visitors who came to the checkout."""
+    carts: _builtins.int
+    orders: _builtins.int
+    completed: _builtins.int
+    """Orders that were paid."""
+    buyers: _builtins.int
+    revenue_minor: _builtins.int
+    """Of paid orders, less what went back."""
+    conversion: _builtins.float
+    """buyers / visitors, and 1 - carts that were ordered / carts; absent without data."""
+    abandonment: _builtins.float
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunnelStep]:
+        """Carts that came so far, in this order: cart, contact, delivery, payment, recap, ordered."""
+
+    @_builtins.property
+    def failures(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Attempts to pay that failed, by why."""
+
+    def __init__(
+        self,
+        *,
+        visitors: _builtins.int = ...,
+        carts: _builtins.int = ...,
+        steps: _abc.Iterable[Global___FunnelStep] | None = ...,
+        failures: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        orders: _builtins.int = ...,
+        completed: _builtins.int = ...,
+        buyers: _builtins.int = ...,
+        revenue_minor: _builtins.int = ...,
+        conversion: _builtins.float | None = ...,
+        abandonment: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abandonment", b"_abandonment", "_conversion", b"_conversion", "abandonment", b"abandonment", "conversion", b"conversion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abandonment", b"_abandonment", "_conversion", b"_conversion", "abandonment", b"abandonment", "buyers", b"buyers", "carts", b"carts", "completed", b"completed", "conversion", b"conversion", "failures", b"failures", "orders", b"orders", "revenue_minor", b"revenue_minor", "steps", b"steps", "visitors", b"visitors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__abandonment: _TypeAlias = _typing.Literal["abandonment"]  # noqa: Y015
+    _WhichOneofArgType__abandonment: _TypeAlias = _typing.Literal["_abandonment", b"_abandonment"]  # noqa: Y015
+    _WhichOneofReturnType__conversion: _TypeAlias = _typing.Literal["conversion"]  # noqa: Y015
+    _WhichOneofArgType__conversion: _TypeAlias = _typing.Literal["_conversion", b"_conversion"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__abandonment) -> _WhichOneofReturnType__abandonment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversion) -> _WhichOneofReturnType__conversion | None: ...
+
+Global___GetFunnelResponse: _TypeAlias = GetFunnelResponse  # noqa: Y015
+
+@_typing.final
+class FunnelStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CARTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    carts: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        carts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carts", b"carts", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FunnelStep: _TypeAlias = FunnelStep  # noqa: Y015
+
+@_typing.final
+class RunDayRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    at: _builtins.str
+    """Not in the future; empty: now."""
+    def __init__(
+        self,
+        *,
+        at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunDayRequest: _TypeAlias = RunDayRequest  # noqa: Y015
+
+@_typing.final
+class RunDayResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    LETTERS_FIELD_NUMBER: _builtins.int
+    SOON_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    looked: _builtins.int
+    """Orders that were looked at, and those that could not be."""
+    failed: _builtins.int
+    asked: _builtins.int
+    letters: _builtins.int
+    soon: _builtins.int
+    """What then stands in the worklists of all shops."""
+    late: _builtins.int
+    def __init__(
+        self,
+        *,
+        looked: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        asked: _builtins.int = ...,
+        letters: _builtins.int = ...,
+        soon: _builtins.int = ...,
+        late: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "failed", b"failed", "late", b"late", "letters", b"letters", "looked", b"looked", "soon", b"soon"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunDayResponse: _TypeAlias = RunDayResponse  # noqa: Y015

@@ -120,6 +120,46 @@ class AftercareServiceStub:
                 request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListLateDeliveriesRequest.SerializeToString,
                 response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListLateDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.OpenClaim = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/OpenClaim',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.OpenClaimRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.OpenClaimResponse.FromString,
+                _registered_method=True)
+        self.AnswerClaim = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/AnswerClaim',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.AnswerClaimRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.AnswerClaimResponse.FromString,
+                _registered_method=True)
+        self.ListClaims = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/ListClaims',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListClaimsRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListClaimsResponse.FromString,
+                _registered_method=True)
+        self.ListContracts = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/ListContracts',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListContractsRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListContractsResponse.FromString,
+                _registered_method=True)
+        self.TerminateContract = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/TerminateContract',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractResponse.FromString,
+                _registered_method=True)
+        self.ListPapers = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/ListPapers',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListPapersRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListPapersResponse.FromString,
+                _registered_method=True)
+        self.GetFunnel = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/GetFunnel',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.GetFunnelRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.GetFunnelResponse.FromString,
+                _registered_method=True)
+        self.RunDay = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/RunDay',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RunDayRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RunDayResponse.FromString,
+                _registered_method=True)
 
 
 class AftercareServiceServicer:
@@ -244,6 +284,60 @@ class AftercareServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OpenClaim(self, request, context):
+        """A claim under the legal guarantee; one that comes after its end is recorded, too, and answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerClaim(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClaims(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListContracts(self, request, context):
+        """Subscriptions that were ordered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TerminateContract(self, request, context):
+        """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPapers(self, request, context):
+        """Invoices and credit notes by their dates, in the order of their numbers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFunnel(self, request, context):
+        """How far shoppers came: numbers only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunDay(self, request, context):
+        """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AftercareServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -326,6 +420,46 @@ def add_AftercareServiceServicer_to_server(servicer, server):
                     servicer.ListLateDeliveries,
                     request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListLateDeliveriesRequest.FromString,
                     response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListLateDeliveriesResponse.SerializeToString,
+            ),
+            'OpenClaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenClaim,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.OpenClaimRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.OpenClaimResponse.SerializeToString,
+            ),
+            'AnswerClaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerClaim,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.AnswerClaimRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.AnswerClaimResponse.SerializeToString,
+            ),
+            'ListClaims': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClaims,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListClaimsRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListClaimsResponse.SerializeToString,
+            ),
+            'ListContracts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContracts,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListContractsRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListContractsResponse.SerializeToString,
+            ),
+            'TerminateContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.TerminateContract,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractResponse.SerializeToString,
+            ),
+            'ListPapers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPapers,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListPapersRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListPapersResponse.SerializeToString,
+            ),
+            'GetFunnel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFunnel,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.GetFunnelRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.GetFunnelResponse.SerializeToString,
+            ),
+            'RunDay': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunDay,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RunDayRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RunDayResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -766,6 +900,222 @@ class AftercareService:
             '/relance.rpc.checkout.v1.AftercareService/ListLateDeliveries',
             relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListLateDeliveriesRequest.SerializeToString,
             relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListLateDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenClaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/OpenClaim',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.OpenClaimRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.OpenClaimResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerClaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/AnswerClaim',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.AnswerClaimRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.AnswerClaimResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClaims(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/ListClaims',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListClaimsRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListClaimsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContracts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/ListContracts',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListContractsRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListContractsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TerminateContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/TerminateContract',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPapers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/ListPapers',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListPapersRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListPapersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFunnel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/GetFunnel',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.GetFunnelRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.GetFunnelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunDay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/RunDay',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RunDayRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RunDayResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,20 @@ class AftercareServiceStub:
     """Always refused, with the article: no trader is rid of a delivery by such a reason."""
     ListLateDeliveries: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ListLateDeliveriesRequest, _aftercare_pb2.ListLateDeliveriesResponse]
     """Orders of which something is still to come after its last day."""
+    OpenClaim: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.OpenClaimRequest, _aftercare_pb2.OpenClaimResponse]
+    """A claim under the legal guarantee; one that comes after its end is recorded, too, and answered."""
+    AnswerClaim: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.AnswerClaimRequest, _aftercare_pb2.AnswerClaimResponse]
+    ListClaims: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ListClaimsRequest, _aftercare_pb2.ListClaimsResponse]
+    ListContracts: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ListContractsRequest, _aftercare_pb2.ListContractsResponse]
+    """Subscriptions that were ordered."""
+    TerminateContract: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.TerminateContractRequest, _aftercare_pb2.TerminateContractResponse]
+    """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1)."""
+    ListPapers: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ListPapersRequest, _aftercare_pb2.ListPapersResponse]
+    """Invoices and credit notes by their dates, in the order of their numbers."""
+    GetFunnel: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.GetFunnelRequest, _aftercare_pb2.GetFunnelResponse]
+    """How far shoppers came: numbers only."""
+    RunDay: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.RunDayRequest, _aftercare_pb2.RunDayResponse]
+    """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token."""
 
 @_typing.type_check_only
 class AftercareServiceAsyncStub(AftercareServiceStub):
@@ -119,6 +133,20 @@ class AftercareServiceAsyncStub(AftercareServiceStub):
     """Always refused, with the article: no trader is rid of a delivery by such a reason."""
     ListLateDeliveries: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ListLateDeliveriesRequest, _aftercare_pb2.ListLateDeliveriesResponse]  # type: ignore[assignment]
     """Orders of which something is still to come after its last day."""
+    OpenClaim: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.OpenClaimRequest, _aftercare_pb2.OpenClaimResponse]  # type: ignore[assignment]
+    """A claim under the legal guarantee; one that comes after its end is recorded, too, and answered."""
+    AnswerClaim: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.AnswerClaimRequest, _aftercare_pb2.AnswerClaimResponse]  # type: ignore[assignment]
+    ListClaims: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ListClaimsRequest, _aftercare_pb2.ListClaimsResponse]  # type: ignore[assignment]
+    ListContracts: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ListContractsRequest, _aftercare_pb2.ListContractsResponse]  # type: ignore[assignment]
+    """Subscriptions that were ordered."""
+    TerminateContract: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.TerminateContractRequest, _aftercare_pb2.TerminateContractResponse]  # type: ignore[assignment]
+    """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1)."""
+    ListPapers: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ListPapersRequest, _aftercare_pb2.ListPapersResponse]  # type: ignore[assignment]
+    """Invoices and credit notes by their dates, in the order of their numbers."""
+    GetFunnel: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.GetFunnelRequest, _aftercare_pb2.GetFunnelResponse]  # type: ignore[assignment]
+    """How far shoppers came: numbers only."""
+    RunDay: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.RunDayRequest, _aftercare_pb2.RunDayResponse]  # type: ignore[assignment]
+    """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token."""
 
 class AftercareServiceServicer(metaclass=_abc_1.ABCMeta):
     """What follows an order: withdrawals, what is owed for them and by when, delivery that is late or fails.
@@ -258,5 +286,67 @@ class AftercareServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_aftercare_pb2.ListLateDeliveriesResponse, _abc.Awaitable[_aftercare_pb2.ListLateDeliveriesResponse]]:
         """Orders of which something is still to come after its last day."""
+
+    @_abc_1.abstractmethod
+    def OpenClaim(
+        self,
+        request: _aftercare_pb2.OpenClaimRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.OpenClaimResponse, _abc.Awaitable[_aftercare_pb2.OpenClaimResponse]]:
+        """A claim under the legal guarantee; one that comes after its end is recorded, too, and answered."""
+
+    @_abc_1.abstractmethod
+    def AnswerClaim(
+        self,
+        request: _aftercare_pb2.AnswerClaimRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.AnswerClaimResponse, _abc.Awaitable[_aftercare_pb2.AnswerClaimResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListClaims(
+        self,
+        request: _aftercare_pb2.ListClaimsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.ListClaimsResponse, _abc.Awaitable[_aftercare_pb2.ListClaimsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListContracts(
+        self,
+        request: _aftercare_pb2.ListContractsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.ListContractsResponse, _abc.Awaitable[_aftercare_pb2.ListContractsResponse]]:
+        """Subscriptions that were ordered."""
+
+    @_abc_1.abstractmethod
+    def TerminateContract(
+        self,
+        request: _aftercare_pb2.TerminateContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.TerminateContractResponse, _abc.Awaitable[_aftercare_pb2.TerminateContractResponse]]:
+        """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1)."""
+
+    @_abc_1.abstractmethod
+    def ListPapers(
+        self,
+        request: _aftercare_pb2.ListPapersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.ListPapersResponse, _abc.Awaitable[_aftercare_pb2.ListPapersResponse]]:
+        """Invoices and credit notes by their dates, in the order of their numbers."""
+
+    @_abc_1.abstractmethod
+    def GetFunnel(
+        self,
+        request: _aftercare_pb2.GetFunnelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.GetFunnelResponse, _abc.Awaitable[_aftercare_pb2.GetFunnelResponse]]:
+        """How far shoppers came: numbers only."""
+
+    @_abc_1.abstractmethod
+    def RunDay(
+        self,
+        request: _aftercare_pb2.RunDayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.RunDayResponse, _abc.Awaitable[_aftercare_pb2.RunDayResponse]]:
+        """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token."""
 
 def add_AftercareServiceServicer_to_server(servicer: AftercareServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
