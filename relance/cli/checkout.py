@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from relance.cli.checkout_check import check_shop_file
+from relance.cli.checkout_funnel import show_funnel
 from relance.cli.checkout_outbox import list_outbox, retry_outbox
 from relance.cli.checkout_refunds import list_refunds, redirect_refund, retry_refund, settle_refund
 from relance.cli.console import NOTES, OUT
@@ -37,6 +38,7 @@ def register(program: typer.Typer) -> None:
     _sub(group, "refunds", "Money on its way back.", list=list_refunds, retry=retry_refund, redirect=redirect_refund,
          settle=settle_refund)  # fmt: skip
     _sub(group, "outbox", "Messages that Kafka refused.", list=list_outbox, retry=retry_outbox)
+    group.command("funnel")(show_funnel)
     program.add_typer(group, name="checkout")
 
 

@@ -113,3 +113,12 @@ def test_the_days_work_is_the_operators_and_is_done_once(after: After, service: 
     operator.RunDay(pb.RunDayRequest())
     again = operator.RunDay(pb.RunDayRequest())
     assert (again.looked, again.asked, again.failed) == (0, 0, 0)
+
+
+def test_the_command_line_shows_the_funnel(demo: Backend, service: Service) -> None:
+    paid(demo, LAMP)
+    days = ("--from", today().isoformat(), "--to", today().isoformat())
+    said = service.relance("checkout", "funnel", *days, token=demo.token)
+    assert "carts: ordered" in said
+    assert "conversion" in said
+    assert '"visitors"' in service.relance("checkout", "funnel", *days, "--json", token=demo.token)

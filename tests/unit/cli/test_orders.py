@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from relance.cli.checkout_funnel import funnel_lines
 from relance.cli.orders import due_row, late_lines, withdrawal_lines
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from relance.rpc.checkout.v1 import checkout_pb2
@@ -73,3 +74,19 @@ def test_a_withdrawal_says_line_by_line_what_it_achieves() -> None:
         "   2 x line 1 late, last day 2026-12-04: after the period (L221-18, B01)",
         "   goods back 2026-12-09",
     ]
+
+
+def test_a_funnel_without_data_shows_a_dash() -> None:
+    said = {name: number for name, number, _ in funnel_lines(pb.GetFunnelResponse())}
+    assert (said["conversion"], said["abandonment"]) == ("-", "-")
+
+
+def test_a_funnel_shows_steps_and_shares() -> None:
+    steps = [pb.FunnelStep(name="cart", carts=4), pb.FunnelStep(name="ordered", carts=1)]
+    found = pb.GetFunnelResponse(
+        visitors=4, carts=4, steps=steps, failures={"insufficient_funds": 2}, conversion=0.25, abandonment=0.75
+    )
+    said = {name: (number, share) for name, number, share in funnel_lines(found)}
+    assert said["carts: ordered"] == ("1", "25.0 %")
+    assert said["payments failed: insufficient_funds"][0] == "2"
+    assert said["conversion"][0] == "25.0 %"
