@@ -28,7 +28,8 @@ from services.checkout.domain.shops import Shop, speak
 from services.checkout.domain.tenders import LENT
 
 __all__ = [
-    "cart_document", "order_texts", "recap_document", "renewal_texts", "rule_ref", "shop_document", "shown_legal",
+    "cart_document", "contact_facts", "near_button", "order_texts", "payment_facts", "recap_document",
+    "renewal_texts", "rule_ref", "shop_document", "shown_legal",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -170,8 +171,8 @@ def cart_document(
         lines=lines,
         coupons=_coupons(priced),
         delivery=_delivery(shop, checkout, priced),
-        payment=_payment(shop, checkout),
-        contact=_contact(shop, checkout, record, book, day, at),
+        payment=payment_facts(shop, checkout),
+        contact=contact_facts(shop, checkout, record, book, day, at),
         display=pages.Display(french="fr" in shop.languages, alcohol_banner="alcohol_banner" in shop.texts),
     )
 
@@ -193,7 +194,7 @@ def recap_document(
         button=button,
         rendered=_rendered(document, priced),
         linked=("guarantees", "mediator", "withdrawal"),
-        near_button=_near_button(terms),
+        near_button=near_button(terms),
         blocks=_blocks(checkout),
         modify=_blocks(checkout),
         total_minor=sums.total_minor,
@@ -211,7 +212,7 @@ def recap_document(
     return replace(document, recap=page)
 
 
-def _near_button(terms: Sequence[goods.Subscription]) -> tuple[str, ...]:
+def near_button(terms: Sequence[goods.Subscription]) -> tuple[str, ...]:
     """What stands beside the button; of subscriptions also how long they last and bind."""
     shown = ["characteristics", "price", "total"]
     if any(term.duration for term in terms):
@@ -290,7 +291,8 @@ _MEANS: Final[dict[str, Literal["card", "wallet", "gift_card", "loyalty", "offli
 }  # fmt: skip
 
 
-def _payment(shop: Shop, checkout: Checkout | None) -> pages.Payment:
+def payment_facts(shop: Shop, checkout: Checkout | None) -> pages.Payment:
+    """How the shop is paid."""
     on = [one.means for one in shop.means if one.means.on]
     chosen = checkout.means.means if checkout is not None and checkout.means is not None else ""
     return pages.Payment(
@@ -304,9 +306,10 @@ def _payment(shop: Shop, checkout: Checkout | None) -> pages.Payment:
     )
 
 
-def _contact(
+def contact_facts(
     shop: Shop, checkout: Checkout | None, record: Record, book: Book, day: date, at: datetime
 ) -> pages.Contact:
+    """What is asked of the shopper, and what stands beside it."""
     given = checkout.contact if checkout is not None else None
     field = book.on(day).get("E10")
     notice = (field.wordings["field"].text or "") if field is not None else ""

@@ -1,0 +1,75 @@
+"""Real orders are held against the book: what was done in time breaks nothing, what is late is named with its rule."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from relance.kernel.instants import to_ms
+from relance.rules.law.verdict import check
+from services.checkout.application.daily import Daily
+from services.checkout.application.desk import Desk
+from services.checkout.domain.follow_up import Setting
+from services.checkout.domain.order_document import order_document
+from services.checkout.domain.records import Record
+from services.checkout.store import MasterKey, Store, open_store
+from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok, open_shop
+from tests.integration.checkout.owing_kit import bought, returned, seen, withdrawn, works
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
+    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def desk(store: Store, clock: Clock) -> Desk:
+    return await open_shop(store, clock)
+
+
+async def broken(desk: Desk, order_id: UUID) -> tuple[set[str], set[str]]:
+    """The rules that block, and those that warn."""
+    view = await seen(desk, order_id)
+    order = view.order_view.order
+    record = await desk.look(lambda tx: tx.get(Record, SHOP.id, order.checkout_id))
+    shop = ok(await desk.look(lambda tx: desk.shop(tx, SHOP.id)))
+    assert record is not None
+    after = msgspec.structs.replace(view.after, confirmed_at=order.placed_at)  # no letter is printed here
+    document = order_document(order, after, record, shop, Setting(desk.clock(), desk.book, shop.aftercare))
+    found = check(document, desk.book)
+    return {one.rule for one in found.blockers}, {one.rule for one in found.warnings}
+
+
+async def test_an_order_withdrawn_from_and_paid_back_in_time_breaks_nothing(desk: Desk, clock: Clock) -> None:
+    order_id = await bought(desk, "k1", 2)
+    assert (await broken(desk, order_id))[0] == set()
+    clock.passes(days=3)
+    statement = await withdrawn(desk, order_id, 1)
+    assert (await broken(desk, order_id))[0] == set()
+    clock.passes(days=4)
+    await returned(desk, order_id, statement)
+    await Daily(desk).run(clock.at)
+    await works(desk)
+    assert (await broken(desk, order_id))[0] == set()
+
+
+async def test_what_is_late_is_named(desk: Desk, clock: Clock) -> None:
+    """Nobody sends the transfer: from the day after the due date the tariff is owed, and named."""
+    order_id = await bought(desk, "k1", 2)
+    statement = await withdrawn(desk, order_id, 2)
+    await returned(desk, order_id, statement)
+    clock.at = datetime.combine(AT.date() + timedelta(days=14), AT.time(), UTC)
+    assert not {"B13", "B15", "B27"} & set.union(*await broken(desk, order_id))
+    clock.passes(days=12)
+    blocked, warned = await broken(desk, order_id)
+    assert blocked & {"B15"}
+    assert "B13" in warned
