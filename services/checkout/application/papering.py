@@ -25,7 +25,6 @@ from services.checkout.domain.letters import CreditNote, LetterFacts
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.papers import Paper, PaperFacts, Wanted
-from services.checkout.domain.presenting import Kept
 from services.checkout.domain.records import Record
 from services.checkout.domain.shops import Shop, speak
 from services.checkout.store import Store, Transaction
@@ -168,10 +167,6 @@ class Papering(Lettering):
             await self._put_after(tx, order, before, replace(before, papers=refs), setting)
             said = self._noted({"step": f"{paper.kind}_printed", "number": paper.id})
             await tx.record(shop, paper.order_id, [msgspec.structs.replace(said, document=document)])
-            kept = await tx.get(Kept, shop, paper.order_id, lock=True)
-            if kept is not None:
-                named = replace(kept, documents={**kept.documents, name: hashed}, version=kept.version + 1)
-                await tx.put(shop, paper.order_id, named, before=kept.version)
             if body is not None:
                 until = setting.at + timedelta(days=self.terms.view_lasts_days)
                 await tx.put_token(token, "order.view", shop, paper.order_id, until)

@@ -15,7 +15,6 @@ from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import AfterView
 from services.checkout.domain.orders import GiveBack
 from services.checkout.domain.papers import Paper, PaperFacts
-from services.checkout.domain.presenting import OrderView
 from services.checkout.store import MasterKey, Store, Transaction, open_store
 from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
@@ -124,7 +123,6 @@ async def test_an_order_that_is_paid_has_one_invoice_however_often_it_is_asked_f
     assert (ref.number, ref.total_minor) == (f"F{year}-000001", view.order_view.order.total_minor)
     assert ref.vat_minor == {str(rate): part for rate, part in view.order_view.recap.vat_minor.items()}
     assert ref.sha256 == sha256(f"%PDF {ref.number}".encode()).hexdigest()
-    assert view.order_view.documents[f"{ref.number}.pdf"] == ref.sha256
     async with till.store.reading() as tx:
         assert await tx.blob(SHOP.id, ref.sha256) == f"%PDF {ref.number}".encode()
         acts = [decode(one) for one in await tx.entries(SHOP.id, str(order_id))]
@@ -201,7 +199,5 @@ async def test_each_year_begins_its_own_series(till: Till, clock: Clock) -> None
 async def test_an_order_that_is_not_paid_has_no_paper(till: Till) -> None:
     order_id, _ = await till.orders("unpaid")
     await till.desk.print_paper(SHOP.id, order_id, "order", Press())
-    view = await till.desk.order(SHOP.id, order_id)
-    assert isinstance(view, OrderView)
-    assert not any(name.startswith("F") for name in view.documents)
+    assert (await after(till, order_id)).after.papers == ()
     await till.desk.print_paper(SHOP.id, uuid4(), "order", Press())
