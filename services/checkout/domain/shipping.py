@@ -85,7 +85,8 @@ def deliver(order: Order, act: Deliver, at: datetime) -> Moved[Order] | Refusal:
     after = replace(_with_parcel(order, place, parcel), lines=lines)
     if after.state == "shipped" and all_received(after):
         after = replace(after, state="delivered")
-    return moved(after, "delivered", [Saying("order.delivered", at, _of(order, parcel))])
+    anew = [Effect("release_stock")] if found else []  # what was kept to be sent for it is for sale again
+    return moved(after, "delivered", [Saying("order.delivered", at, _of(order, parcel))], anew)
 
 
 def close(order: Order, _act: Close) -> Moved[Order] | Refusal:
