@@ -113,6 +113,12 @@ def test_until_when_rights_last_is_said_once_it_is_known() -> None:
     order = ordered(line(), parcels=(parcel("P1", {"1": 1}, "2026-03-05T10:00"),))
     told = tuple(plain(one) for one in last_days(seen(order, cared(sold()), "2026-03-06T10:00"), FR))
     assert told == ("Dernier jour : 19 mars 2026.", "Dernier jour : 5 mars 2028.")
+    beside = ordered(line(), line("2"), parcels=(parcel("P1", {"1": 1}, "2026-03-05T10:00"),))
+    mixed = cared(sold(), sold("2", "digital"))
+    both = last_days(seen(beside, mixed, "2026-03-06T10:00"), FR)[0]
+    assert plain(both) == "Dernier jour : 16 mars 2026, 19 mars 2026."
+    waits = ordered(line(), line("2"))
+    assert last_days(seen(waits, mixed, "2026-03-06T10:00"), FR)[0] == "", "the goods have not come"
     excepted = cared(sold(exception=3, exception_shown=True))
     assert last_days(seen(order, excepted, "2026-03-06T10:00"), FR)[0] == ""
 

@@ -187,7 +187,8 @@ def last_days(view: AfterView, tongue: Tongue) -> tuple[str, str]:
     after, order = view.after, view.order_view.order
     free = {one.id for one in after.sold if one.exception is None}
     ends = {period.last_day for id_, period in view.deadlines.items() if id_ in free}
-    withdrawal = ", ".join(tongue.date(day) for day in sorted(day for day in ends if day is not None))
+    known = sorted(day for day in ends if day is not None) if None not in ends else []
+    withdrawal = ", ".join(tongue.date(day) for day in known)
     days = [guarantee_until(line.id, order, after, view.setting.book) for line in order.lines]
     guarantee = ", ".join(tongue.date(day) for day in sorted({day for day in days if day is not None}))
     return (
