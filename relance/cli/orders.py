@@ -110,7 +110,8 @@ def list_withdrawals(
     for stray in strays:
         named = f"; names order {stray.candidate[:8]}" if stray.candidate else ""
         told = _told(stray.acknowledged_at)
-        OUT.print(f"{stray.stated_at}  web  no order  {stray.stray_id}{named}; {told}", markup=False, soft_wrap=True)
+        what = f"{stray.stated_at}  web  no order  {stray.stray_id}, {stray.about}{named}; {told}"
+        OUT.print(what, markup=False, soft_wrap=True)
         OUT.print(f"   {stray.name}, {stray.address}: {stray.reference} {stray.words}".rstrip(), markup=False)
     if not (found or strays):
         OUT.print("no withdrawal")

@@ -118,6 +118,7 @@ def to_stray(stray: Stray, words: Words | None) -> pb.Stray:
     return pb.Stray(
         stray_id=stray.id, stated_at=instant(stray.stated_at), acknowledged_at=instant(stray.acknowledged_at),
         candidate=stray.candidate, name=said.name, reference=said.reference, words=said.text, address=said.address,
+        about=stray.about,
     )  # fmt: skip
 
 

@@ -1187,6 +1187,7 @@ class Stray(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
     stray_id: _builtins.str
     stated_at: _builtins.str
     acknowledged_at: _builtins.str
@@ -1196,6 +1197,8 @@ class Stray(_message.Message):
     reference: _builtins.str
     words: _builtins.str
     address: _builtins.str
+    about: _builtins.str
+    """withdrawal, or termination: then TerminateContract ends the contract, and `close` takes it off this list."""
     def __init__(
         self,
         *,
@@ -1207,10 +1210,11 @@ class Stray(_message.Message):
         reference: _builtins.str = ...,
         words: _builtins.str = ...,
         address: _builtins.str = ...,
+        about: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_at", b"acknowledged_at", "address", b"address", "candidate", b"candidate", "name", b"name", "reference", b"reference", "stated_at", b"stated_at", "stray_id", b"stray_id", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "acknowledged_at", b"acknowledged_at", "address", b"address", "candidate", b"candidate", "name", b"name", "reference", b"reference", "stated_at", b"stated_at", "stray_id", b"stray_id", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
