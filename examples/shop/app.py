@@ -122,6 +122,11 @@ def _add_shelves(app: FastAPI, shop: _Shop) -> None:
             shop.tracking.tell("product.viewed", visitor, data)
         return shop.page(request, "article.html", product=product)
 
+    @app.get("/retractation")
+    async def withdrawal() -> RedirectResponse:
+        """The function of L221-21, which stands on the checkout's pages; nothing stands in between."""
+        return RedirectResponse(f"{shop.settings.pages}/withdraw/{shop.settings.shop}", HTTPStatus.SEE_OTHER)
+
     @app.get("/merci")
     async def thanks(request: Request) -> HTMLResponse:
         shop.forget(visitor_of(request))

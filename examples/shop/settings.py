@@ -8,7 +8,9 @@ __all__ = ["Settings", "read"]
 
 
 class Settings(NamedTuple):
-    """`checkout` and `checkout_token`: gRPC of the checkout; `tracking` and `tracking_key`: HTTP of tracking."""
+    """`checkout` and `checkout_token`: gRPC of the checkout; `tracking` and `tracking_key`: HTTP of tracking; `pages`:
+    where the checkout's own pages are.
+    """
 
     shop: str
     port: int
@@ -16,6 +18,7 @@ class Settings(NamedTuple):
     checkout_token: str
     tracking: str
     tracking_key: str
+    pages: str = "http://127.0.0.1:8084"
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -27,4 +30,5 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         checkout_token=environ.get("RELANCE_CHECKOUT_TOKEN", ""),
         tracking=environ.get("RELANCE_URL", "http://127.0.0.1:8080"),
         tracking_key=environ.get("RELANCE_KEY", ""),
+        pages=environ.get("RELANCE_CHECKOUT_BASE_URL", "http://127.0.0.1:8084").rstrip("/"),
     )

@@ -157,8 +157,11 @@ class _Show:
         return begin + len(lines)
 
     def _looks(self) -> Iterator[Glance]:
-        """A glance every moment until time is up. Raises when a part has failed."""
-        while (at_s := (now_ms() - self._start_ms) / 1_000) < self._seconds or not self._chapter_has_ended():
+        """A glance every moment until time is up, and one after it. Raises when a part has failed."""
+        is_over = False
+        while not is_over:
+            at_s = (now_ms() - self._start_ms) / 1_000
+            is_over = at_s >= self._seconds and self._chapter_has_ended()  # before what it told last, or failed with
             self._system.watch()
             self._order(at_s)
             self._hearing.check()
@@ -225,6 +228,7 @@ class _Show:
             f"Order {told.order_id}: concluded, paid and confirmed; {told.mails} letters in her mailbox. Her failed "
             f"payment could be read {max(told.seen_ms, 0)} ms after she turned back."
         )
+        OUT.print(f"She withdrew from a part of it, and got {told.refunded_minor / 100:.2f} EUR back.")
         OUT.print(f"With --keep: relance law explain {told.order_id}; relance evidence show {told.order_id}")
 
 

@@ -55,9 +55,14 @@ class Stage:
         shop.call("PutCoupons", checkout_files.coupons(_SHOP / "coupons.yaml"), "coupons.yaml")
         own = {
             "SHOP_PORT": str(self._port), "RELANCE_CHECKOUT_ADDRESS": self._grpc,
-            "RELANCE_CHECKOUT_TOKEN": self.token, "RELANCE_URL": tracking, "RELANCE_KEY": key,
+            "RELANCE_CHECKOUT_TOKEN": self.token, "RELANCE_CHECKOUT_BASE_URL": self.pages, "RELANCE_URL": tracking,
+            "RELANCE_KEY": key,
         }  # fmt: skip
         self._start(own)
+
+    def caller(self) -> Caller:
+        """The shop's backend, once it is open."""
+        return Caller(self._grpc, self.token)
 
     def watch(self) -> None:
         """Raises NotNow when the shop has ended."""
@@ -87,7 +92,10 @@ class Stage:
     def _facts(self) -> Any:
         """The shop's facts, with the addresses that it has here."""
         facts = read_yaml(_SHOP / "shop.yaml")
-        legal = facts["legal"] | {"accessibility_statement": f"{self.pages}/legal/demo/accessibility"}
+        legal = facts["legal"] | {
+            "accessibility_statement": f"{self.pages}/legal/demo/accessibility",
+            "withdrawal_function_url": f"{self.pages}/withdraw/demo",
+        }
         return facts | {"base_url": self.shop, "return_urls": [self.shop], "legal": legal}
 
     @property

@@ -1,4 +1,6 @@
-"""Camille orders: a cart, a bank that does not let her pay, a link that brings her back, and a confirmation by mail."""
+"""Camille orders: a cart, a bank that does not let her pay, a link that brings her back, a confirmation by mail; and
+she withdraws from a part of it.
+"""
 
 import json
 import re
@@ -11,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from relance.cli.demo_checkout.aftercare import Telling, withdraw
 from relance.cli.demo_checkout.browser import Browser, Page
 from relance.cli.demo_checkout.stage import Stage
 from relance.cli.hearing import Hearing
@@ -43,6 +46,7 @@ class Told(NamedTuple):
     order_id: str
     seen_ms: int  # from the end of the payment at the bank until its event could be read in Kafka
     mails: int
+    refunded_minor: int
 
 
 def play(stage: Stage, kafka: str, tell: Callable[[str, bool], None]) -> Told:
@@ -154,10 +158,22 @@ class _Chapter:
             self._resume(phone, self._letter("/p/"))
             self._confirmed(laptop, order_id)
             letters = self._letters()
+            refunded_minor = withdraw(self._stage, order_id, phone, self._telling())
         finally:
             laptop.close()
             phone.close()
-        return Told(order_id, seen_ms, len(letters))
+        return Told(order_id, seen_ms, len(letters), refunded_minor)
+
+    def _telling(self) -> Telling:
+        """What the chapter of her withdrawal is told by."""
+        return Telling(
+            she=self._she,
+            relance=lambda words: self._tell(words, True),
+            says=self._says,
+            letter=lambda words: self._await_letter(lambda one: words in " ".join(one["text"].split())),
+            link=self._letter,
+            heard=lambda type_, order_id: self._ears.event(type_, "order_id", order_id),
+        )
 
     def _fill_cart(self, browser: Browser) -> Page:
         shop = self._stage.shop

@@ -40,6 +40,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             "SHOP_PORT": str(port),
             "RELANCE_CHECKOUT_ADDRESS": service.grpc,
             "RELANCE_CHECKOUT_TOKEN": backend.token,
+            "RELANCE_CHECKOUT_BASE_URL": service.http,
         }
         running = Running("shop", [sys.executable, "-m", "examples.shop"], os.environ | own, folder / "shop.log")
         try:
@@ -90,6 +91,16 @@ def test_what_is_not_there_and_what_comes_from_elsewhere_is_refused(shop: Shop) 
         page = client.get("/cart")
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "vide" in page.text
+
+
+def test_whoever_wants_to_withdraw_finds_the_function_on_every_page(shop: Shop) -> None:
+    browser = Browser("Firefox")
+    try:
+        page = browser.open(browser.open(f"{shop.url}/cart").link("/retractation"))
+    finally:
+        browser.close()
+    assert page.url == f"{shop.service.http}/withdraw/demo"
+    assert page.status == 200
 
 
 def test_a_shop_with_pages_of_its_own_orders_too(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
