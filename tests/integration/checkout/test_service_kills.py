@@ -60,20 +60,20 @@ class Share(NamedTuple):
         return SAMPLED if not self.of else sys.maxsize
 
     def cuts(self, every: Sequence[Cut]) -> list[Cut]:
-        """Whose turn it is, in an order of its own. A few are drawn of what differs: most commits are of the queues."""
+        """Whose turn it is, those to begin with at the end. A few are drawn of what differs, and in a share what
+        differs comes first: most commits are of the queues.
+        """
+        drawn = self._drawn(every[self.number :: self.of or 1], None)
         if self.of:
-            mine = list(every[self.number :: self.of])
-        else:
-            shuffled = self._drawn(every, len(every))
-            mine = list({(cut.end, cut.point.name, cut.point.moment): cut for cut in shuffled}.values())
-        return self._drawn(mine, len(mine))
+            return sorted(drawn, key=lambda cut: -cut.point.number)
+        return self._drawn([*{(cut.end, cut.point.name, cut.point.moment): cut for cut in drawn}.values()], None)
 
     def left(self, reached: Sequence[Cut]) -> list[Cut]:
         """Those that are cut once more, and nobody comes back."""
         return self._drawn(reached, min(len(reached), LEFT if self.of else 1))
 
-    def _drawn(self, cuts: Sequence[Cut], count: int) -> list[Cut]:
-        return random.Random(self.seed + self.number).sample(cuts, count)
+    def _drawn(self, cuts: Sequence[Cut], count: int | None) -> list[Cut]:
+        return random.Random(self.seed + self.number).sample(cuts, len(cuts) if count is None else count)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
