@@ -29,7 +29,7 @@ from services.checkout.domain.orders import (
 )  # fmt: skip
 from services.checkout.domain.orders import Incident as IncidentKind
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.shipping import still_sold
+from services.checkout.domain.shipping import refused_units, still_sold
 from services.checkout.domain.unsupplied import given_back, with_those_beside
 
 __all__ = [
@@ -236,6 +236,8 @@ def report_unavailable(order: Order, after: Aftercare, act: ReportUnavailable, s
         return refused
     if not any(act.units.values()):
         return Refusal("units", "no unit is named", "C08", "L121-4 5°, 6°")
+    if refused := refused_units(order, act.units, lambda line: max(0, still_sold(line) - line.shipped)):
+        return refused
     ended = with_those_beside(order, after, act.units)
     whole = all(still_sold(line) <= ended.get(line.id, 0) for line in order.lines)
     end = Cancel(reason="unavailable") if whole and not order.parcels else End(units=ended, cause="unavailable")

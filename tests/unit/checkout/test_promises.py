@@ -253,6 +253,8 @@ def test_what_is_unavailable_is_paid_back_and_nothing_is_sent_for_it() -> None:
     assert refused(step(order, after, bad, setting("2026-03-05T10:00"))).rule == "C08"
     many = ReportUnavailable(units={"2": 2})
     assert refused(step(order, after, many, setting("2026-03-05T10:00"))).field == "units.2"
+    again = ReportUnavailable(units={"1": 1, "2": 1})
+    assert refused(step(ended, found.after, again, setting("2026-03-05T10:00"))).field == "units.2"
 
 
 def test_what_stands_beside_goods_that_cannot_come_ends_with_them() -> None:
