@@ -23,7 +23,8 @@ def test_the_words_of_both_boxes_are_on_record(language: str) -> None:
     record = Record(id=str(ID), shop="lumen", lines=(CartLine(FILM.sku, 1),), address=HOME, locale=language)
     view = see(checkout(*acts, needs_delivery=False), record, found, AT, LAW).view
     pressed = PressActs(early_start=True, loss_acknowledged=True)
-    early = next(one for one in telling.accepted(view, pressed, telling.Terms("0" * 64), LAW[0]) if one.what == "early_start")
+    said = telling.accepted(view, pressed, telling.Terms("0" * 64), LAW[0])
+    early = next(one for one in said if one.what == "early_start")
     for name in ("early_request", "early_loss"):
         shown = view.texts[name]
         assert early.facts[name]["sha256"] == sha256(shown.text.encode()).hexdigest()
