@@ -65,7 +65,7 @@ class Backend:
     """A shop's backend, or whoever holds a token."""
 
     def __init__(self, channel: grpc.Channel, token: str) -> None:
-        self.stub = CheckoutServiceStub(channel)
+        self.stub: Any = CheckoutServiceStub(channel)
         self.token = token
 
     def __getattr__(self, method: str) -> Any:
