@@ -104,6 +104,7 @@ class _Reader(HTMLParser):
         self._found: list[tuple[dict[str, str], dict[str, str], set[str], list[tuple[str, str]]]] = []
         self._in_form = False
         self._select = ""
+        self._area = ""
 
     def forms(self) -> list[Form]:
         """The forms of the page, in its order."""
@@ -136,6 +137,10 @@ class _Reader(HTMLParser):
                 filled[name] = at.get("value", "")
             elif "checked" in at:
                 filled[name] = at.get("value", "on")
+        elif tag == "textarea" and name:
+            names.add(name)
+            filled[name] = ""
+            self._area = name
         elif tag == "select" and name:
             names.add(name)
             self._select = name
@@ -148,6 +153,8 @@ class _Reader(HTMLParser):
             self._in_form = False
         elif tag == "select":
             self._select = ""
+        elif tag == "textarea":
+            self._area = ""
         elif tag == "title":
             self._in_title = False
 
@@ -155,3 +162,5 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title.append(data)
+        elif self._area:
+            self._found[-1][1][self._area] += data

@@ -6,6 +6,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
+from relance.cli.demo_checkout.browser import Browser
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from relance.rpc.checkout.v1 import checkout_pb2 as checkout
 from tests.integration.checkout.aftercare_kit import After, ago, delivered, key, paid, today, until, withdrawal
@@ -243,3 +244,54 @@ def test_the_command_line_lists_what_is_owed_and_who_withdrew(after: After, demo
     said = service.relance("orders", "late", "--on", later, "--json", token=demo.token)
     assert f'"order_id": "{gone.order_id}"' in said
     assert "on: " in service.relance("orders", "due", "--on", "soon", token=demo.token, code=2)
+
+
+def test_a_statement_that_names_no_order_is_found_one_by_the_shop(
+    after: After, stranger: After, demo: Backend, service: Service
+) -> None:
+    order = delivered(demo, LAMP)
+    stray = unknown_withdrawal(after, service, "la lampe de la semaine passée")
+    assert stray.about == "withdrawal"
+    assert (stray.name, stray.address) == ("Camille Durand", "camille@client.example")
+    assert stray.stray_id in service.relance("orders", "withdrawals", token=demo.token)
+    match = pb.MatchWithdrawalRequest(idempotency_key=key(), stray_id=stray.stray_id, order_id=order.order_id)
+    assert stranger.refused("MatchWithdrawal", match).code == CODE.NOT_FOUND
+    both = pb.MatchWithdrawalRequest(
+        idempotency_key=key(), stray_id=stray.stray_id, order_id=order.order_id, close=True
+    )  # fmt: skip
+    assert after.refused("MatchWithdrawal", both).field == "close"
+    (statement,) = after.MatchWithdrawal(match).aftercare.statements
+    assert statement.stated_at == stray.stated_at, "it counts from when it was made"
+    assert statement.decisions[0].outcome == "accepted"
+    assert stray.stray_id not in {one.stray_id for one in strays(after)}
+    again = unknown_withdrawal(after, service, "un autre magasin, sans doute")
+    closed = pb.MatchWithdrawalRequest(idempotency_key=key(), stray_id=again.stray_id, close=True)
+    assert not after.MatchWithdrawal(closed).HasField("aftercare")
+    assert again.stray_id not in {one.stray_id for one in strays(after)}
+
+
+def strays(after: After) -> list[pb.Stray]:
+    return list(after.ListWithdrawals(pb.ListWithdrawalsRequest(state="stray", page_size=100)).strays)
+
+
+def unknown_withdrawal(after: After, service: Service, reference: str) -> pb.Stray:
+    """What somebody states who knows neither number nor link."""
+    browser = Browser("Firefox")
+    try:
+        page = browser.open(f"{service.http}/withdraw/demo")
+        said = browser.submit(page, name="Camille Durand", email="camille@client.example", reference=reference)
+        assert said.status == 200
+    finally:
+        browser.close()
+    found: pb.Stray = next(one for one in strays(after) if one.reference == reference)
+    return found
+
+
+def test_the_acknowledgement_goes_where_the_consumer_asked(after: After, demo: Backend) -> None:
+    order = delivered(demo, LAMP)
+    said = withdrawal(order.order_id, acknowledge_to="autre@client.example")
+    after.RecordWithdrawal(said)
+    until(after, order.order_id, lambda one: one.statements[0].acknowledged_at)
+    wrong = withdrawal(order.order_id, acknowledge_to="not an address")
+    assert after.refused("RecordWithdrawal", wrong).field == "acknowledge_to"
+    assert after.refused("RecordWithdrawal", withdrawal(order.order_id, words="a" * 4_001)).field == "words"

@@ -11,6 +11,8 @@ PAGE = """<html><head><title>Votre
 <input type="checkbox" name="terms" value="yes"><input name="name" value="Ada">
 <select name="country"><option value="BE">B</option><option value="FR" selected>F</option></select>
 <select name="day"><option value="1">1</option><option value="2">2</option></select>
+<textarea name="words">Deux
+mots</textarea><textarea name="more"></textarea>
 <button>Go</button><button name="act" value="go">Go</button><button type="button" name="no">No</button>
 </form></body></html>"""
 
@@ -21,8 +23,10 @@ def test_a_form_is_filled_as_its_page_says() -> None:
     search, form = reader.forms()
     assert (search.method, search.names) == ("get", frozenset())
     assert (form.method, form.action) == ("post", "/c/1/delivery")
-    assert form.filled == {"csrf": "t&k", "mode": "relay", "name": "Ada", "country": "FR", "day": "1"}
-    assert form.names == {"csrf", "mode", "terms", "name", "country", "day"}
+    assert form.filled == {
+        "csrf": "t&k", "mode": "relay", "name": "Ada", "country": "FR", "day": "1", "words": "Deux\nmots", "more": "",
+    }  # fmt: skip
+    assert form.names == {"csrf", "mode", "terms", "name", "country", "day", "words", "more"}
     assert form.buttons == (("", ""), ("act", "go"))
     assert reader.links == ["/c/1/contact"]
     assert " ".join("".join(reader.title).split()) == "Votre panier"
