@@ -171,8 +171,7 @@ class Contracting(Aftercaring):
         termination = replace(
             looked.contract.termination, content=_blob_of(kept), acknowledged_at=setting.at
         )  # fmt: skip
-        record = await tx.get(Record, known.shop, order.checkout_id)
-        language = "en" if record is not None and record.locale.startswith("en") else "fr"
+        language = await _language(tx, order)
         facts: dict[str, str | int] = {
             "contract": f"{contract.name} ({contract.number})", "notified_at": act.asked_at.isoformat(),
             "ends_on": termination.ends_on.isoformat(), "effects": EFFECTS[termination.effects][language], "link": "",
@@ -186,8 +185,16 @@ class Contracting(Aftercaring):
 
     async def _say(self, tx: Transaction, order: Order, looked: Looked, after: Aftercare) -> None:
         if looked.noted or looked.letters:
-            outcome = Outcome(after, noted=looked.noted, letters=looked.letters)
-            await self._apply_outcome(tx, order, outcome, None)
+            language = await _language(tx, order)
+            letters = tuple(self._leading_out(one, looked.contract, language) for one in looked.letters)
+            await self._apply_outcome(tx, order, Outcome(after, noted=looked.noted, letters=letters), None)
+
+    def _leading_out(self, letter: Letter, contract: Contract, language: str) -> Letter:
+        """A notice whose button leads to the function that ends the contract: no token that dies before the last day to
+        refuse stands in it.
+        """
+        url = f"{self.terms.base_url}/terminate/{contract.shop}?lang={language}&contract={contract.number}"
+        return letter._replace(facts=dict(letter.facts) | {"link": url})
 
     async def _put_contract(
         self, tx: Transaction, before: Contract | None, contract: Contract, setting: Setting
@@ -206,6 +213,11 @@ async def _begun(tx: Transaction, order: Order) -> tuple[Contract, ...]:
     law = {} if record is None else {line.id: line.subscription for line in record.law_lines}
     found = (contracts.begun(order, line, law.get(line.id)) for line in order.lines)
     return tuple(one for one in found if one is not None)
+
+
+async def _language(tx: Transaction, order: Order) -> str:
+    record = await tx.get(Record, order.context.shop, order.checkout_id)
+    return "en" if record is not None and record.locale.startswith("en") else "fr"
 
 
 async def _contracts_of(tx: Transaction, shop: str, order_id: str) -> tuple[Contract, ...]:

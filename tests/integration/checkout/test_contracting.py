@@ -99,7 +99,8 @@ async def test_a_contract_is_announced_renewed_and_ended(desk: Desk, store: Stor
     (notice,) = await told(store, order_id, "renewal.notice")
     assert notice.facts["refusal_until"] == "2027-10-23"
     assert notice.facts["renews_on"] == "2027-11-23"
-    assert str(notice.facts["link"]).startswith("http")
+    link = str(notice.facts["link"])
+    assert link.endswith(f"/terminate/{SHOP.id}?lang=fr&contract={contract.number}"), "no token of it may die before"
     (contract,) = (await seen(desk, order_id)).contracts
     assert [(one.on, one.valid) for one in contract.renewals] == [(date(2027, 11, 23), True)]
     assert contract.notices == (date(2027, 7, 23),)

@@ -101,6 +101,36 @@ def test_a_part_is_withdrawn_once_however_often_the_form_is_sent(pages: Hosted, 
     assert noticed["to"] == "camille@example.org"
 
 
+def test_a_form_that_was_gone_back_to_and_corrected_is_on_record_as_it_is_shown(
+    pages: Hosted, browser: Browser
+) -> None:  # fmt: skip
+    order_id = bought(browser, "LL-AURORE", "LIVRE-LUMIERE")
+    guest, url = Browser(pages), link(pages, order_id)
+    guest.go(url)
+    form = {"nonce": guest.hidden("nonce"), "units.0": "1", "units.1": "0", "name": "Camille Martin"}
+    guest.send(url, form | {"email": "camile@example.org"})
+    corrected = guest.send(url, form | {"email": "camille@example.org"})
+    assert corrected.status_code == 303
+    assert statements(pages, order_id) == [{"1": 1}, {"1": 0}], "nothing is withdrawn twice"
+    assert "Lampe Aurore" in said(guest.go(corrected.headers["location"]).text)
+    pages.run(works(pages.desk))
+    answered = {one["to"] for one in pages.messages("withdrawal.acknowledged", str(order_id))}
+    assert answered == {"camile@example.org", "camille@example.org"}
+
+
+def test_the_page_of_the_shop_keeps_a_correction_beside_what_was_said_first(pages: Hosted) -> None:
+    before = len(pages.run(pages.desk.strays("demo", limit=100)))
+    for path, more in (("/withdraw/demo", {}), ("/terminate/demo", {"act": "notify"})):
+        guest = Browser(pages)
+        guest.go(f"{path}?lang=fr")
+        form = {"nonce": guest.hidden("nonce"), "name": "Zoé", "email": "zoe@example.org", "csrf": guest.token} | more
+        for reference in ("la lampe", "la lampe", "la lampe de mardi"):
+            answer = guest.send(f"{path}?lang=fr", form | {"reference": reference})
+            assert (answer.status_code, reference in answer.text) == (200, True)
+        before += 2
+        assert len(pages.run(pages.desk.strays("demo", limit=100))) == before
+
+
 def test_without_another_address_the_acknowledgement_goes_to_that_of_the_order(
     pages: Hosted, browser: Browser
 ) -> None:  # fmt: skip
@@ -274,6 +304,9 @@ def test_a_contract_is_ended_without_account_by_its_number(pages: Hosted, browse
         ended = after(pages, order_id).contracts[0].termination is not None
         assert ended == (email == "camille@example.org")
     assert len(set(answers)) == 1
+    letter = Browser(pages).go(f"/terminate/demo?lang=fr&contract={contract.number}").text
+    assert f'value="{contract.number}"' in letter
+    assert "zz-zz" not in Browser(pages).go("/terminate/demo?lang=fr&contract=zz-zz").text
 
 
 def test_a_claim_is_made_by_whom_the_order_is_shown_in_full(pages: Hosted, browser: Browser) -> None:

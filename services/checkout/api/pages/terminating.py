@@ -18,10 +18,12 @@ from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.tracking import day_of
 from services.checkout.api.pages.visits import Parts, Visit, see_other, shop_of
 from services.checkout.api.pages.walking import stale_notice
+from services.checkout.api.pages.withdrawing import said_once
 from services.checkout.api.pages.wording import Problem
 from services.checkout.application.aftercaring import Words
 from services.checkout.domain.contracts import Contract, Terminate
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.references import number_in
 from services.checkout.domain.shops import Shop
 
 __all__ = ["Terminating"]
@@ -79,7 +81,8 @@ class Terminating:
         self.parts.guesses.wrong(who)
         form, at = visit.form, self.parts.desk.clock()
         nonce = form.text("nonce")[:_NONCE_MAX] or token_urlsafe(16)
-        id_ = str(uuid5(NAMESPACE_URL, f"{asked.shop.id}/termination/{nonce}"))
+        once = nonce if asked.contract is not None else said_once(form, *_FIELDS)
+        id_ = str(uuid5(NAMESPACE_URL, f"{asked.shop.id}/termination/{once}"))
         act = Terminate(id=id_, asked_at=at, wished_on=day_of(form.text("wished_on")))
         words = Words(
             name=form.text("name")[:200], text=form.text("reason")[:_MAX],
@@ -193,9 +196,11 @@ class Terminating:
         return self.parts.painter.respond(body, frame, status)
 
     def _known(self, visit: Visit, asked: Asked) -> dict[str, str]:
-        """What is known of a signed-in consumer, to be confirmed by him."""
-        if asked.seen is None or visit.request.method == "POST":
+        """What is known of a signed-in consumer, to be confirmed by him; else the contract that a letter named."""
+        if visit.request.method == "POST":
             return {}
+        if asked.seen is None:
+            return {"reference": number_in(visit.request.query_params.get("contract", ""))}
         address = asked.seen.view.record.address
         return {"name": address.name if address is not None else "", "email": asked.seen.view.email}
 
