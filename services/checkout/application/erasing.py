@@ -9,14 +9,15 @@ from sqlalchemy import delete, select
 
 from relance.evidence.entries import Act
 from relance.kernel.instants import to_ms
-from relance.rules.law.archive import ArchiveTerms, archive_until
 from relance.rules.law.book import Book
-from relance.rules.law.calendar import paris_date
-from relance.rules.law.terms import parameters
 from services.checkout.application.tunnel import subject_of
 from services.checkout.domain.accounts import Account
+from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.checkouts import Checkout, Contact
+from services.checkout.domain.contracts import Contract
 from services.checkout.domain.events import Context
+from services.checkout.domain.follow_up import Setting
+from services.checkout.domain.keeping import kept_by_law
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import Kept
@@ -30,8 +31,6 @@ __all__ = ["Erased", "erase_person", "person_of"]
 replace = msgspec.structs.replace
 
 _NOBODY: Final = Contact(email="erased@erased.invalid")
-_UNDER_WAY: Final = frozenset({"placed", "confirmed", "preparing", "shipped"})
-_RULE: Final = "G09"
 
 
 class Erased(NamedTuple):
@@ -63,7 +62,7 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
         checkouts = await tx.many(Checkout, shop, ids, lock=True)
         records = await tx.many(Record, shop, ids, lock=True)
         orders = await tx.many(Order, shop, [one.order_id for one in records.values() if one.order_id], lock=True)
-        if refused := [why for order in orders.values() if (why := _kept_by_law(order, book, at)) is not None]:
+        if refused := await _kept(tx, shop, list(orders.values()), Setting(at, book)):
             return refused
         known = await tx.erase(shop, subject)
         if not known and not checkouts:
@@ -85,21 +84,15 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
     return done
 
 
-def _kept_by_law(order: Order, book: Book, at: datetime) -> Refusal | None:
-    field, today = f"order.{order.id}", paris_date(at)
-    if order.state in _UNDER_WAY:
-        return Refusal(field, "the contract is being performed: its address is needed", "", "RGPD 6(1)(b)")
-    concluded = order.concluded_at
-    if concluded is None or order.state in {"lapsed", "cancelled"}:
-        return None
-    received = [paris_date(parcel.received_at) for parcel in order.parcels if parcel.received_at is not None]
-    day = paris_date(concluded)
-    until = archive_until(order.total_minor, day, received, parameters(book, _RULE, day, ArchiveTerms))
-    if until is None or until < today:
-        return None
-    return Refusal(
-        field, f"the contract must be archived until {until}", _RULE, f"{book.rule(_RULE, day).article}; RGPD 17(3)(b)"
-    )
+async def _kept(tx: Transaction, shop: str, orders: Sequence[Order], setting: Setting) -> list[Refusal]:
+    """All that a law asks to keep of these orders."""
+    cared = await tx.many(Aftercare, shop, [str(order.id) for order in orders], lock=True)
+    refused = []
+    for order in orders:
+        begun = [one for _, one in await tx.find(Contract, "order", str(order.id), shop)]
+        if (why := kept_by_law(order, cared.get(str(order.id)), begun, setting)) is not None:
+            refused.append(why)
+    return refused
 
 
 def _of_nobody(context: Context) -> Context:

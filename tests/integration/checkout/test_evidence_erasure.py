@@ -79,7 +79,7 @@ async def test_an_order_under_way_and_a_contract_to_archive_are_kept_with_rule_a
     refused = await erase_person(store, SHOP.id, subject, BOOK, clock.at)
     assert isinstance(refused, list)
     assert "being performed" in refused[0].reason
-    await _state(store, order, state="closed", total_minor=15_000)
+    await _state(store, order, state="cancelled", total_minor=15_000)  # as when he withdrew before it was shipped
     refused = await erase_person(store, SHOP.id, subject, BOOK, clock.at)
     assert isinstance(refused, list)
     assert (refused[0].rule, "L213-1" in refused[0].article) == ("G09", True)

@@ -1,0 +1,50 @@
+"""What a law asks to keep of a person who wants to be erased: a contract under way, what is owed, the archive."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from relance.rules.law.calendar import paris_date
+from services.checkout.domain import contracts, looking, papers
+from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.contracts import Contract
+from services.checkout.domain.follow_up import Setting
+from services.checkout.domain.orders import Order, owed_minor
+from services.checkout.domain.outcomes import Refusal
+
+__all__ = ["kept_by_law"]
+
+_UNDER_WAY: Final = frozenset({"placed", "confirmed", "preparing", "shipped"})
+_PERFORMED: Final = "RGPD 6(1)(b)"
+_RULE: Final = "G09"
+
+
+def kept_by_law(
+    order: Order, after: Aftercare | None, running: Sequence[Contract], setting: Setting
+) -> Refusal | None:  # fmt: skip
+    """Why the personal data of an order stay, None when nothing keeps them. `running`: the contracts it began.
+
+    A contract that was concluded is archived even when it was cancelled, withdrawn from or lapsed: the law asks for the
+    writing that states it, whatever became of it.
+    """
+    field = f"order.{order.id}"
+    if order.state in _UNDER_WAY:
+        return Refusal(field, "the contract is being performed: its address is needed", "", _PERFORMED)
+    for one in running:
+        if one.ended_on is None and contracts.ended_on(one, setting.on) is None:
+            reason = f"contract {one.number} runs, and its consumer has to be told of each renewal"
+            return Refusal(field, reason, "", _PERFORMED)
+    if owed_minor(order) or (after is not None and looking.state_of(order, after, setting) == "owing"):
+        return Refusal(field, "money, goods or an answer are still owed to him", "", "RGPD 6(1)(b), (c)")
+    if order.concluded_at is None:
+        return None
+    day = paris_date(order.concluded_at)
+    until = papers.kept_until(order, after or _bare(order), setting.book)
+    if until is None or until < setting.on:
+        return None
+    article = f"{setting.book.rule(_RULE, day).article}; RGPD 17(3)(b)"
+    return Refusal(field, f"the contract must be archived until {until}", _RULE, article)
+
+
+def _bare(order: Order) -> Aftercare:
+    """The aftercare of an order that has none yet."""
+    return Aftercare(id=str(order.id), checkout_id=order.checkout_id, opened_at=order.placed_at, sold=())

@@ -1,0 +1,106 @@
+"""Of a person who wants to be erased stays what a law asks to keep: a contract that runs, what is owed, the archive."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.checkout.domain import papers
+from services.checkout.domain.aftercare import Aftercare, Claim
+from services.checkout.domain.contracts import Contract, Termination
+from services.checkout.domain.keeping import kept_by_law
+from services.checkout.domain.orders import Order, OrderTerms
+from tests.unit.checkout.owed import brought, only, owing
+from tests.unit.checkout.sold import ORDER_ID, PLACED, at, cared, line, ordered, parcel, setting, sold
+
+replace = msgspec.structs.replace
+
+NOW = "2027-01-15 12:00"
+
+
+def ended(minor: int = 4990, state: str = "closed", **more: Any) -> Order:
+    """An order that is over; what was delivered was received on 5 March."""
+    parcels = (parcel("a", {"1": 1}, "2026-03-05 10:00"),) if state in {"closed", "delivered"} else ()
+    return ordered(line("1", 1, minor), parcels=parcels, delivery_minor=0, state=state, **more)
+
+
+def why(order: Order, after: Aftercare | None = None, *running: Contract, now: str | datetime = NOW) -> str:
+    found = kept_by_law(order, after, running, setting(now))
+    return "" if found is None else found.reason
+
+
+def contract(**more: Any) -> Contract:
+    return Contract(
+        id=str(UUID(int=7)), shop="lumen", order_id=str(ORDER_ID), line_id="1", name="Coffret", term_months=12,
+        tacit=True, started_on=date(2026, 3, 2), term_from=date(2026, 3, 2), **more,
+    )  # fmt: skip
+
+
+def test_a_small_order_that_is_over_is_kept_for_nothing() -> None:
+    assert why(ended()) == why(ended(), cared()) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "until"),
+    [("cancelled", "2036-03-02"), ("lapsed", "2036-03-02"), ("resolved", "2036-03-02"), ("closed", "2036-03-05")],
+)
+def test_a_contract_is_archived_whatever_became_of_it(state: str, until: str) -> None:
+    """Withdrawn from before anything was shipped an order is cancelled: its contract was concluded all the same."""
+    assert why(ended(12_000, state), cared()).endswith(f"archived until {until}")
+    assert why(ended(11_999, state), cared()) == ""
+
+
+def test_what_was_never_concluded_is_no_contract() -> None:
+    terms = OrderTerms(concluded="payment_secured")
+    order = ended(20_000, "lapsed", terms=terms, confirmed_at=None, paid_at=None, tenders=())
+    assert order.concluded_at is None
+    assert why(order, cared()) == ""
+
+
+def test_a_service_is_kept_ten_years_from_its_performance() -> None:
+    after = cared(sold("1", "service", performed_on=date(2026, 9, 30)))
+    assert why(ended(12_000, "closed"), after, now="2036-03-10 12:00").endswith("archived until 2036-09-30")
+    assert why(ended(12_000, "closed"), after, now="2036-10-01 00:00") == ""
+
+
+def test_what_is_owed_is_not_forgotten() -> None:
+    after = owing({})
+    assert "owed" in why(ended(), after)
+    refund = brought(only(after), 4990, date(2026, 3, 12))
+    assert why(ended(refunds=(refund,)), after) == ""
+    assert "owed" in why(ended(refunds=(brought(only(after), 4990, None),)), after)
+
+
+def test_an_open_claim_is_answered_first() -> None:
+    claim = Claim(id="c1", line_id="1", units=1, asked="repair", opened_at=at("2027-01-10 10:00"))
+    assert "owed" in why(ended(), cared(claims=(claim,)))
+    assert why(ended(), cared(claims=(replace(claim, state="refused"),))) == ""
+
+
+def test_a_contract_that_runs_keeps_its_order_until_it_ended() -> None:
+    left = Termination(
+        id="t1", asked_at=at("2026-12-01 10:00"), channel="web", ends_on=date(2027, 3, 2), effects="term_end"
+    )  # fmt: skip
+    assert "runs" in why(ended(), cared(), contract())
+    assert "runs" in why(ended(), cared(), contract(termination=left))
+    assert why(ended(), cared(), contract(termination=left), now="2027-03-02 12:00") == ""
+    assert why(ended(), cared(), contract(withdrawn_on=date(2026, 3, 9))) == ""
+    assert "runs" in why(ended(), cared(), contract(withdrawn_on=date(2026, 3, 9)), contract())
+
+
+@given(
+    minor=st.integers(1, 40_000),
+    state=st.sampled_from(["cancelled", "closed", "delivered", "lapsed", "resolved"]),
+    performed=st.dates(date(2026, 3, 2), date(2030, 1, 1)),
+    now=st.datetimes(datetime(2026, 3, 3), datetime(2042, 1, 1)),  # noqa: DTZ001 - a Paris time is made of it
+)
+def test_nothing_that_the_papers_keep_is_erased(minor: int, state: str, performed: date, now: datetime) -> None:
+    """Erasing and archiving never differ: who may be erased has no contract whose last day is still to come."""
+    order, after = ended(minor, state), cared(sold("1", "service", performed_on=performed))
+    asked = setting(now.replace(tzinfo=PLACED.tzinfo))
+    until = papers.kept_until(order, after, asked.book)
+    assert (kept_by_law(order, after, (), asked) is None) == (until is None or until < asked.on)
