@@ -95,7 +95,7 @@ class Debt:
     product: int
     notice_on: date
     shipped: bool = False
-    lines: frozenset[str] = frozenset()
+    away: dict[str, int] = field(default_factory=dict)
     back_on: date | None = None
     sent_on: date | None = None
 
@@ -318,7 +318,12 @@ class Sale:
         self.owe((source, False), Debt("withdrawal", sum(stays.values()) - kept + goes, sum(stays.values()), on), goes)
         goes = way if left else 0
         debt = Debt(
-            "withdrawal", sum(left.values()) + goes, sum(left.values()), on, shipped=True, lines=frozenset(left)
+            "withdrawal",
+            sum(left.values()) + goes,
+            sum(left.values()),
+            on,
+            shipped=True,
+            away={line: taken[line] - here[line] for line in left},
         )
         self.owe((source, True), debt, goes)
 
@@ -338,9 +343,15 @@ class Sale:
             self.things[line].ended += count
 
     def lose(self, box: str, on: date) -> None:
-        """A parcel that never arrives: what was withdrawn of it counts as back."""
+        """A parcel that never arrives: what was withdrawn of it counts as back, each unit once, by age of the debts."""
         self.boxes[box].lost_on = on
+        lost = dict(self.boxes[box].units)
         for debt in self.debts.values():
-            held = [one for one in self.boxes.values() if debt.lines & one.units.keys()]
-            if debt.shipped and debt.back_on is None and held and all(one.lost_on and not one.received for one in held):
-                debt.back_on = max(one.lost_on for one in held if one.lost_on)
+            if not debt.shipped or debt.back_on is not None:
+                continue
+            for line, count in debt.away.items():
+                gone = min(count, lost.get(line, 0))
+                debt.away[line] -= gone
+                lost[line] = lost.get(line, 0) - gone
+            if not any(debt.away.values()):
+                debt.back_on = on
