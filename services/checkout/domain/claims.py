@@ -9,7 +9,6 @@ from typing import Final, Literal
 import msgspec
 
 from relance.rules.law.calendar import paris_date
-from relance.rules.law.totals import unit_refund
 from services.checkout.domain.aftercare import Aftercare, Claim, Due, new_due, put_in
 from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting, once
 from services.checkout.domain.guarantees import (
@@ -25,6 +24,8 @@ from services.checkout.domain.guarantees import (
 )
 from services.checkout.domain.orders import End, Order
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.prices import price_minor
+from services.checkout.domain.rights import gone_units
 
 __all__ = [
     "Answer", "ClaimAct", "OpenClaim", "ReduceClaim", "RefuseClaim", "RepairClaim", "ReplaceClaim", "ResolveClaim",
@@ -234,22 +235,24 @@ def _put_right(
 
 
 def _reduced(order: Order, after: Aftercare, claim: Claim, act: ReduceClaim, setting: Setting) -> Outcome | Refusal:
-    price = _price_minor(order, after, claim)
+    units = _units_left(order, after, claim)
+    if units < 1:
+        return _nothing_left()
+    price = _price_minor(order, after, claim, units)
     if not 0 < act.minor <= price:
         return Refusal("minor", f"these units cost {price} cents", "C10", "L217-3")
     found = _with(after, _ended(claim, "reduced", setting), {"step": "reduced", "minor": act.minor}, ("C10",))
-    return _owing(found, _of_price(after, claim, act.minor, setting))
+    return _owing(found, _of_price(after, claim, units, act.minor, setting))
 
 
 def _resolved(order: Order, after: Aftercare, claim: Claim, setting: Setting) -> Outcome | Refusal:
-    price = _price_minor(order, after, claim)
-    line = next(line for line in order.lines if line.id == claim.line_id)
-    units = min(claim.units, held_units(line, after, besides=claim.id))
+    units = _units_left(order, after, claim)
     if units < 1:
-        return Refusal("claim_id", "nothing of these goods is with the consumer any more", "C10", "L217-3")
+        return _nothing_left()
+    price = _price_minor(order, after, claim, units)
     found = _with(after, _ended(claim, "resolved", setting), {"step": "resolved", "units": units}, ("C10",))
     if price:
-        found = _owing(found, _of_price(after, claim, price, setting))
+        found = _owing(found, _of_price(after, claim, units, price, setting))
     return found._replace(acts=(End(units={claim.line_id: units}, cause="nonconforming"),))
 
 
@@ -286,20 +289,25 @@ def _ended(claim: Claim, state: Literal["reduced", "resolved"], setting: Setting
     return replace(claim, state=state, taken_on=claim.taken_on or setting.on, refused_for="")
 
 
-def _of_price(after: Aftercare, claim: Claim, minor: int, setting: Setting) -> Due:
+def _units_left(order: Order, after: Aftercare, claim: Claim) -> int:
+    """Units of a claim that are still with the consumer: some may have been withdrawn since."""
+    line = next(line for line in order.lines if line.id == claim.line_id)
+    return min(claim.units, held_units(line, after, besides=claim.id))
+
+
+def _nothing_left() -> Refusal:
+    return Refusal("claim_id", "nothing of these goods is with the consumer any more", "C10", "L217-3")
+
+
+def _of_price(after: Aftercare, claim: Claim, units: int, minor: int, setting: Setting) -> Due:
     """A part of the price: no tariff of the law makes it dearer when it is late."""
     return new_due(
-        after, "none", source_of(claim), units={claim.line_id: claim.units}, lines_minor={claim.line_id: minor},
+        after, "none", source_of(claim), units={claim.line_id: units}, lines_minor={claim.line_id: minor},
         goods_minor=minor, amount_minor=minor, product_minor=minor, notice_on=setting.on,
     )  # fmt: skip
 
 
-def _price_minor(order: Order, after: Aftercare, claim: Claim) -> int:
-    """What the units of a claim cost, less what earlier claims took off their line."""
-    line = next((one for one in order.lines if one.id == claim.line_id), None)
-    if line is None:
-        return 0
-    price = unit_refund(line.net_minor, line.quantity, line.withdrawn + line.ended, claim.units)
-    others = {source_of(one) for one in after.claims if one.id != claim.id and one.state == "reduced"}
-    less = sum(due.lines_minor.get(line.id, 0) for due in after.dues if due.source in others)
-    return max(0, min(price, line.net_minor - less))
+def _price_minor(order: Order, after: Aftercare, claim: Claim, units: int) -> int:
+    """What units of a claim cost by now."""
+    line = next(line for line in order.lines if line.id == claim.line_id)
+    return price_minor(line, after, gone_units(order, after)[line.id], units)

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import msgspec
 
 from relance.rules.law.calendar import paris_date
-from relance.rules.law.totals import unit_refund
 from services.checkout.domain.aftercare import Aftercare, Due, LineDecision, Regime, Statement, new_due, put_in
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import ENDED, Order
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.prices import price_minor
 from services.checkout.domain.rights import Amounts, amounts, delivery_owed_minor, gone_units
 
 __all__ = ["Granted", "asked_for", "no_longer_owing", "owing", "source_of", "unwound"]
@@ -120,12 +120,12 @@ def _parts(
         if not count:
             continue
         gone = before[line.id]
-        price, back = unit_refund(line.net_minor, line.quantity, gone, count), found.by_line[line.id]
+        price, back = price_minor(line, after, gone, count), found.by_line[line.id]
         if sold is not None and sold.kind != "goods":
             stays[line.id] = _Part(count, back, price)
             continue
         here = min(count, max(0, line.quantity - line.shipped - line.withdrawn - line.ended))
-        first = unit_refund(line.net_minor, line.quantity, gone, here)
+        first = min(back, price_minor(line, after, gone, here))
         if here:
             stays[line.id] = _Part(here, first, first)
         if count > here:
@@ -171,9 +171,9 @@ def unwound(
         after = replace(after, dues=put_in(after.dues, replace(due, refund_ids=ids)))
     if amount <= 0:
         return after
-    lines = {line.id: line for line in order.lines}
+    lines, gone = {line.id: line for line in order.lines}, gone_units(order, after)
     prices = {
-        line_id: unit_refund(line.net_minor, line.quantity, line.withdrawn + line.ended, count)
+        line_id: price_minor(line, after, gone[line_id], count)
         for line_id, count in units.items()
         if (line := lines.get(line_id)) is not None
     }

@@ -13,11 +13,11 @@ from relance.rules.law import refunds, withdrawal
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
 from relance.rules.law.refunds import ServiceUse
-from relance.rules.law.totals import unit_refund
 from relance.rules.law.withdrawal import Informed, Period
 from services.checkout.domain.aftercare import Aftercare, LineDecision, SoldLine
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import ENDED, Order, OrderLine, Parcel, on_its_way
+from services.checkout.domain.prices import price_minor
 
 __all__ = [
     "Amounts", "amounts", "ancillary", "deadlines", "decide", "delivery_owed_minor", "gone_units", "law_lines",
@@ -136,7 +136,7 @@ def amounts(
         count, sold = accepted.get(line.id, 0), after.line(line.id)
         if not count:
             continue
-        price = unit_refund(line.net_minor, line.quantity, gone[line.id], count)
+        price = price_minor(line, after, gone[line.id], count)
         by_line[line.id] = price
         if sold is None or sold.kind != "service":
             goods += price

@@ -5,12 +5,12 @@ from datetime import date
 
 import msgspec
 
-from relance.rules.law.totals import unit_refund
 from services.checkout.domain.aftercare import Aftercare, new_due, put_in
 from services.checkout.domain.lateness import goods_of
 from services.checkout.domain.orders import ENDED, Order
+from services.checkout.domain.prices import price_minor
 from services.checkout.domain.restitution import unwound
-from services.checkout.domain.rights import delivery_owed_minor
+from services.checkout.domain.rights import delivery_owed_minor, gone_units
 from services.checkout.domain.shipping import still_sold
 
 __all__ = ["given_back", "with_those_beside"]
@@ -35,10 +35,9 @@ def given_back(
     """
     if moved.state in ENDED:
         return unwound(order, moved, after, units, regime="delivery", source=source, notice_on=on)
+    gone = gone_units(order, after)
     lines = {
-        line.id: unit_refund(line.net_minor, line.quantity, line.withdrawn + line.ended, units[line.id])
-        for line in order.lines
-        if units.get(line.id)
+        line.id: price_minor(line, after, gone[line.id], units[line.id]) for line in order.lines if units.get(line.id)
     }
     goods = [line for line in moved.lines if line.id in goods_of(order, after)]
     given = sum(due.delivery_minor for due in after.dues)
