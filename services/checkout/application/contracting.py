@@ -103,18 +103,26 @@ class Contracting(Aftercaring):
         return view
 
     async def record_advance(self, shop: str, contract_id: str, advance: Advance) -> Contract | Refusal:
-        """What the consumer paid in advance for a contract, as the shop tells it: it bills by itself."""
+        """What the consumer paid in advance for a contract, as the shop tells it: it bills by itself. What goes back of
+        it, when the contract was terminated before, is owed from then on.
+        """
 
         async def done(tx: Transaction) -> Contract | Refusal:
+            known = await tx.get(Contract, shop, contract_id)
+            read = _NO_CONTRACT if known is None else await self._locked_after(tx, shop, known.order_id)
             contract = await tx.get(Contract, shop, contract_id, lock=True)
-            order = None if contract is None else await tx.get(Order, shop, contract.order_id)
-            if contract is None or order is None:
+            if isinstance(read, Refusal) or contract is None:
                 return _NO_CONTRACT
-            at = self.clock()
-            found = contracts.record_advance(contract, advance, self.law(at)[1])
-            if isinstance(found, Refusal) or found == contract:
-                return found
-            return await self._put_contract(tx, contract, found, Setting(at, self.book))
+            order, after, setting = read
+            looked = renewals.advanced(contract, after, advance, setting)
+            if isinstance(looked, Refusal) or looked.contract == contract:
+                return looked if isinstance(looked, Refusal) else contract
+            stored = await self._put_contract(tx, contract, looked.contract, setting)
+            if looked.due is not None:
+                now = replace(after, dues=(*after.dues, looked.due))
+                await self._apply_outcome(tx, order, Outcome(now, noted=looked.noted), None)
+                await self._put_after(tx, order, after, now, setting)
+            return stored
 
         return await self.again(done)
 

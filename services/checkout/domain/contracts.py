@@ -23,7 +23,8 @@ from services.checkout.domain.outcomes import Refusal
 
 __all__ = [
     "Advance", "Contract", "Effects", "Renewal", "Terminate", "Termination", "begun", "due_later_minor", "ended_on",
-    "free_to_leave", "record_advance", "refusal_until", "renews_on", "term_ends", "terminate", "valid_notice", "window",
+    "free_to_leave", "record_advance", "refusal_until", "renews_on", "term_ends", "terminate", "unused_minor",
+    "valid_notice", "window",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -222,11 +223,18 @@ def terminate(contract: Contract, act: Terminate, law: tuple[Book, date]) -> Ter
     if act.wished_on is not None and act.wished_on < asked_on:
         return Refusal("wished_on", "a contract is not ended for the time that has passed", "B21", "D215-2")
     leaving = _leaving(contract, asked_on, act.wished_on or asked_on, law)
-    due = sum(_unused_minor(contract, one, leaving.ends_on) for one in contract.advances) if leaving.free else 0
     return Termination(
         id=act.id, channel=act.channel, asked_at=act.asked_at, wished_on=act.wished_on, ends_on=leaving.ends_on,
-        effects=leaving.effects, free=leaving.free, due_minor=due, content=act.content,
+        effects=leaving.effects, free=leaving.free, content=act.content,
+        due_minor=unused_minor(contract, leaving.ends_on, free=leaving.free),
     )  # fmt: skip
+
+
+def unused_minor(contract: Contract, ends_on: date, *, free: bool) -> int:
+    """What was paid in advance and goes back: all that was paid for days after the end only, whenever it was paid and
+    whyever it ends; beyond that, of who leaves freely, the days after the end of what he paid since the last renewal.
+    """
+    return sum(_unused_minor(contract, one, ends_on, free=free) for one in contract.advances)
 
 
 def record_advance(contract: Contract, advance: Advance, on: date) -> Contract | Refusal:
@@ -272,10 +280,12 @@ def _ends(contract: Contract) -> Iterator[date]:
             yield after_months(contract.term_from, count * contract.term_months)
 
 
-def _unused_minor(contract: Contract, advance: Advance, ends_on: date) -> int:
+def _unused_minor(contract: Contract, advance: Advance, ends_on: date, *, free: bool) -> int:
     """Of what was paid since the last renewal the days from the end on, pro rata by the day."""
+    if ends_on <= advance.from_on:
+        return advance.minor
     since = contract.renewals[-1].on if contract.renewals else None
-    if since is None or advance.paid_on < since:
+    if not free or since is None or advance.paid_on < since:
         return 0
     days = (advance.until_on - advance.from_on).days + 1
     used = min(max(0, (ends_on - advance.from_on).days), days)

@@ -11,15 +11,18 @@ import msgspec
 from relance.rules.law.renewal import NoticeWindow
 from services.checkout.domain.aftercare import Aftercare, Due, new_due
 from services.checkout.domain.contracts import (
+    Advance,
     Contract,
     Renewal,
     Terminate,
     Termination,
     ended_on,
+    record_advance,
     refusal_until,
     renews_on,
     term_ends,
     terminate,
+    unused_minor,
     valid_notice,
     window,
 )
@@ -27,7 +30,7 @@ from services.checkout.domain.follow_up import Letter, Noted, Setting
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["Looked", "ended", "look", "next_on", "source_of"]
+__all__ = ["Looked", "advanced", "ended", "look", "next_on", "source_of"]
 
 replace = msgspec.structs.replace
 
@@ -85,8 +88,26 @@ def ended(contract: Contract, after: Aftercare, act: Terminate, setting: Setting
     if found is contract.termination:
         return Looked(contract)
     noted = Noted("declared", "order", ("B20", "B21", "B22", "B23"), _said(contract, found), _by(act))
-    due = _owed(contract, after, found) if found.due_minor else None
+    due = _owed(contract, after, found.due_minor, found.ends_on) if found.due_minor else None
     return Looked(replace(contract, termination=found), (), (noted,), due)
+
+
+def advanced(contract: Contract, after: Aftercare, advance: Advance, setting: Setting) -> Looked | Refusal:
+    """The contract once an advance is told. One that is told after the termination adds what goes back of it."""
+    found = record_advance(contract, advance, setting.on)
+    if isinstance(found, Refusal):
+        return found
+    left = found.termination
+    if found == contract or left is None:
+        return Looked(found)
+    owed = unused_minor(found, left.ends_on, free=left.free)
+    more = owed - left.due_minor
+    if more <= 0:
+        return Looked(found)
+    due = _owed(contract, after, more, max(left.ends_on, advance.paid_on))
+    facts = {"step": "advance_owed", "contract": contract.id, "advance": advance.id, "due_minor": more}
+    noted = Noted("happened", "order", ("B23",), facts, "shop")
+    return Looked(replace(found, termination=replace(left, due_minor=owed)), (), (noted,), due)
 
 
 # -- within -----------------------------------------------------------------------------------------------------------
@@ -168,11 +189,11 @@ def _said(contract: Contract, found: Termination) -> dict[str, str | int | bool]
     }  # fmt: skip
 
 
-def _owed(contract: Contract, after: Aftercare, found: Termination) -> Due:
+def _owed(contract: Contract, after: Aftercare, minor: int, notice_on: date) -> Due:
     """What was paid in advance, within thirty days of the end; no refund of the order brings it: it was paid later."""
     return new_due(
-        after, "renewal", source_of(contract), amount_minor=found.due_minor, product_minor=found.due_minor,
-        notice_on=found.ends_on, by_hand=True,
+        after, "renewal", source_of(contract), amount_minor=minor, product_minor=minor, notice_on=notice_on,
+        by_hand=True,
     )  # fmt: skip
 
 

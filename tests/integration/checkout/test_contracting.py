@@ -138,6 +138,17 @@ async def test_without_a_notice_he_leaves_and_advances_are_owed(desk: Desk, cloc
     assert (await seen(desk, order_id)).contracts[0].ended_on == date(2027, 12, 3)
 
 
+async def test_an_advance_on_a_term_that_never_begins_is_owed_though_told_late(desk: Desk, clock: Clock) -> None:
+    order_id, contract = await subscribed(desk)
+    clock.passes(days=200)
+    ok(await desk.terminate(SHOP.id, contract.id, Terminate(id="t1", asked_at=clock.at), ADA))
+    paid = Advance(id="a1", paid_on=clock.at.date(), minor=900, from_on=date(2027, 11, 23), until_on=date(2027, 12, 22))
+    for _ in range(2):
+        ok(await desk.record_advance(SHOP.id, contract.id, paid))
+    (due,) = (await seen(desk, order_id)).after.dues
+    assert (due.amount_minor, due.notice_on) == (900, date(2027, 11, 23))
+
+
 async def test_a_withdrawn_subscription_is_over(desk: Desk, clock: Clock) -> None:
     order_id, _ = await subscribed(desk)
     clock.passes(days=2)

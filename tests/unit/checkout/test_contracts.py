@@ -25,7 +25,7 @@ from services.checkout.domain.contracts import (
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import Order, Withdraw
 from services.checkout.domain.outcomes import Moved, Refusal
-from services.checkout.domain.renewals import Looked, ended, look, next_on
+from services.checkout.domain.renewals import Looked, advanced, ended, look, next_on
 from tests.unit.checkout.sold import BOOK, at, cared, line, ordered, setting
 
 YEARLY = Subscription(term_months=12, renews_tacitly=True, refusal_days=31, monthly_total_minor=900)
@@ -154,6 +154,51 @@ def test_a_renewal_is_refused_on_its_last_day_or_the_next_term_is_served(asked: 
     of = look(of, order, on("2026-10-30")).contract
     found = left(of, asked)
     assert (found.ends_on.isoformat(), found.effects, found.free) == (ends, effects, False)
+
+
+def paid_for(of: Contract, paid: str, first: str, last: str) -> Advance:
+    day = date.fromisoformat
+    return Advance(id=f"a{paid}", paid_on=day(paid), minor=900, from_on=day(first), until_on=day(last))
+
+
+NEXT_TERM = ("2027-02-15", "2027-03-02", "2027-03-31")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_was_paid_for_a_term_that_never_begins_goes_back_whole(told: bool) -> None:  # noqa: FBT001
+    order, of = contract()
+    of = look(of, order, on("2026-10-30")).contract if told else of
+    of = record_advance(of, paid_for(of, *NEXT_TERM), date(2027, 2, 15))  # type: ignore[assignment]
+    found = left(of, "2027-01-30T10:00" if told else "2027-02-20T10:00")
+    assert (found.ends_on, found.due_minor) == (date(2027, 3, 2), 900)
+
+
+def test_what_was_paid_for_the_time_after_a_trial_goes_back_whole() -> None:
+    _, of = contract(Subscription(term_months=12, renews_tacitly=True, trial_days=30))
+    early = paid_for(of, "2026-03-02", "2026-04-01", "2026-04-30")
+    of = record_advance(of, early, date(2026, 3, 2))  # type: ignore[assignment]
+    assert left(of, "2026-03-10T10:00").due_minor == 900
+
+
+def test_an_advance_that_is_told_after_the_termination_goes_back_once() -> None:
+    _, of = contract()
+    act = Terminate(id="t1", asked_at=at("2027-02-20T10:00"))
+    done = ended(of, cared(), act, on("2027-02-20"))
+    assert isinstance(done, Looked)
+    assert done.due is None
+    first = paid_for(of, *NEXT_TERM)
+    told = advanced(done.contract, cared(), first, on("2027-02-21"))
+    assert isinstance(told, Looked)
+    assert told.due is not None
+    assert (told.due.amount_minor, told.due.notice_on) == (900, date(2027, 3, 2))
+    assert told.contract.termination is not None
+    assert told.contract.termination.due_minor == 900
+    assert advanced(told.contract, cared(), first, on("2027-02-21")) == Looked(told.contract)
+    late = paid_for(of, "2027-03-10", "2027-03-10", "2027-03-31")
+    more = advanced(told.contract, cared(), late, on("2027-03-11"))
+    assert isinstance(more, Looked)
+    assert more.due is not None
+    assert (more.due.amount_minor, more.due.notice_on) == (900, date(2027, 3, 10))
 
 
 def test_without_notice_a_late_refusal_ends_with_the_term() -> None:
