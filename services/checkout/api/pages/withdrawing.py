@@ -6,6 +6,7 @@ takes the same statement in any words, and answers the same whether they name an
 """
 
 import secrets
+from hashlib import sha256
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -28,12 +29,13 @@ from services.checkout.domain.references import is_number
 from services.checkout.domain.shops import Shop
 from services.checkout.domain.statements import StateWithdrawal, left_units
 
-__all__ = ["Withdrawing", "form_url"]
+__all__ = ["Withdrawing", "form_url", "said_once"]
 
 _NONCE_MAX: Final = 64
 _NAME_MAX: Final = 200
 _EMAIL_MAX: Final = 254
 _WORDS_MAX: Final = 500
+_SAID: Final = ("name", "reference", "articles", "email")
 _CHOICES_MAX: Final = 50  # units of a line that are chosen from a list; more are typed
 
 
@@ -71,7 +73,8 @@ class Withdrawing:
             return self._form(visit, seen, notices=[stale_notice(seen.tongue)], status=403)
         form, faces = visit.form, _faces(visit, seen)
         problems = _missing(form, seen.tongue, email_needed=not (seen.masked and not form.text("email")))
-        if faces and not any(face.chosen for face in faces):
+        typed = _typed(seen, form)
+        if faces and not any(face.chosen for face in faces) and not typed:
             problems.insert(0, Problem("units.0", seen.tongue.say("Choose at least one article.")))
         if problems:
             return self._form(visit, seen, problems)
@@ -79,10 +82,10 @@ class Withdrawing:
             return self.parts.slow_down(visit, wait)
         shop, order = seen.view.shop.id, seen.view.order
         at = self.parts.desk.clock()
-        whole = all(face.chosen == face.left for face in faces)
+        chosen = {face.id: face.chosen for face in faces if face.chosen} or typed
         act = StateWithdrawal(
-            id=str(uuid5(order.id, f"statement/{_nonce(form)}")), channel="web", stated_at=at, received_at=at,
-            units={} if whole else {face.id: face.chosen for face in faces if face.chosen},
+            id=str(uuid5(order.id, f"statement/{said_once(form, 'name', 'email', *_fields(seen))}")), channel="web",
+            stated_at=at, received_at=at, units={} if _is_whole(faces) else chosen,
         )  # fmt: skip
         words = Words(name=form.text("name")[:_NAME_MAX], address=form.text("email") or seen.view.email)
         stated = await self.parts.desk.state_withdrawal(shop, order.id, act, words)
@@ -172,7 +175,7 @@ class Withdrawing:
             name=form.text("name")[:_NAME_MAX], address=form.text("email"),
             text=articles or ("" if is_number(reference) else reference),
         )  # fmt: skip
-        statement_id = str(uuid5(NAMESPACE_URL, f"{shop.id}/statement/{nonce}"))
+        statement_id = str(uuid5(NAMESPACE_URL, f"{shop.id}/statement/{said_once(form, *_SAID)}"))
         said = await self.parts.desk.state_unknown(shop.id, reference, words, statement_id=statement_id)
         facts = [
             (tongue.say("Contract"), reference),
@@ -197,7 +200,7 @@ class Withdrawing:
             headline=title,
             action=f"/withdraw/{shop.id}?lang={tongue.language}",
             nonce=nonce,
-            form={name: form.text(name) for name in ("name", "reference", "articles", "email")},
+            form={name: form.text(name) for name in _SAID},
             confirm=label_of("confirm", tongue.language),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
@@ -247,6 +250,14 @@ def _nonce(form: Form) -> str:
     return form.text("nonce")[:_NONCE_MAX] or secrets.token_urlsafe(16)
 
 
+def said_once(form: Form, *fields: str) -> str:
+    """What a form says, and from which it came: sent twice it is one statement; gone back to and corrected, another,
+    so that nothing is shown as on record that is not.
+    """
+    content = "\0".join([_nonce(form), *(form.text(one) for one in fields)])
+    return sha256(content.encode()).hexdigest()
+
+
 def _missing(form: Form, tongue: Tongue, *, email_needed: bool) -> list[Problem]:
     """What has to be asked again: only who withdraws, and where he is answered."""
     found = []
@@ -273,6 +284,22 @@ def _faces(visit: Visit, seen: Seen) -> list[LineFace]:
     return found
 
 
+def _is_whole(faces: list[LineFace]) -> bool:
+    """Whether all that is left was chosen."""
+    return bool(faces) and all(face.chosen == face.left for face in faces)
+
+
+def _fields(seen: Seen) -> list[str]:
+    return [f"units.{place}" for place, _ in enumerate(seen.view.order.lines)]
+
+
+def _typed(seen: Seen, form: Form) -> dict[str, int]:
+    """The units that the form names, whether or not they are left: one that is corrected names what it withdrew."""
+    named = zip(seen.view.order.lines, _fields(seen), strict=True)
+    found = {line.id: _units(form.text(field), line.quantity) for line, field in named}
+    return {line_id: count for line_id, count in found.items() if count}
+
+
 def _units(typed: str, left: int) -> int:
     """Units as they are stated, cut to those that are left; what is no number is none."""
     return min(int(typed[:9]), left) if typed.isascii() and typed.isdigit() else 0
@@ -281,4 +308,5 @@ def _units(typed: str, left: int) -> int:
 def _stated_lines(seen: Seen, statement: Statement) -> str:
     lines = [(line.name, statement.units.get(line.id, 0)) for line in seen.view.order.lines]
     parts = [f"{name} ({count})" if count > 1 else name for name, count in lines if count]
-    return ", ".join(parts) or seen.tongue.say("the whole contract")
+    named = [line.name for line in seen.view.order.lines if line.id in statement.units]  # stated before already
+    return ", ".join(parts or named) or seen.tongue.say("the whole contract")
