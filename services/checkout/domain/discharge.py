@@ -9,12 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from relance.rules.law.calendar import paris_date
-from relance.rules.law.totals import unit_refund
 from services.checkout.domain.aftercare import Aftercare, Due, Payout, Regime, Voucher, new_due, put_in
 from services.checkout.domain.dues import Standing, ahead_on, bringing, due_on, standing, standings, unasked_minor
 from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting, folded, joined, once
 from services.checkout.domain.orders import ENDED, GiveBack, Order, left_minor
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.prices import price_minor
 from services.checkout.domain.refunds import Cause, Refund
 
 __all__ = ["agree_voucher", "ask_now", "look", "next_on", "pay_out"]
@@ -39,7 +39,7 @@ _NO_DUE: Final = Refusal("due_id", "this order has no such due")
 
 def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
     """Ask for what is to be asked for today, and note what has become of each due since it was looked at last."""
-    outcome = Outcome(_with_ended(order, after))
+    outcome = Outcome(_with_ended(order, _with_named(order, after)))
     for due in outcome.after.dues:
         moved = folded(order, outcome, setting.at)
         outcome = joined(outcome, _opened(moved, outcome.after, due, setting))
@@ -64,6 +64,7 @@ def next_on(order: Order, after: Aftercare, setting: Setting) -> date | None:
 
 def ask_now(order: Order, after: Aftercare, due_id: str, setting: Setting) -> Outcome | Refusal:
     """Ask for the money of a due today, whatever the law still allows."""
+    after = _with_named(order, after)
     due = after.due(due_id)
     if due is None:
         return _NO_DUE
@@ -85,6 +86,7 @@ def agree_voucher(
     """The consumer chose another way before anything was asked for: his express agreement is kept, with his own words
     (L221-24 al. 3).
     """
+    after = _with_named(order, after)
     due = after.due(due_id)
     if due is None:
         return _NO_DUE
@@ -106,6 +108,7 @@ def agree_voucher(
 
 def pay_out(order: Order, after: Aftercare, due_id: str, payout: Payout, setting: Setting) -> Outcome | Refusal:
     """The shop has paid by itself: what no refund brings, or what lateness costs. The same again changes nothing."""
+    after = _with_named(order, after)
     due = after.due(due_id)
     if due is None:
         return _NO_DUE
@@ -180,6 +183,27 @@ def _with_others(order: Order, after: Aftercare, due: Due) -> Aftercare:
     return replace(after, dues=put_in(after.dues, replace(due, refund_ids=(*due.refund_ids, *ids)))) if ids else after
 
 
+def _with_named(order: Order, after: Aftercare) -> Aftercare:
+    """What the shop gave back of itself, and said why, since a due of that cause was owed, discharges it, the oldest
+    first: it is not asked for again.
+    """
+    if order.state in ENDED:
+        return after
+    for refund in _unclaimed(order, after):
+        left = refund.amount_minor
+        for due in after.dues:
+            missing = unasked_minor(order, after, due) if left and _is_for(refund, due) else 0
+            if missing:
+                after = replace(after, dues=put_in(after.dues, replace(due, refund_ids=(*due.refund_ids, refund.id))))
+                left -= min(left, missing)
+    return after
+
+
+def _is_for(refund: Refund, due: Due) -> bool:
+    cause = _CAUSES.get(due.source.partition("/")[0])
+    return refund.cause == cause and paris_date(refund.requested_at) >= due.notice_on
+
+
 def _with_ended(order: Order, after: Aftercare) -> Aftercare:
     """An order that ended gives back all that came: by that, what was owed before is discharged, and the rest is owed
     too when the shop, or the law, has ended it after payment.
@@ -202,9 +226,7 @@ def _of_the_end(order: Order, after: Aftercare, fresh: list[Refund], amount: int
     gone = {line.id: line.withdrawn + line.ended for line in order.lines}
     units = {line.id: line.quantity - gone[line.id] for line in order.lines if line.quantity > gone[line.id]}
     prices = {
-        line.id: unit_refund(line.net_minor, line.quantity, gone[line.id], units[line.id])
-        for line in order.lines
-        if line.id in units
+        line.id: price_minor(line, after, gone[line.id], units[line.id]) for line in order.lines if line.id in units
     }
     delivery = min(amount, max(0, order.delivery_minor - sum(due.delivery_minor for due in after.dues)))
     is_withdrawn = fresh[0].cause == "withdrawal"

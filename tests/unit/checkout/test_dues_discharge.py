@@ -16,7 +16,7 @@ from services.checkout.domain.outcomes import Effect, Moved, Refusal
 from services.checkout.domain.refunds import RefundNews, Settle
 from services.checkout.domain.tenders import Tender
 from tests.unit.checkout.owed import DUE, brought, days_after, only, owing, paid
-from tests.unit.checkout.sold import BOOK, at, done, refused, setting
+from tests.unit.checkout.sold import BOOK, at, done, line, ordered, refused, setting
 
 replace = msgspec.structs.replace
 
@@ -162,6 +162,42 @@ def test_postage_of_a_claim_is_paid_by_the_shop_itself() -> None:
     order, held, found = looked(order, after, NOON)
     assert asked(found) == []
     assert standing(order, held, only(held), days_after(DUE, 1), BOOK).surcharge_minor == 70
+
+
+def given(minor: int, now: str = "2026-03-06 11:00", cause: str = "withdrawal", key: str = "mine") -> Order:
+    order = ordered(line(), line("2", 1, 9000))  # more is left than is owed
+    return moved(order, GiveBack(key=key, amount_minor=minor, cause=cause), now)  # type: ignore[arg-type]
+
+
+def test_what_the_shop_gave_back_for_a_withdrawal_is_not_given_again() -> None:
+    order, held, found = looked(given(4990), owing({}), NOON)
+    assert asked(found) == []
+    assert only(held).refund_ids == tuple(one.id for one in order.refunds)
+    assert done(ask_now(given(4990), owing({}), only(held).id, setting(NOON))).acts == ()
+    order, _, found = looked(given(4000), owing({}), NOON)
+    assert asked(found) == [(990, "withdrawal")]
+    assert sum(one.amount_minor for one in order.refunds) == 4990
+
+
+def test_one_refund_of_a_cause_discharges_its_dues_in_their_order() -> None:
+    after = owing({"amount_minor": 2000, "shipped": True}, {"amount_minor": 2000}, {"source": "unavailable/2"})
+    _, held, found = looked(given(3000), after, NOON)
+    assert [len(due.refund_ids) for due in held.dues[:2]] == [1, 2]
+    assert asked(found)[0] == (1000, "withdrawal")
+    due = after.dues[0]
+    told = refused(pay_out(given(3000), after, due.id, payout(1, "2026-03-06", "principal"), setting(NOON)))
+    assert told.field == "payout.minor"
+
+
+@pytest.mark.parametrize(
+    ("cause", "fields"),
+    [("goodwill", {}), ("resolved", {}), ("withdrawal", {"notice_on": date(2026, 3, 7)}),
+     ("withdrawal", {"source": "claim/c"})],
+)  # fmt: skip
+def test_what_was_given_for_another_reason_or_before_discharges_nothing(cause: str, fields: dict[str, Any]) -> None:
+    after = owing({"amount_minor": 400} | fields)
+    _, _, found = looked(given(4990, cause=cause), after, "2026-03-08 12:00")
+    assert [minor for minor, _ in asked(found)] == [400]
 
 
 # -- the end of an order ----------------------------------------------------------------------------------------------
