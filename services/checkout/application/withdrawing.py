@@ -188,7 +188,8 @@ class Withdrawing(Aftercaring):
             return followed
         own = await _own_address(tx, shop, str(order_id))
         if words.address and own and not _same(words.address, own):
-            await self.send_template(tx, shop, str(order_id), "withdrawal.noticed", {"link": ""})
+            facts = {"link": "", "recorded_at": self.clock().isoformat()}
+            await self.send_template(tx, shop, str(order_id), "withdrawal.noticed", facts)
         return None
 
     async def _matched(self, tx: Transaction, shop: str, stray_id: str) -> Words | None:

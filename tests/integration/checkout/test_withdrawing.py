@@ -175,13 +175,14 @@ async def test_fifty_clicks_are_one_statement(desk: Desk, store: Store) -> None:
     assert (await aftercare_of(desk, order_id)).order_view.order.lines[0].withdrawn == 1
 
 
-async def test_another_address_is_answered_and_the_orders_own_is_told(desk: Desk, store: Store) -> None:
+async def test_another_address_is_answered_and_the_orders_own_is_told(desk: Desk, store: Store, clock: Clock) -> None:
     order_id = await bought(desk)
     other = Words(name="Ada", text="tout", address="ailleurs@example.org")
     ok(await desk.state_withdrawal(SHOP.id, order_id, stated(desk), other))
     (noticed,) = [one for one in await messages(store) if one.kind == "withdrawal.noticed"]
     assert noticed.to == "k1@example.org"
     assert str(noticed.facts["link"]).startswith("http://127.0.0.1:8084/v/")
+    assert noticed.facts["recorded_at"] == clock.at.isoformat(), "it counts: the letter may not say that nothing did"
 
 
 async def test_whole_before_anything_left_all_goes_back(desk: Desk, store: Store) -> None:
@@ -254,8 +255,9 @@ async def test_what_is_not_sure_is_kept_and_says_the_same(desk: Desk, store: Sto
     await works(desk)
     (stray,) = await desk.strays(SHOP.id)
     assert (stray.id, stray.state, stray.candidate) == (said.statement_id, "open", str(order_id) if known else "")
-    noticed = [one.to for one in await messages(store) if one.kind == "withdrawal.noticed"]
-    assert noticed == (["k1@example.org"] if known else [])
+    noticed = [one for one in await messages(store) if one.kind == "withdrawal.noticed"]
+    assert [one.to for one in noticed] == (["k1@example.org"] if known else [])
+    assert not any("recorded_at" in one.facts for one in noticed), "nothing was changed"
     assert (await aftercare_of(desk, order_id)).after.statements == ()
     words = await desk.stray_words(SHOP.id, stray.id)
     assert words is not None

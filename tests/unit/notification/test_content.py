@@ -63,6 +63,16 @@ def test_a_failed_payment_says_what_to_do_next_in_words_for_its_category(categor
     assert category not in rendered.text
 
 
+@pytest.mark.parametrize(("language", "nothing"), [("fr", "Rien n'a été changé"), ("en", "Nothing about your order was")])
+def test_a_withdrawal_that_counts_is_not_told_as_one_that_changed_nothing(language: str, nothing: str) -> None:
+    known = {"order_number": "1", "link": "https://demo.example/p/token"}
+    asked = msgspec.structs.replace(make_request("withdrawal.noticed"), locale=language, facts=known)
+    assert nothing in TEMPLATES.render(asked, SENDER).text
+    done = msgspec.structs.replace(asked, facts=known | {"recorded_at": "2026-11-22T10:00:00Z"})
+    assert nothing not in TEMPLATES.render(done, SENDER).text
+    assert "11:00" in TEMPLATES.render(done, SENDER).text, "in Paris"
+
+
 def test_what_a_shopper_wrote_is_text_and_not_markup_nor_a_template() -> None:
     rendered = TEMPLATES.render(make_request(order_number='<img src="//x/p">{{ 7 * 7 }}'), SENDER)
     assert "<img" not in rendered.html
