@@ -63,7 +63,9 @@ def test_a_failed_payment_says_what_to_do_next_in_words_for_its_category(categor
     assert category not in rendered.text
 
 
-@pytest.mark.parametrize(("language", "nothing"), [("fr", "Rien n'a été changé"), ("en", "Nothing about your order was")])
+@pytest.mark.parametrize(
+    ("language", "nothing"), [("fr", "Rien n'a été changé"), ("en", "Nothing about your order was")]
+)
 def test_a_withdrawal_that_counts_is_not_told_as_one_that_changed_nothing(language: str, nothing: str) -> None:
     known = {"order_number": "1", "link": "https://demo.example/p/token"}
     asked = msgspec.structs.replace(make_request("withdrawal.noticed"), locale=language, facts=known)
