@@ -10,9 +10,10 @@ from sqlalchemy import delete, select
 from relance.evidence.entries import Act
 from relance.kernel.instants import to_ms
 from relance.rules.law.book import Book
+from services.checkout.application.forgetting import forget_stray, strays_of
 from services.checkout.application.tunnel import subject_of
 from services.checkout.domain.accounts import Account
-from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.checkouts import Checkout, Contact
 from services.checkout.domain.contracts import Contract
 from services.checkout.domain.events import Context
@@ -30,6 +31,7 @@ __all__ = ["Erased", "erase_person", "person_of"]
 
 replace = msgspec.structs.replace
 
+_ARTICLE: Final = "RGPD 17"
 _NOBODY: Final = Contact(email="erased@erased.invalid")
 
 
@@ -54,9 +56,11 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
     """Erase a person from the checkout, or say all that a law asks to keep, and until when; then nothing is done.
 
     His key goes, and with it all that is encrypted in evidence and documents; address and contact are emptied in
-    checkouts and orders; links, answers that name them and messages that wait are deleted.
+    checkouts and orders; links, answers that name them, messages that wait and statements that were found to be about
+    his orders are deleted.
     """
     ids = await _checkouts_of(store, shop, subject)
+    strays = await strays_of(store, shop, await _orders_of(store, shop, ids))
 
     async def work(tx: Transaction) -> Erased | list[Refusal]:
         checkouts = await tx.many(Checkout, shop, ids, lock=True)
@@ -73,6 +77,9 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
             bare = replace(order, context=_of_nobody(order.context), version=order.version + 1)
             await tx.put(shop, str(order.id), bare, before=order.version, state=order.state)
             await _empty_kept(tx, shop, str(order.id))
+        for stray in (await tx.many(Stray, shop, strays, lock=True)).values():
+            if stray.order_id in orders:
+                await forget_stray(tx, stray, at, _ARTICLE)
         for chain in checkouts:
             await tx.record(shop, chain, [_told(at)])
         carts = tuple(dict.fromkeys(one.context.cart_id for one in checkouts.values()))
@@ -121,7 +128,13 @@ async def _empty_kept(tx: Transaction, shop: str, order_id: str) -> None:
 
 
 def _told(at: datetime) -> Act:
-    return Act(at_ms=to_ms(at), act="happened", what="erasure", facts={"article": "RGPD 17"})
+    return Act(at_ms=to_ms(at), act="happened", what="erasure", facts={"article": _ARTICLE})
+
+
+async def _orders_of(store: Store, shop: str, ids: Sequence[str]) -> list[str]:
+    async with store.reading() as tx:
+        records = await tx.many(Record, shop, ids)
+    return [one.order_id for one in records.values() if one.order_id]
 
 
 async def _checkouts_of(store: Store, shop: str, subject: str) -> list[str]:

@@ -90,3 +90,4 @@ async def _matched(tx: Transaction, shop: str, stray_id: str, order_id: str) -> 
     if stray is not None and stray.state == "open":
         now = replace(stray, state="matched", order_id=order_id, version=stray.version + 1)
         await tx.put(shop, stray_id, now, before=stray.version, state="matched")
+        await tx.erase(shop, stray.subject)  # the words are the order's person's now, and go when he is erased
