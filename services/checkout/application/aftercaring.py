@@ -218,19 +218,21 @@ class Aftercaring(Ordering, Linking):
         if letter.ref:
             await tx.do(shop, order.id, [Effect("write_letter", f"{letter.kind}#{letter.ref}")])
         else:
-            await self.send_template(tx, shop, order_id, letter.kind, letter.facts)
+            await self.send_template(tx, shop, order_id, letter.kind, letter.facts, to=letter.to)
 
     async def send_template(
-        self, tx: Transaction, shop: str, order_id: str, kind: str, facts: Mapping[str, str | int]
+        self, tx: Transaction, shop: str, order_id: str, kind: str, facts: Mapping[str, str | int], *, to: str = ""
     ) -> None:  # fmt: skip
-        """Have notification's own letter of a kind sent to the order's address. An empty `link` becomes one to it."""
+        """Have notification's own letter of a kind sent, to the order's address if `to` is empty. An empty `link`
+        becomes one to the order.
+        """
         filled = dict(facts)
         if filled.get("link") == "":
             token = secrets.token_urlsafe(_TOKEN_BYTES)
             until = self.clock() + timedelta(days=self.terms.tokens_last_days)
             await tx.put_token(token, "order.view", shop, order_id, until)
             filled["link"] = self.url_of("order.view", token)
-        await self.message(tx, shop, order_id, kind, filled)
+        await self.message(tx, shop, order_id, kind, filled, to=to)
 
     async def _put_after(
         self, tx: Transaction, order: Order, before: Aftercare, after: Aftercare, setting: Setting

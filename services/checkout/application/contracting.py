@@ -3,6 +3,7 @@
 What the consumer notifies is confirmed in the transaction that records it, with the day on which the contract ends.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -14,12 +15,15 @@ from typing_extensions import override
 from relance.evidence.entries import Document
 from relance.rules.law.calendar import first_instant
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Followed, Words
+from services.checkout.application.stocking import alert
 from services.checkout.domain import contracts, renewals
 from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.contracts import Advance, Contract, Effects, Terminate
 from services.checkout.domain.follow_up import Letter, Outcome, Setting, once
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.presenting import Alert
 from services.checkout.domain.records import Record
 from services.checkout.domain.renewals import Looked
 from services.checkout.store import Transaction
@@ -28,6 +32,7 @@ __all__ = ["EFFECTS", "Contracting"]
 
 replace = msgspec.structs.replace
 
+_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _OPENED: Final = "contracts"
 _ANY: Final = "contracts/any"
 _NO_CONTRACT: Final = Refusal("contract_id", "there is no such contract")
@@ -185,8 +190,11 @@ class Contracting(Aftercaring):
             "ends_on": termination.ends_on.isoformat(), "effects": EFFECTS[termination.effects][language], "link": "",
         }  # fmt: skip
         now = after if looked.due is None else replace(after, dues=(*after.dues, looked.due))
-        letters = (Letter("termination.confirmed", facts),)
+        letters = await _confirmations(tx, order, facts, words.address.strip())
         await self._apply_outcome(tx, order, Outcome(now, noted=looked.noted, letters=letters), kept)
+        if words.address.strip() and not _EMAIL.fullmatch(words.address.strip()):
+            said = Alert("termination.by_post", setting.at, contract.number)
+            await alert(tx, known.shop, order.id, said)
         await self._put_contract(tx, contract, replace(looked.contract, termination=termination), setting)
         await self._put_after(tx, order, after, now, setting)
         return None
@@ -221,6 +229,20 @@ async def _begun(tx: Transaction, order: Order) -> tuple[Contract, ...]:
     law = {} if record is None else {line.id: line.subscription for line in record.law_lines}
     found = (contracts.begun(order, line, law.get(line.id)) for line in order.lines)
     return tuple(one for one in found if one is not None)
+
+
+async def _confirmations(
+    tx: Transaction, order: Order, facts: Mapping[str, str | int], address: str
+) -> tuple[Letter, ...]:
+    """One to the address that was given for it (D215-2 I 2°), where it is another than the order's, which is told too;
+    that one opens nothing.
+    """
+    own = Letter("termination.confirmed", facts)
+    checkout = await tx.get(Checkout, order.context.shop, order.checkout_id)
+    email = "" if checkout is None or checkout.contact is None else checkout.contact.contact.email.strip()
+    if not _EMAIL.fullmatch(address) or address.casefold() == email.casefold():
+        return (own,)
+    return own, Letter(own.kind, {name: fact for name, fact in facts.items() if name != "link"}, to=address)
 
 
 async def _language(tx: Transaction, order: Order) -> str:

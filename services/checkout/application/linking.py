@@ -214,9 +214,9 @@ class Linking(Tunnel):
         await self.again(work)
 
     async def message(
-        self, tx: Transaction, shop: str, order_id: str, kind: Kind, facts: dict[str, str | int]
+        self, tx: Transaction, shop: str, order_id: str, kind: Kind, facts: dict[str, str | int], *, to: str = ""
     ) -> MessageRequest | None:  # fmt: skip
-        """Have a message sent about an order, in the transaction that is its reason."""
+        """Have a message sent about an order, in the transaction that is its reason. `to`: its own address if empty."""
         kept = await tx.get(Kept, shop, order_id, lock=True)
         checkout = None if kept is None else await tx.get(Checkout, shop, kept.checkout_id)
         record = None if kept is None else await tx.get(Record, shop, kept.checkout_id)
@@ -234,7 +234,7 @@ class Linking(Tunnel):
             shop=shop,
             kind=kind,
             order_id=UUID(order_id),
-            to=checkout.contact.contact.email,
+            to=to or checkout.contact.contact.email,
             locale=found.language(record.locale),
             facts={name: value for name, value in (known | facts).items() if value != ""},
             requested_at=self.clock(),

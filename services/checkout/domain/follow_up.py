@@ -70,12 +70,14 @@ class Noted(NamedTuple):
 
 class Letter(NamedTuple):
     """A message to the consumer, of a kind that notification knows. `ref` names what it is about when we write its
-    body; else it is notification's template with these facts. A `link` that is empty becomes one to the order.
+    body; else it is notification's template with these facts. A `link` that is empty becomes one to the order. `to`:
+    another address than the order's own, for a template that opens nothing.
     """
 
     kind: str
     facts: Mapping[str, str | int] = _NONE
     ref: str = ""
+    to: str = ""
 
 
 class Outcome(NamedTuple):

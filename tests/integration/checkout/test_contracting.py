@@ -82,6 +82,12 @@ async def noted(store: Store, order_id: UUID, what: str) -> list[Entry]:
     return [one for one in found if (one.what == what and "contract" in one.facts) or one.what == what == "guarantees"]
 
 
+async def by_post(desk: Desk, order_id: UUID) -> list[str]:
+    """The contracts whose end is to be confirmed by post."""
+    alerts = (await seen(desk, order_id)).order_view.alerts
+    return [one.detail for one in alerts if one.kind == "termination.by_post"]
+
+
 async def lives(desk: Desk, clock: Clock, until: date) -> None:
     """The job of each day, at its Paris midnight or a little later."""
     daily = Daily(desk)
@@ -147,6 +153,30 @@ async def test_an_advance_on_a_term_that_never_begins_is_owed_though_told_late(d
         ok(await desk.record_advance(SHOP.id, contract.id, paid))
     (due,) = (await seen(desk, order_id)).after.dues
     assert (due.amount_minor, due.notice_on) == (900, date(2027, 11, 23))
+
+
+async def test_a_termination_is_confirmed_where_its_consumer_asked_for_it(
+    desk: Desk, store: Store, clock: Clock
+) -> None:
+    order_id, contract = await subscribed(desk)
+    words = msgspec.structs.replace(ADA, address="elsewhere@example.org")
+    act = Terminate(id="t1", asked_at=clock.at)
+    for _ in range(2):
+        ok(await desk.terminate(SHOP.id, contract.id, act, words))
+    sent = await told(store, order_id, "termination.confirmed")
+    assert {one.to: "link" in one.facts for one in sent} == {"k1@example.org": True, "elsewhere@example.org": False}
+    assert len(sent) == 2
+    assert await by_post(desk, order_id) == []
+
+
+async def test_a_termination_that_is_to_be_confirmed_by_post_is_shown_to_the_shop(
+    desk: Desk, store: Store, clock: Clock
+) -> None:
+    order_id, contract = await subscribed(desk)
+    words = msgspec.structs.replace(ADA, address="1 rue du Port, 29200 Brest")
+    ok(await desk.terminate(SHOP.id, contract.id, Terminate(id="t1", asked_at=clock.at), words))
+    assert [one.to for one in await told(store, order_id, "termination.confirmed")] == ["k1@example.org"]
+    assert await by_post(desk, order_id) == [contract.number]
 
 
 async def test_a_withdrawn_subscription_is_over(desk: Desk, clock: Clock) -> None:
