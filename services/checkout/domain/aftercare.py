@@ -26,8 +26,9 @@ Regime = Literal["withdrawal", "delivery", "guarantee", "renewal", "none"]
 class SoldLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line as it was sold, and what has become of its rights since. `exception`: of L221-28. `requested_at`,
     `loss_at`: the consumer's two acts for performance at once. `service_days`: how long a service lasts, from
-    `started_on`. `ancillary_to`: ids of the lines whose withdrawal ends this one. `return_cost_minor`: of one return,
-    where goods cannot go by post. `digital_cut_at`: access ended after a withdrawal.
+    `started_on`. `subscribed`: it runs on from its conclusion. `ancillary_to`: ids of the lines whose withdrawal ends
+    this one. `return_cost_minor`: of one return, where goods cannot go by post. `digital_cut_at`: access ended after a
+    withdrawal.
     """
 
     id: str
@@ -44,6 +45,7 @@ class SoldLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     promised_on: date | None = None
     essential: bool = False
     service_days: int = 0
+    subscribed: bool = False
     started_on: date | None = None
     performed_on: date | None = None
     unsealed_on: date | None = None
@@ -93,7 +95,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Stray(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A statement that matched no order. `subject`: under whose key its words are kept; `candidate`: the order whose
-    number it named. `about`: what it states; a termination is ended by the contract's own act.
+    number it named. `about`: what it states; a termination, for the day `wished_on`, is ended by the contract's own
+    act.
     """
 
     id: str
@@ -107,6 +110,7 @@ class Stray(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     acknowledged_at: datetime | None = None
     order_id: str = ""
     about: Literal["withdrawal", "termination"] = "withdrawal"
+    wished_on: date | None = None
     version: int = 0
 
 

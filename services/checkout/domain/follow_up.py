@@ -168,6 +168,7 @@ def _sold(
         regular=law.regular,
         used=law.used,
         service_days=law.service_days,
+        subscribed=law.subscription is not None,
         extra=article is not None and article.extra,
         exception=law.exception,
         exception_shown=law.exception_shown,

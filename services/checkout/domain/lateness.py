@@ -14,7 +14,7 @@ from services.checkout.domain.incidents import endable
 from services.checkout.domain.orders import ENDED, Order, OrderLine, Parcel
 from services.checkout.domain.shipping import still_sold
 
-__all__ = ["Late", "awaited", "goods_of", "late", "latest", "resolution", "resolvable"]
+__all__ = ["Late", "awaited", "goods_of", "here", "late", "latest", "resolution", "resolvable", "supplied_on"]
 
 _INSTANT: Final = timedelta(microseconds=1)
 
@@ -30,14 +30,16 @@ class Late(NamedTuple):
 
 
 def latest(order: Order, after: Aftercare, book: Book) -> dict[str, date]:
-    """The last day on which the delivery of each line of goods is in time; none before the contract is concluded."""
+    """The last day on which the delivery of each line of goods, or the supply of a service, is in time; none before
+    the contract is concluded.
+    """
     concluded_at = order.concluded_at
     if concluded_at is None:
         return {}
     law = (book, paris_date(concluded_at))
     return {
         one.id: delivery.latest_on(concluded_at, one.promised_on, law)
-        for one in goods_of(order, after).values()
+        for one in _promised(order, after).values()
     }  # fmt: skip
 
 
@@ -47,9 +49,9 @@ def late(order: Order, after: Aftercare, on: date, book: Book) -> tuple[Late, ..
     """
     if order.state in ENDED or order.confirmed_at is None:
         return ()
-    days, goods = latest(order, after, book), goods_of(order, after)
+    days, sold = latest(order, after, book), _promised(order, after)
     return tuple(
-        Late(line.id, count, days[line.id], (on - days[line.id]).days, goods[line.id].essential)
+        Late(line.id, count, days[line.id], (on - days[line.id]).days, sold[line.id].essential)
         for line in order.lines
         if line.id in days and on > days[line.id] and (count := awaited(order, after, line))
     )
@@ -61,9 +63,39 @@ def goods_of(order: Order, after: Aftercare) -> dict[str, SoldLine]:
     return {one.id: one for one in after.sold if one.kind == "goods" and one.id in known}
 
 
+def _promised(order: Order, after: Aftercare) -> dict[str, SoldLine]:
+    """The lines that are delivered or supplied by a day (L216-1), by id: goods, and services that are contracts of
+    their own and do not go on and on. Digital content has a law of its own (L224-25-1).
+    """
+    known = {line.id for line in order.lines}
+    return {
+        one.id: one
+        for one in after.sold
+        if one.id in known and (one.kind == "goods" or (one.kind == "service" and not _runs_by_itself(one)))
+    }
+
+
+def _runs_by_itself(sold: SoldLine) -> bool:
+    """A subscription runs from its conclusion, and cover beside goods with them: nobody waits for either."""
+    return sold.subscribed or bool(sold.ancillary_to)
+
+
+def supplied_on(sold: SoldLine) -> date | None:
+    """The day on which a service was supplied: one that lasts from its start, any other once it is performed."""
+    if sold.kind != "service":
+        return None
+    return sold.started_on or sold.performed_on if sold.service_days else sold.performed_on
+
+
+def here(after: Aftercare, line: OrderLine) -> bool:
+    """Whether nothing of a line is awaited: it came, or was supplied."""
+    sold = after.line(line.id)
+    return not endable(line) or (sold is not None and supplied_on(sold) is not None)
+
+
 def awaited(order: Order, after: Aftercare, line: OrderLine) -> int:
     """Units of a line that are still to come to the consumer."""
-    return max(0, endable(line) - _his(order, after, line))
+    return 0 if here(after, line) else max(0, endable(line) - _his(order, after, line))
 
 
 def _his(order: Order, after: Aftercare, line: OrderLine) -> int:
@@ -83,8 +115,11 @@ def resolution(
     carries it furthest. `refused`: he refuses to deliver.
     """
     day = latest(order, after, setting.book)[line.id]
-    sold = goods_of(order, after)[line.id]
+    sold = _promised(order, after)[line.id]
     receipts = [one.received_at for one in _received(order, line) if one.received_at is not None]
+    supplied = supplied_on(sold)
+    if supplied is not None:
+        receipts.append(first_instant_after(supplied) - _INSTANT)
     delivered_at = None if awaited(order, after, line) or not receipts else max(receipts)
     notices: list[LateNotice | None] = [one for one in after.late_notices if not one.units or one.units.get(line.id)]
     found: Resolution | None = None
@@ -114,8 +149,12 @@ def resolvable(order: Order, after: Aftercare, line: OrderLine, received_at: dat
     then, and what came after an essential date.
     """
     in_time = received_at
-    if goods_of(order, after)[line.id].essential:
+    sold = _promised(order, after)[line.id]
+    if sold.essential:
         in_time = min(received_at, first_instant_after(latest(order, after, setting.book)[line.id]) - _INSTANT)
+    supplied = supplied_on(sold)
+    if supplied is not None and first_instant_after(supplied) - _INSTANT <= in_time:
+        return 0
     receipts = [one for one in _received(order, line) if one.received_at is not None and one.received_at <= in_time]
     came = sum(one.units.get(line.id, 0) for one in receipts) + _his(order, after, line)
     return max(0, still_sold(line) - came)

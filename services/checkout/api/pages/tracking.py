@@ -15,6 +15,7 @@ from services.checkout.api.pages.walking import stale_notice
 from services.checkout.api.pages.wording import N_, Problem
 from services.checkout.application.aftercaring import AfterView
 from services.checkout.domain.aftercare import LateNotice, Resolved
+from services.checkout.domain.lateness import here
 from services.checkout.domain.orders import ENDED, Parcel
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.promises import Late, NotifyLate, ResolveLate, Suspend, late, latest
@@ -175,8 +176,9 @@ def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str]]:
             text = tongue.say("by %(day)s at the latest, as promised", day=day)
         else:
             text = tongue.say("by %(day)s at the latest, thirty days from the order (L216-1)", day=day)
-        here = line.received >= line.quantity - line.withdrawn - line.ended
-        found.append({"name": line.name, "text": tongue.say("received") if here else text})
+        if here(after, line):
+            text = tongue.say("received") if sold.kind == "goods" else tongue.say("supplied")
+        found.append({"name": line.name, "text": text})
     return found
 
 
