@@ -27,7 +27,7 @@ _IDLE_S: Final = 0.2
 _AWAY_MAX_S: Final = 5.0
 _LONGEST_S: Final = 600.0
 _SLOW: Final = frozenset({"acknowledge", "print_paper"})  # tenths of a second each: money does not wait for them
-_AFTER: Final = frozenset({"look_after", "write_letter", "print_paper", "acknowledge_stray"})
+_AFTER: Final = frozenset({"look_after", "write_letter", "print_paper", "acknowledge_stray", "seek_contract"})
 _LOCAL: Final = frozenset(
     {"commit_stock", "release_stock", "promise_stock", "ship_stock", "redeem_tender", "release_tender",
      "restore_tender", "release_coupons"}
@@ -160,6 +160,8 @@ class EffectRunner:
         elif effect.kind == "acknowledge_stray":
             if await self._desk.seek_order(shop, ref):
                 await self._desk.write_letter(shop, order, "withdrawal.acknowledged", ref)
+        elif effect.kind == "seek_contract":
+            await self._desk.seek_contract(shop, ref)
         elif effect.kind == "write_letter":
             kind, _, about = ref.partition("#")
             await self._desk.write_letter(shop, order, kind, about)

@@ -1,17 +1,24 @@
 """Ending a contract with neither an account nor a link: its number and the address of its order are enough."""
 
+import re
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
 import msgspec
 
+from relance.events.messages import MessageRequest, encode, request_id
 from relance.evidence.entries import Act
+from relance.kernel.errors import NotNow
 from relance.kernel.instants import to_ms
-from services.checkout.application.aftercaring import Words
+from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.application.contracting import Contracting
 from services.checkout.application.withdrawing import Said
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.contracts import Contract, Terminate
 from services.checkout.domain.orders import Order
-from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.outcomes import Effect, Refusal
 from services.checkout.domain.references import numbers_in
 from services.checkout.store import Transaction
 
@@ -19,33 +26,79 @@ __all__ = ["Leaving"]
 
 replace = msgspec.structs.replace
 
-_NUMBERS_MAX = 4  # of one notification that are looked for
+_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
+_LETTERS_MAX: Final = 3  # an hour, to an address that anybody may type
+_NUMBERS_MAX: Final = 4  # of one notification that are looked for
+_RECEIVED: Final = "termination.received"
 
 
 class Leaving(Contracting):
     """Notifications that name a contract in words."""
 
     async def terminate_unknown(self, shop: str, reference: str, act: Terminate, words: Words) -> Said:
-        """Keep a notification as it is, then end the contract that it names, when its address is that of the order. One
-        that names none for sure stays with those that the shop has to look for. The caller never learns which.
+        """Keep a notification as it is. Whether it names a contract is found out afterwards, so that the answer takes
+        the same time and says the same.
         """
 
-        async def kept(tx: Transaction) -> Said | None:
+        async def kept(tx: Transaction) -> Said:
             known = await tx.get(Stray, shop, act.id)
             if known is not None:
                 return Said(known.id, known.stated_at)
             await _keep(tx, shop, reference, act, words)
-            return None
+            await tx.do(shop, UUID(act.id), [Effect("seek_contract", act.id)])
+            return Said(act.id, act.asked_at)
 
-        known = await self.again(kept)
-        if known is not None:
-            return known
-        contract = await self.look(lambda tx: _named(tx, shop, reference, words.address))
-        if contract is not None:
-            ended = await self.terminate(shop, contract.id, act, words)
-            if not isinstance(ended, Refusal):
-                await self.again(lambda tx: _matched(tx, shop, act.id, contract.order_id))
-        return Said(act.id, act.asked_at)
+        said = await self.again(kept)
+        self.nudge()
+        return said
+
+    async def seek_contract(self, shop: str, stray_id: str) -> None:
+        """End the contract that a notification names, when its address is that of the order. One that names none for
+        sure stays with those that the shop has to look for, and its receipt is confirmed (L215-1-1). Raises NotNow when
+        enough of that went to its address within the hour: it is put off, never dropped.
+        """
+        stray = await self.look(lambda tx: tx.get(Stray, shop, stray_id))
+        if stray is None or stray.state != "open" or stray.acknowledged_at is not None:
+            return
+        words = await self.look(lambda tx: opened_words(tx, shop, stray.content))
+        if words is None:
+            return
+        if await self._ended_by(stray, words) or not _EMAIL.fullmatch(words.address.strip()):
+            return  # by post, the shop answers: it is shown as not acknowledged
+        who = f"stray/{shop}/{sha256(words.address.strip().casefold().encode()).hexdigest()}"
+        if not await self.admit(who, _LETTERS_MAX):
+            raise NotNow("enough letters went to this address within the hour")
+        await self.again(lambda tx: self._received(tx, shop, stray_id, words.address.strip()))
+        self.nudge()
+
+    async def _ended_by(self, stray: Stray, words: Words) -> bool:
+        """Whether it ended a contract, whose confirmation answers it."""
+        shop = stray.shop
+        contract = await self.look(lambda tx: _named(tx, shop, words.reference, words.address))
+        if contract is None:
+            return False
+        act = Terminate(id=stray.id, asked_at=stray.stated_at, wished_on=stray.wished_on)
+        ended = await self.terminate(shop, contract.id, act, words)
+        if isinstance(ended, Refusal):
+            return False
+        await self.again(lambda tx: _matched(tx, shop, stray.id, contract.order_id))
+        return True
+
+    async def _received(self, tx: Transaction, shop: str, stray_id: str, to: str) -> None:
+        stray, found = await tx.get(Stray, shop, stray_id, lock=True), await self.shop(tx, shop)
+        if stray is None or isinstance(found, Refusal) or stray.state != "open" or stray.acknowledged_at is not None:
+            return
+        at = self.clock()
+        request = MessageRequest(
+            id=request_id(UUID(stray.id), _RECEIVED, 0), shop=shop, kind=_RECEIVED, order_id=UUID(stray.id), to=to,
+            locale=found.languages[0], requested_at=at,
+            facts={"shop_name": found.name, "number": stray.id[:8], "notified_at": stray.stated_at.isoformat()},
+        )  # fmt: skip
+        await tx.send("checkout.messages.v1", stray.id, encode(request), str(request.id))
+        facts = {"step": "acknowledged", "statement": stray.id}
+        await tx.record(shop, stray.id, [Act(at_ms=to_ms(at), act="happened", what="order", facts=facts)])
+        known = replace(stray, acknowledged_at=at, version=stray.version + 1)
+        await tx.put(shop, stray.id, known, before=stray.version, state=known.state)
 
 
 async def _keep(tx: Transaction, shop: str, reference: str, act: Terminate, words: Words) -> None:
@@ -54,7 +107,7 @@ async def _keep(tx: Transaction, shop: str, reference: str, act: Terminate, word
     content = await tx.keep(shop, data, "application/json", subject=subject, order=act.id)
     stray = Stray(
         id=act.id, shop=shop, stated_at=act.asked_at, recorded_at=act.asked_at, subject=subject, about="termination",
-        content=content.sealed.blob if content.sealed is not None else "", version=1,
+        content=content.sealed.blob if content.sealed is not None else "", wished_on=act.wished_on, version=1,
     )  # fmt: skip
     await tx.put(shop, act.id, stray, before=None, state=stray.state)
     wished = "" if act.wished_on is None else act.wished_on.isoformat()

@@ -15,7 +15,7 @@ Kind = Literal[
     "release_tender", "redeem_tender", "restore_tender", "commit_stock", "release_stock", "promise_stock", "ship_stock",
     "release_coupons",
     "acknowledge", "acknowledge_withdrawal", "tell_shopper", "alert_shop",
-    "look_after", "write_letter", "print_paper", "acknowledge_stray",
+    "look_after", "write_letter", "print_paper", "acknowledge_stray", "seek_contract",
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -177,6 +177,29 @@ async def test_a_termination_that_is_to_be_confirmed_by_post_is_shown_to_the_sho
     ok(await desk.terminate(SHOP.id, contract.id, Terminate(id="t1", asked_at=clock.at), words))
     assert [one.to for one in await told(store, order_id, "termination.confirmed")] == ["k1@example.org"]
     assert await by_post(desk, order_id) == [contract.number]
+
+
+async def test_a_termination_that_names_no_contract_is_confirmed_as_received(
+    desk: Desk, store: Store, clock: Clock
+) -> None:
+    order_id, contract = await subscribed(desk)
+    wished = date(2027, 1, 4)
+    acts = [Terminate(id=str(uuid4()), asked_at=clock.at, wished_on=wished) for _ in range(2)]
+    others = msgspec.structs.replace(ADA, address="x@example.org")
+    for act, words in zip(acts, (others, ADA), strict=True):
+        for _ in range(2):
+            await desk.terminate_unknown(SHOP.id, contract.number, act, words)
+        assert (await seen(desk, order_id)).contracts[0].termination is None
+    await works(desk)
+    termination = (await seen(desk, order_id)).contracts[0].termination
+    assert (termination.id, termination.wished_on) == (acts[1].id, wished)
+    (received,) = await told(store, UUID(acts[0].id), "termination.received")
+    assert (received.to, received.facts["number"]) == ("x@example.org", acts[0].id[:8])
+    assert await told(store, UUID(acts[1].id), "termination.received") == []
+    assert len(await told(store, order_id, "termination.confirmed")) == 1
+    (stray,) = await desk.strays(SHOP.id)
+    assert (stray.id, stray.acknowledged_at) == (acts[0].id, clock.at)
+    assert [one.id for one in await desk.strays(SHOP.id, state="matched")] == [acts[1].id]
 
 
 async def test_a_withdrawn_subscription_is_over(desk: Desk, clock: Clock) -> None:
