@@ -9,6 +9,7 @@ import msgspec
 from relance.events.messages import MessageOutcome
 from services.checkout.application import telling
 from services.checkout.application.refunding import Refunding
+from services.checkout.application.straying import forget_words
 from services.checkout.domain.aftercare import Stray
 from services.checkout.domain.outcomes import Effect
 from services.checkout.domain.presenting import Alert, Kept
@@ -60,8 +61,8 @@ class Hearing(Refunding):
 
         async def work(tx: Transaction) -> None:
             kept = await tx.get(Kept, outcome.shop, order_id, lock=True)
-            known = kept is not None or await tx.get(Stray, outcome.shop, order_id) is not None
-            if not known or not await tx.first_time(_SOURCE, str(outcome.id)):
+            stray = None if kept is not None else await tx.get(Stray, outcome.shop, order_id, lock=True)
+            if (kept is None and stray is None) or not await tx.first_time(_SOURCE, str(outcome.id)):
                 return
             facts = {
                 "kind": outcome.kind, "outcome": outcome.outcome, "request": str(outcome.request_id),
@@ -69,6 +70,8 @@ class Hearing(Refunding):
             }  # fmt: skip
             said = telling.happened("message", outcome.at, "notification", facts)
             await tx.record(outcome.shop, order_id, [said])
+            if stray is not None:
+                await forget_words(tx, stray)
             if kept is None or outcome.outcome == "accepted":
                 return
             alert = Alert(kind=f"{outcome.kind}.{outcome.outcome}", at=outcome.at, detail=outcome.status)

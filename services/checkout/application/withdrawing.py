@@ -18,6 +18,7 @@ from relance.evidence.entries import Act
 from relance.kernel.errors import NotNow
 from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words, opened_words
+from services.checkout.application.straying import carry_letter, forget_words
 from services.checkout.domain import statements
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.checkouts import Checkout
@@ -136,7 +137,8 @@ class Withdrawing(Aftercaring):
 
         async def work(tx: Transaction) -> Words | None:
             stray = await tx.get(Stray, shop, stray_id)
-            return None if stray is None else await opened_words(tx, shop, stray.content)
+            found = stray is None or stray.state == "matched"
+            return None if found or stray is None else await opened_words(tx, shop, stray.content)
 
         return await self.look(work)
 
@@ -234,7 +236,8 @@ class Withdrawing(Aftercaring):
         now = replace(stray, state="matched", order_id=str(order_id), version=stray.version + 1)
         await tx.put(stray.shop, stray.id, now, before=stray.version, state="matched")
         await tx.record(stray.shop, stray.id, [_happened({"step": "matched", "order": str(order_id)}, self.clock())])
-        await tx.erase(stray.shop, stray.subject)  # the words are the order's person's now, and go when he is erased
+        await carry_letter(tx, stray, order_id, self.clock())
+        await forget_words(tx, now)
         return None
 
 
