@@ -196,7 +196,7 @@ class Linking(Tunnel):
         """Send a new link to an order to its own address, when the one given is that. The caller never learns which."""
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         at = self.clock()
-        who = f"link/{shop}/{order_id}"
+        who = f"link/{shop}/{order_id}/{email.strip().casefold()}"  # who has the number alone locks nobody out
         if not await self.admit(who, self.terms.code_tries):
             return
 

@@ -239,6 +239,16 @@ async def test_who_asks_for_a_link_never_learns_whether_the_order_exists(store: 
     assert await _messages(store) == ["order.link"]
 
 
+async def test_who_has_the_number_alone_keeps_nobody_from_his_link(store: Store, clock: Clock) -> None:
+    desk = await open_shop(store, clock)
+    order_id = str((await ordered(desk, await at_recap(desk, means=TRANSFER))).order_id)
+    for place in range(3 * desk.terms.code_tries):
+        await desk.send_link(SHOP.id, order_id, f"stranger{place % 4}@else.example")
+    for _ in range(3 * desk.terms.code_tries):
+        await desk.send_link(SHOP.id, order_id, "k1@example.org")
+    assert await _messages(store) == ["order.link"] * desk.terms.code_tries, "and the letters to one address are few"
+
+
 async def _code(store: Store) -> str:
     requests = [decode_request(one.value) for one in await _sent(store) if one.topic == "checkout.messages.v1"]
     return str([one for one in requests if one.kind == "code"][-1].facts["code"])

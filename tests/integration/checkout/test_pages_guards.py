@@ -220,6 +220,18 @@ def test_who_guesses_coupons_from_one_address_is_stopped(bank: RunningBank, tmp_
         assert statuses == [422, 422, 422, 429, 429]
 
 
+def test_the_same_click_again_gets_its_receipt_and_another_one_waits(bank: RunningBank, tmp_path: Path) -> None:
+    with hosted(tmp_path, bank, guesses_max=2) as pages:
+        for path, more in (("/withdraw/demo", {}), ("/terminate/demo", {"act": "notify"})):
+            guest = Browser(pages)
+            guest.go(f"{path}?lang=fr")
+            form = {"nonce": guest.hidden("nonce"), "csrf": guest.token, "name": "Zoé", "email": "zoe@a.example"} | more
+            clicks = ["la lampe"] * 4 + ["le vase"] * 2 + ["le tapis", "la lampe"]
+            answers = [guest.send(f"{path}?lang=fr", form | {"reference": one}) for one in clicks]
+            assert [one.status_code for one in answers] == [200] * 6 + [429, 200]
+            assert "la lampe" in answers[-1].text
+
+
 def test_get_never_acts(pages: Hosted, browser: Browser) -> None:
     here = order_as_far_as(browser, "recap")
     before = state_of(pages, here).checkout

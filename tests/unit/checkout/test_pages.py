@@ -160,6 +160,34 @@ def test_somebody_who_guesses_waits_and_others_do_not() -> None:
     assert len(guesses._wrong) == 3
 
 
+def test_fifty_clicks_on_one_button_are_one_and_are_answered() -> None:
+    now = [0.0]
+    guesses = bounds.Guesses(2, 60, lambda: now[0])
+    for _ in range(50):
+        assert guesses.wait_s("a", "one") == 0
+        guesses.wrong("a", "one")
+    guesses.wrong("a", "two")
+    assert (guesses.wait_s("a", "one"), guesses.wait_s("a", "two")) == (0, 0)
+    assert (guesses.wait_s("a", "three"), guesses.wait_s("a"), guesses.wait_s("b", "three")) == (61, 61, 0)
+    now[0] = 60.0
+    guesses.wrong("a", "three")
+    guesses.wrong("a", "one")
+    assert guesses.wait_s("a", "two") == 61
+
+
+@given(st.lists(st.sampled_from(["", "one", "two", "three", "four"]), max_size=12), st.integers(1, 4))
+def test_as_many_other_things_as_allowed_are_looked_at(tries: list[str], most: int) -> None:
+    """What is looked at before somebody waits: each thing once, and what has no name each time."""
+    guesses = bounds.Guesses(most, 60, lambda: 0.0)
+    counted: list[str] = []
+    for what in tries:
+        again = bool(what) and what in counted
+        assert (guesses.wait_s("a", what) == 0) == (again or len(counted) < most)
+        if guesses.wait_s("a", what) == 0:
+            guesses.wrong("a", what)
+            counted += [] if again else [what]
+
+
 @given(st.text())
 def test_a_field_is_one_line(text: str) -> None:
     value = bounds.Form([("name", text)]).text("name")

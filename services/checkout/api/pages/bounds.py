@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from hashlib import sha256
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import parse_qsl
@@ -92,25 +93,35 @@ def network_of(address: str) -> str:
 class Guesses:
     """Wrong tokens and codes by whom they come from: so many in a window, then none is looked at until it has passed.
 
-    Right ones are not counted, so that many shoppers behind one address are no burden to each other.
+    Right ones are not counted, so that many shoppers behind one address are no burden to each other. `what`: the same
+    thing again counts once, and need not wait: fifty clicks on one button are one.
     """
 
     def __init__(self, most: int, window_s: float, clock: Callable[[], float], keys_max: int = 20_000) -> None:
         self._most, self._window_s, self._clock, self._keys_max = most, window_s, clock, keys_max
-        self._wrong: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._wrong: OrderedDict[str, tuple[float, tuple[bytes, ...]]] = OrderedDict()
 
-    def wait_s(self, key: str) -> int:
+    def wait_s(self, key: str, what: str = "") -> int:
         """How long this one has to wait; 0 when it may guess."""
-        since, count = self._wrong.get(key, (0.0, 0))
+        since, counted = self._wrong.get(key, (0.0, ()))
         left = since + self._window_s - self._clock()
-        return int(left) + 1 if count >= self._most and left > 0 else 0
+        return int(left) + 1 if len(counted) >= self._most and left > 0 and not _again(counted, what) else 0
 
-    def wrong(self, key: str) -> None:
+    def wrong(self, key: str, what: str = "") -> None:
         """One more that was wrong."""
         now = self._clock()
-        since, count = self._wrong.pop(key, (now, 0))
+        since, counted = self._wrong.pop(key, (now, ()))
         if now >= since + self._window_s:
-            since, count = now, 0
-        self._wrong[key] = (since, count + 1)
+            since, counted = now, ()
+        full = len(counted) >= self._most or _again(counted, what)
+        self._wrong[key] = (since, counted if full else (*counted, _short(what)))
         while len(self._wrong) > self._keys_max:
             self._wrong.popitem(last=False)
+
+
+def _again(counted: tuple[bytes, ...], what: str) -> bool:
+    return bool(what) and _short(what) in counted
+
+
+def _short(what: str) -> bytes:
+    return sha256(what.encode()).digest()[:8] if what else b""

@@ -75,14 +75,14 @@ class Terminating:
         return await self._notify(visit, asked) if wished == "notify" else self._recap(visit, asked)
 
     async def _notify(self, visit: Visit, asked: Asked) -> Response:
-        who = f"terminate {visit.address}"
-        if wait := self.parts.guesses.wait_s(who):
-            return self.parts.slow_down(visit, wait)
-        self.parts.guesses.wrong(who)
         form, at = visit.form, self.parts.desk.clock()
         nonce = form.text("nonce")[:_NONCE_MAX] or token_urlsafe(16)
         once = nonce if asked.contract is not None else said_once(form, *_FIELDS)
         id_ = str(uuid5(NAMESPACE_URL, f"{asked.shop.id}/termination/{once}"))
+        who, what = f"terminate {visit.address}", f"{asked.url} {said_once(form, *_FIELDS)}"
+        if wait := self.parts.guesses.wait_s(who, what):
+            return self.parts.slow_down(visit, wait)
+        self.parts.guesses.wrong(who, what)
         act = Terminate(id=id_, asked_at=at, wished_on=day_of(form.text("wished_on")))
         words = Words(
             name=form.text("name")[:200], text=form.text("reason")[:_MAX],

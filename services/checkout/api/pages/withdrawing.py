@@ -78,14 +78,15 @@ class Withdrawing:
             problems.insert(0, Problem("units.0", seen.tongue.say("Choose at least one article.")))
         if problems:
             return self._form(visit, seen, problems)
-        if wait := self._slowed(visit):
-            return self.parts.slow_down(visit, wait)
         shop, order = seen.view.shop.id, seen.view.order
+        said = said_once(form, "name", "email", *_fields(seen))
+        if wait := self._slowed(visit, f"{order.id} {said}"):
+            return self.parts.slow_down(visit, wait)
         at = self.parts.desk.clock()
         chosen = {face.id: face.chosen for face in faces if face.chosen} or typed
         act = StateWithdrawal(
-            id=str(uuid5(order.id, f"statement/{said_once(form, 'name', 'email', *_fields(seen))}")), channel="web",
-            stated_at=at, received_at=at, units={} if _is_whole(faces) else chosen,
+            id=str(uuid5(order.id, f"statement/{said}")), channel="web", stated_at=at, received_at=at,
+            units={} if _is_whole(faces) else chosen,
         )  # fmt: skip
         words = Words(name=form.text("name")[:_NAME_MAX], address=form.text("email") or seen.view.email)
         stated = await self.parts.desk.state_withdrawal(shop, order.id, act, words)
@@ -169,13 +170,13 @@ class Withdrawing:
             problems.insert(1 if not form.text("name") else 0, Problem("reference", text))
         if problems:
             return self._shop_form(visit, shop, tongue, problems)
-        if wait := self._slowed(visit):
+        statement_id = str(uuid5(NAMESPACE_URL, f"{shop.id}/statement/{said_once(form, *_SAID)}"))
+        if wait := self._slowed(visit, statement_id):
             return self.parts.slow_down(visit, wait)
         words = Words(
             name=form.text("name")[:_NAME_MAX], address=form.text("email"),
             text=articles or ("" if is_number(reference) else reference),
         )  # fmt: skip
-        statement_id = str(uuid5(NAMESPACE_URL, f"{shop.id}/statement/{said_once(form, *_SAID)}"))
         said = await self.parts.desk.state_unknown(shop.id, reference, words, statement_id=statement_id)
         facts = [
             (tongue.say("Contract"), reference),
@@ -218,12 +219,12 @@ class Withdrawing:
         )
         return self.parts.painter.respond(body, frame)
 
-    def _slowed(self, visit: Visit) -> int:
-        """How long this network waits before it may state anything again; it counts as one more."""
+    def _slowed(self, visit: Visit, statement: str) -> int:
+        """How long this network waits before it may state anything else; it counts as one more, the same one once."""
         who = f"withdraw {visit.address}"
-        if wait := self.parts.guesses.wait_s(who):
+        if wait := self.parts.guesses.wait_s(who, statement):
             return wait
-        self.parts.guesses.wrong(who)
+        self.parts.guesses.wrong(who, statement)
         return 0
 
 
