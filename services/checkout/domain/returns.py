@@ -65,18 +65,26 @@ def dispatched(order: Order, after: Aftercare, act: ProveDispatch, setting: Sett
 
 
 def service(
-    _order: Order, after: Aftercare, act: StartService | PerformService, setting: Setting
+    order: Order, after: Aftercare, act: StartService | PerformService, setting: Setting
 ) -> Outcome | Refusal:  # fmt: skip
-    """When a service began, or was fully performed: use counts from the one, the exception of 1° from the other."""
+    """When a service began, or was fully performed: use counts from the one, the exception of 1° from the other. Not
+    before the contract; and a day on which a statement was decided stays.
+    """
     sold = after.line(act.line_id)
     if sold is None or sold.kind != "service":
         return Refusal("line_id", "this order has no such service", "B25", "L221-25 al. 2")
     if act.on > setting.on:
         return Refusal("on", "not in the future", "B25", "L221-25 al. 2")
+    if act.on < paris_date(order.concluded_at or order.placed_at):
+        return Refusal("on", "not before the contract", "B25", "L221-25 al. 2")
     name = "started" if isinstance(act, StartService) else "performed"
+    known = getattr(sold, f"{name}_on")
     changed = replace(sold, **{f"{name}_on": act.on})
     if changed == sold:
         return Outcome(after)
+    decided = any(one.line_id == sold.id for statement in after.statements for one in statement.decisions)
+    if known is not None and decided:
+        return Refusal("on", f"a statement was decided by {known.isoformat()}", "B25", "L221-25 al. 2")
     facts = {"step": f"service_{name}", "line": sold.id, "on": day_of(act.on)}
     now = replace(after, sold=put_in(after.sold, changed))
     return Outcome(now, noted=(Noted("happened", "withdrawal", ("B25",), facts, "shop"),))

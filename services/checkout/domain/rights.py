@@ -179,10 +179,12 @@ def _early(sold: SoldLine, after: Aftercare, at: datetime) -> bool:
 
 
 def _invoked(sold: SoldLine, at: datetime) -> int | None:
-    """The exception of the line; that of services (1°) only once the service is fully performed."""
+    """The exception of the line; that of services (1°) only once the service is fully performed. Of a day the hour is
+    not known: what is performed on that of the statement is not performed before it.
+    """
     if sold.exception != 1:
         return sold.exception
-    return 1 if sold.performed_on is not None and sold.performed_on <= paris_date(at) else None
+    return 1 if sold.performed_on is not None and sold.performed_on < paris_date(at) else None
 
 
 def _informed(after: Aftercare) -> Informed:
