@@ -299,6 +299,18 @@ def test_a_contract_is_ended_without_account_by_its_number(pages: Hosted, browse
     assert "zz-zz" not in Browser(pages).go("/terminate/demo?lang=fr&contract=zz-zz").text
 
 
+def test_a_link_to_end_a_contract_leads_somewhere_though_little_may_be_seen(pages: Hosted, browser: Browser) -> None:
+    order_id = bought(browser, "REVUE")
+    guest, url = Browser(pages), link(pages, order_id, "order.view")
+    guest.go(url)
+    guest.send(f"{url}/pay", {})
+    page = guest.go(f"/o/{order_id}")
+    assert page.status_code == 200
+    (way,) = re.findall(r'href="([^"]*)" lang="fr">résilier votre contrat', page.text)
+    assert way == "/terminate/demo"
+    assert guest.go(way).status_code == 200
+
+
 def test_a_claim_is_made_by_whom_the_order_is_shown_in_full(pages: Hosted, browser: Browser) -> None:
     order_id = bought(browser)
     url = f"/o/{order_id}/claim"

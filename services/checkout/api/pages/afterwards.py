@@ -166,7 +166,9 @@ def _steps(steps: tuple[Step, ...], tongue: Tongue) -> Iterator[str]:
 
 
 def contract_faces(view: AfterView, here: str, tongue: Tongue) -> list[dict[str, str]]:
-    """The contracts that go on, with the way to end them; those that end, with their day."""
+    """The contracts that go on, with the way to end them; those that end, with their day. `here`: empty for whom
+    may not see all of the order, and ends a contract as one who has no link.
+    """
     found = []
     label = label_of("terminate", tongue.language)
     for one in view.contracts:

@@ -196,6 +196,7 @@ class Purchase:
             errors=errors or [], notices=notices or [],
         )  # fmt: skip
         failed = failed_of(seen)
+        here = "" if seen.masked else seen.here
         body = self.parts.painter.paint(
             "order", frame,
             headline=tongue.say("Your order %(number)s", number=number_of(view)),
@@ -216,7 +217,7 @@ class Purchase:
             documents=[] if seen.masked else self._documents(seen, after),
             statements=() if isinstance(after, Refusal) else statement_faces(after, tongue),
             dues=() if isinstance(after, Refusal) else due_faces(after, tongue),
-            contracts=() if isinstance(after, Refusal) else contract_faces(after, seen.here, tongue),
+            contracts=() if isinstance(after, Refusal) else contract_faces(after, here, tongue),
             evidence="" if seen.masked else view.evidence_head,
             rights=order_rights(seen, ("", "") if isinstance(after, Refusal) else last_days(after, tongue)),
             ways=ways_of(seen),
