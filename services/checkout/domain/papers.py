@@ -1,7 +1,7 @@
 """Invoices and credit notes: what they are about, what tax they hold, and until when the contract is kept.
 
-An invoice is due once an order is paid, a credit note once money was asked back for it. Tax of credit notes is counted
-over all of them together, so that the last one closes the invoice to the cent.
+An invoice is due once an order is paid, a credit note once money was asked back for it, or paid by hand. Tax of credit
+notes is counted over all of them together, so that the last one closes the invoice to the cent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,7 +134,7 @@ def kept_until(order: Order, after: Aftercare, book: Book) -> date | None:
 def look(order: Order, after: Aftercare, _setting: Setting) -> Outcome:
     """Papers that are to be issued, each asked for once: their numbers are counted in a transaction of their own."""
     effects = []
-    for cause in _causes(order):
+    for cause in _causes(order, after):
         if (told := once(after, f"paper/{cause}")) is not None:
             after = told
             effects.append(Effect("print_paper", cause))
@@ -224,11 +224,11 @@ class _Credited(NamedTuple):
         return _Credited(_sum(self.taxed, note.taxed_minor), _sum(self.vat, note.vat_minor))
 
 
-def _causes(order: Order) -> Iterator[str]:
+def _causes(order: Order, after: Aftercare) -> Iterator[str]:
     if order.paid_at is None or not order.total_minor:
         return
     yield "order"
-    yield from _by_cause(order)
+    yield from (cause for cause, _, _ in _groups(order, after))
 
 
 def _by_cause(order: Order) -> dict[str, list[Refund]]:
@@ -242,11 +242,16 @@ def _by_cause(order: Order) -> dict[str, list[Refund]]:
 
 
 def _groups(order: Order, after: Aftercare) -> Iterator[tuple[str, int, list[Due]]]:
-    """(cause, sum, dues that it discharges) of every group of refunds."""
+    """(cause, sum, dues that it discharges) of every group of refunds, and of what the shop paid by itself."""
     for cause, refunds in _by_cause(order).items():
         ids = {refund.id for refund in refunds}
         dues = [due for due in after.dues if cause == f"due/{due.id}" or ids.intersection(due.refund_ids)]
         yield cause, sum(refund.amount_minor for refund in refunds), dues
+    for due in after.dues:
+        if due.lines_minor or due.delivery_minor:  # neither postage nor an advance was on this invoice
+            for one in due.payouts:
+                if one.for_ == "principal":
+                    yield f"payout/{one.id}", one.minor, [due]
 
 
 def _note(
