@@ -15,10 +15,11 @@ from relance.events.messages import Body as BodyHashes
 from relance.events.messages import Document as Attached
 from relance.events.messages import MessageRequest, encode, request_id
 from relance.evidence.entries import Document
-from relance.kernel.errors import Defect
+from relance.kernel.errors import Defect, NotNow
 from services.checkout.adapters.documents.letters import Body, render
 from services.checkout.application import telling
 from services.checkout.application.aftercaring import Aftercaring, opened_words
+from services.checkout.application.straying import LETTERS_MAX, letters_to
 from services.checkout.application.tunnel import subject_of
 from services.checkout.domain import letters, statements
 from services.checkout.domain.aftercare import Aftercare, Statement, Stray
@@ -83,7 +84,8 @@ class Lettering(Aftercaring):
 
     async def write_letter(self, shop: str, order_id: UUID, kind: str, ref: str) -> None:
         """Write a letter about a statement, `ref`, unless it was written before. `order_id`: the order's, or that of a
-        statement that matches none. Raises Defect for a kind that notification writes itself.
+        statement that matches none. Raises Defect for a kind that notification writes itself, NotNow when enough went
+        to an address that is not the order's own: it is put off, never dropped.
         """
         if kind not in _RULES:
             raise Defect(f"no letter {kind} is written here")
@@ -91,6 +93,9 @@ class Lettering(Aftercaring):
         draft = stray or await self.look(lambda tx: self._draft(tx, shop, str(order_id), kind, ref))
         if draft is None:
             return
+        elsewhere = stray is None and kind == _ACKNOWLEDGED and not draft.token  # not to the order's own mail
+        if elsewhere and not await self.admit(letters_to(shop, draft.to), LETTERS_MAX):
+            raise NotNow("enough letters went to this address within the hour")
         body = await asyncio.to_thread(render, draft.facts)
         if stray is not None:
             await self.again(lambda tx: self._post_stray(tx, shop, stray, body))

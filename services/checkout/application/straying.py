@@ -5,6 +5,7 @@ soon as nobody has to fetch the letter any more.
 """
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -16,9 +17,17 @@ from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.orders import Order
 from services.checkout.store import Transaction
 
-__all__ = ["carry_letter", "fetched", "forget_words"]
+__all__ = ["LETTERS_MAX", "carry_letter", "fetched", "forget_words", "letters_to"]
+
+LETTERS_MAX: Final = 3
+"""Letters within an hour to an address that anybody may type, whatever they are about."""
 
 _ACKNOWLEDGED: Final = "withdrawal.acknowledged"
+
+
+def letters_to(shop: str, address: str) -> str:
+    """What the letters to an address that was typed count as."""
+    return f"stray/{shop}/{sha256(address.strip().casefold().encode()).hexdigest()}"
 
 
 async def carry_letter(tx: Transaction, stray: Stray, order_id: UUID, at: datetime) -> None:

@@ -18,7 +18,7 @@ from relance.evidence.entries import Act
 from relance.kernel.errors import NotNow
 from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words, opened_words
-from services.checkout.application.straying import carry_letter, forget_words
+from services.checkout.application.straying import LETTERS_MAX, carry_letter, forget_words, letters_to
 from services.checkout.domain import statements
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.checkouts import Checkout
@@ -37,7 +37,6 @@ _NUMBER: Final = re.compile(
     r"(?i)(?<![0-9a-z-])([0-9a-f]{8})((?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?(?![0-9a-z-])"
 )  # fmt: skip
 _NUMBERS_MAX: Final = 4  # of one statement that are looked for
-_LETTERS_MAX: Final = 3  # an hour, to an address that anybody may type
 _NO_STRAY: Final = Refusal("stray_id", "there is no such statement")
 
 
@@ -122,8 +121,7 @@ class Withdrawing(Aftercaring):
         self.nudge()
         if not isinstance(waits, Words):
             return False
-        who = f"stray/{shop}/{sha256(waits.address.strip().casefold().encode()).hexdigest()}"
-        if not await self.admit(who, _LETTERS_MAX):
+        if not await self.admit(letters_to(shop, waits.address), LETTERS_MAX):
             raise NotNow("enough letters went to this address within the hour")
         return True
 
@@ -210,7 +208,7 @@ class Withdrawing(Aftercaring):
         if candidate and candidate != stray.candidate:
             again = replace(stray, candidate=candidate, version=stray.version + 1)
             await tx.put(shop, stray.id, again, before=stray.version, state=again.state)
-            if await tx.tried(f"noticed/{shop}/{candidate}", self.clock(), 1) <= _LETTERS_MAX:
+            if await tx.tried(f"noticed/{shop}/{candidate}", self.clock(), 1) <= LETTERS_MAX:
                 await self.send_template(tx, shop, candidate, "withdrawal.noticed", {"link": ""})
         return words
 

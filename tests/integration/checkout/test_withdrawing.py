@@ -288,36 +288,6 @@ async def test_a_part_in_words_waits_for_the_shop_and_counts_from_when_it_was_ma
     assert isinstance(await desk.close_stray(SHOP.id, stray.id), Refusal)
 
 
-async def test_the_proof_of_an_acknowledgement_outlives_that_its_order_is_found(
-    desk: Desk, store: Store, clock: Clock
-) -> None:  # fmt: skip
-    order_id = await bought(desk)
-    said = await desk.state_unknown(SHOP.id, "la lampe", _of("k1@example.org"))
-    await works(desk)
-    (letter,) = [one for one in await messages(store) if one.kind == "withdrawal.acknowledged"]
-    assert letter.body_sha256 is not None
-    ok(await desk.match_stray(SHOP.id, said.statement_id, order_id))
-    async with store.reading() as tx:
-        bodies = [await tx.blob(SHOP.id, one) for one in (letter.body_sha256.html, letter.body_sha256.text)]
-    assert all(bodies), "it is fetched after the order was found, and sent"
-    came = MessageOutcome(
-        id=outcome_id(letter.id, "accepted"), request_id=letter.id, shop=SHOP.id, kind=letter.kind,
-        order_id=letter.order_id, outcome="accepted", at=clock.at,
-    )  # fmt: skip
-    await desk.message_sent(came)
-    proofs = [
-        one.document for one in await entries(store, order_id) if one.facts.get("step") == "acknowledged"
-    ]  # fmt: skip
-    (proof,) = proofs
-    assert proof is not None
-    assert proof.sealed is not None
-    async with store.reading() as tx:
-        stray = await tx.get(Stray, SHOP.id, said.statement_id)
-        assert stray is not None
-        assert await tx.blob(SHOP.id, proof.sealed.blob) == bodies[0]
-        assert await opened_words(tx, SHOP.id, stray.content) is None, "what lay under its own key is gone"
-
-
 async def test_a_statement_about_nothing_of_ours_is_closed(desk: Desk, store: Store) -> None:
     said = await desk.state_unknown(SHOP.id, "mon canapé", _of("x@example.org"))
     closed = ok(await desk.close_stray(SHOP.id, said.statement_id))

@@ -1,0 +1,89 @@
+"""Acknowledgements of withdrawals: proof that stays, and letters to addresses that anybody may type."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from relance.events.messages import MessageOutcome, outcome_id
+from relance.kernel.instants import to_ms
+from services.checkout.application.aftercaring import Words, opened_words
+from services.checkout.application.desk import Desk
+from services.checkout.domain.aftercare import Stray
+from services.checkout.store import MasterKey, Store, open_store
+from tests.integration.checkout.desk_kit import SHOP, Clock, ok, open_shop
+from tests.integration.checkout.test_withdrawing import (
+    _of,
+    aftercare_of,
+    bought,
+    entries,
+    messages,
+    stated,
+    works,
+)  # fmt: skip
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
+    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def desk(store: Store, clock: Clock) -> Desk:
+    return await open_shop(store, clock)
+
+
+async def test_the_proof_of_an_acknowledgement_outlives_that_its_order_is_found(
+    desk: Desk, store: Store, clock: Clock
+) -> None:  # fmt: skip
+    order_id = await bought(desk)
+    said = await desk.state_unknown(SHOP.id, "la lampe", _of("k1@example.org"))
+    await works(desk)
+    (letter,) = [one for one in await messages(store) if one.kind == "withdrawal.acknowledged"]
+    assert letter.body_sha256 is not None
+    ok(await desk.match_stray(SHOP.id, said.statement_id, order_id))
+    async with store.reading() as tx:
+        bodies = [await tx.blob(SHOP.id, one) for one in (letter.body_sha256.html, letter.body_sha256.text)]
+    assert all(bodies), "it is fetched after the order was found, and sent"
+    came = MessageOutcome(
+        id=outcome_id(letter.id, "accepted"), request_id=letter.id, shop=SHOP.id, kind=letter.kind,
+        order_id=letter.order_id, outcome="accepted", at=clock.at,
+    )  # fmt: skip
+    await desk.message_sent(came)
+    proofs = [
+        one.document for one in await entries(store, order_id) if one.facts.get("step") == "acknowledged"
+    ]  # fmt: skip
+    (proof,) = proofs
+    assert proof is not None
+    assert proof.sealed is not None
+    async with store.reading() as tx:
+        stray = await tx.get(Stray, SHOP.id, said.statement_id)
+        assert stray is not None
+        assert await tx.blob(SHOP.id, proof.sealed.blob) == bodies[0]
+        assert await opened_words(tx, SHOP.id, stray.content) is None, "what lay under its own key is gone"
+
+
+async def test_acknowledgements_of_an_order_to_an_address_that_was_typed_are_put_off_and_never_dropped(
+    desk: Desk, store: Store, clock: Clock
+) -> None:  # fmt: skip
+    order_id = await bought(desk)
+    for place in range(6):
+        to = Words(name="Ada", address="victim@example.org" if place % 3 else "K1@example.org")
+        ok(await desk.state_withdrawal(SHOP.id, order_id, stated(desk), to))
+    await desk.state_unknown(SHOP.id, "commande", _of("victim@example.org"))
+    await works(desk)
+    sent = [one.to.casefold() for one in await messages(store) if one.kind == "withdrawal.acknowledged"]
+    assert (sent.count("victim@example.org"), sent.count("k1@example.org")) == (3, 2), "the order's own is not counted"
+    for _ in range(8):
+        clock.passes(minutes=15)
+        await works(desk)
+    sent = [one.to.casefold() for one in await messages(store) if one.kind == "withdrawal.acknowledged"]
+    assert (sent.count("victim@example.org"), sent.count("k1@example.org")) == (5, 2)
+    statements = (await aftercare_of(desk, order_id)).after.statements
+    assert all(one.acknowledged_at is not None for one in statements)
