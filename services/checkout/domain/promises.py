@@ -53,24 +53,26 @@ _EXCUSES: Final = {
 
 class NotifyLate(msgspec.Struct, frozen=True, kw_only=True, tag="notify_late"):
     """The consumer's notice that delivery is late. `until`: the end of the extra time he gives, a reasonable one when
-    he names none; `units` by line, empty for all.
+    he names none; `units` by line, empty for all. `click`: of a page; the same one of a day is one notice.
     """
 
     at: datetime
     until: date | None = None
     medium: str
     units: dict[str, int] = {}
+    click: str = ""
 
 
 class ResolveLate(msgspec.Struct, frozen=True, kw_only=True, tag="resolve_late"):
     """The consumer ends the contract, by any writing, as the trader received it. `refused`: the trader refuses to
-    deliver, or it is manifest that he will not.
+    deliver, or it is manifest that he will not. `click`: of a page; the same one of a day is one writing.
     """
 
     received_at: datetime
     medium: str
     units: dict[str, int] = {}
     refused: bool = False
+    click: str = ""
 
 
 class Suspend(msgspec.Struct, frozen=True, kw_only=True, tag="suspend"):
@@ -133,10 +135,11 @@ def notify_late(order: Order, after: Aftercare, act: NotifyLate, setting: Settin
         return Refusal("until", "the extra time ends before the notice was given", "C03", "L216-6 I 2°")
     if refused := _unknown(order, act.units):
         return refused
+    clicked = f"{on}/{until}/{act.click}" if act.click else len(after.late_notices)
     fresh = LateNotice(
-        id=_id(order, f"notice/{len(after.late_notices)}"), at=act.at, until=until, medium=act.medium, units=act.units
+        id=_id(order, f"notice/{clicked}"), at=act.at, until=until, medium=act.medium, units=act.units
     )  # fmt: skip
-    if any(replace(one, id=fresh.id) == fresh for one in after.late_notices):
+    if any(one.id == fresh.id or replace(one, id=fresh.id) == fresh for one in after.late_notices):
         return Outcome(after)
     named = act.units or {one.line_id: one.units for one in late(order, after, on, setting.book)}
     is_late = bool(late(order, after, on, setting.book)) and all(
@@ -174,7 +177,9 @@ def resolve_late(order: Order, after: Aftercare, act: ResolveLate, setting: Sett
         return Refusal("received_at", "nobody receives a writing in the future", "C03", "L216-6 I 2°")
     if refused := _unknown(order, act.units):
         return refused
-    if any((one.received_at, one.medium) == (act.received_at, act.medium) for one in after.resolutions):
+    clicked = f"{paris_date(act.received_at)}/{act.click}" if act.click else len(after.resolutions)
+    id_, sent = _id(order, f"resolution/{clicked}"), (act.received_at, act.medium)
+    if any(one.id == id_ or (one.received_at, one.medium) == sent for one in after.resolutions):
         return Outcome(after)
     if order.state in ENDED:
         return Refusal("order.state", f"the order is {order.state}: there is nothing to resolve")
@@ -196,8 +201,8 @@ def resolve_late(order: Order, after: Aftercare, act: ResolveLate, setting: Sett
         reason = why.reason if not why.resolved else "nothing of it is still to come"
         return Refusal("resolution", reason, why.rule, _article(why.rule))
     resolved = Resolved(
-        id=_id(order, f"resolution/{len(after.resolutions)}"), received_at=act.received_at, medium=act.medium,
-        units=gone, resolved=bool(gone), rule=why.rule, reason=why.reason,
+        id=id_, received_at=act.received_at, medium=act.medium, units=gone, resolved=bool(gone), rule=why.rule,
+        reason=why.reason,
     )  # fmt: skip
     return _resolved(order, after, resolved, why, setting)
 

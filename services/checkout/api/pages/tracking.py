@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from secrets import token_urlsafe
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
@@ -21,6 +22,8 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.promises import Late, NotifyLate, ResolveLate, Suspend, late, latest
 
 __all__ = ["Tracking", "day_of"]
+
+_NONCE_MAX: Final = 64
 
 _INCIDENTS: Final = {
     "lost": N_("lost on its way: we send its articles again"),
@@ -77,17 +80,18 @@ class Tracking:
 
     async def _done(self, visit: Visit, seen: Seen) -> AfterView | Problem:
         desk, shop, order_id, tongue = self.parts.desk, seen.view.shop.id, seen.view.order.id, seen.tongue
-        at, wished = desk.clock(), visit.form.text("act")
+        at, wished, click = desk.clock(), visit.form.text("act"), visit.form.text("nonce")[:_NONCE_MAX]
         if wished == "notice":
             typed = visit.form.text("until")
             until = day_of(typed)
             if typed and until is None:
                 return Problem("until", tongue.say("Enter a day, such as 24/12/2026."))
-            found = await desk.notify_late(shop, order_id, NotifyLate(at=at, until=until, medium="web"))
+            notice = NotifyLate(at=at, until=until, medium="web", click=click)
+            found = await desk.notify_late(shop, order_id, notice)
             if isinstance(found, Refusal) and found.field == "until":
                 return Problem("until", tongue.say("The extra time ends today at the earliest."))
         elif wished == "resolve":
-            found = await desk.resolve_late(shop, order_id, ResolveLate(received_at=at, medium="web"))
+            found = await desk.resolve_late(shop, order_id, ResolveLate(received_at=at, medium="web", click=click))
         else:
             found = await desk.suspend(shop, order_id, Suspend(on=wished == "suspend"))
         if isinstance(found, Refusal):
@@ -120,6 +124,7 @@ class Tracking:
             until=visit.form.text("until"),
             days=view.setting.terms.reasonable_days,
             said=_said(view, tongue),
+            nonce=token_urlsafe(16),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, 403 if stale else 422 if errors else 200)
 
