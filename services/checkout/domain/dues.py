@@ -235,7 +235,14 @@ def _surcharge(due: Due, of: Iterable[Part], due_date: date, on: date, book: Boo
     found = [_of_part(due, minor, due_date, day, book) for day, minor in sorted(by_day.items())]
     total = sum(one.minor for one in found)
     percent = _percent(found[-1].percent) if found else ""
-    return (min(total, due.product_minor) if due.regime == "withdrawal" else total), percent
+    return (min(total, _cap_minor(due)) if due.regime == "withdrawal" else total), percent
+
+
+def _cap_minor(due: Due) -> int:
+    """The product's price, which lateness never costs more than; the sum itself when nothing was paid for the product,
+    only for its delivery.
+    """
+    return due.product_minor or due.amount_minor
 
 
 def _of_part(due: Due, minor: int, due_date: date, on: date, book: Book) -> Surcharge:
@@ -243,7 +250,7 @@ def _of_part(due: Due, minor: int, due_date: date, on: date, book: Book) -> Surc
         return Surcharge(0, (on - due_date).days, Fraction(0), 0, capped=False, disputed=False)
     if due.regime == "renewal":
         return surcharge(minor, None, due_date, on, tariff=_INTEREST, rates=refunds.legal_rates(book))
-    product = due.product_minor if due.regime == "withdrawal" else None
+    product = _cap_minor(due) if due.regime == "withdrawal" else None
     return refunds.late(due.regime, minor, product, due_date, on, (book, due.notice_on))
 
 
@@ -300,7 +307,7 @@ def _forecast(order: Order, due: Due, of: tuple[Part, ...], book: Book) -> tuple
         if steps and steps[-1].percent == percent:
             continue
         steps.append(Step(day, minor, percent, open_minor + (minor or 0)))
-        if due.regime == "withdrawal" and minor is not None and minor >= due.product_minor:
+        if due.regime == "withdrawal" and minor is not None and minor >= _cap_minor(due):
             break
     return tuple(steps)
 

@@ -118,6 +118,14 @@ def test_it_is_never_more_than_the_product_in_any_bracket() -> None:
     assert late(3650, amount_minor=10_000, product_minor=10_000) == 10_000
 
 
+def test_delivery_of_what_cost_nothing_is_late_at_its_own_price() -> None:
+    after = owing({"amount_minor": 490, "product_minor": 0, "goods_minor": 0, "delivery_minor": 490})
+    on = days_after(DUE, 61)
+    assert standing(paid(), after, only(after), on, BOOK).surcharge_minor == 245
+    assert standing(paid(), after, only(after), days_after(DUE, 3650), BOOK).surcharge_minor == 490
+    assert [step.surcharge_minor for step in forecast(paid(), after, only(after), BOOK)][-1] == 490
+
+
 def test_days_lie_in_two_half_years_at_the_rate_of_each() -> None:
     notice = date(2025, 12, 12)  # due on the 26th: five days at 6.65, five at 6.67
     after = owing({"notice_on": notice, "amount_minor": 1_000_000, "product_minor": 1_000_000})
