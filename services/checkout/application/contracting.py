@@ -137,10 +137,11 @@ class Contracting(Aftercaring):
     async def _put_after(
         self, tx: Transaction, order: Order, before: Aftercare, after: Aftercare, setting: Setting
     ) -> Followed:  # fmt: skip
-        """Whatever an order's aftercare is stored for, its contracts are looked at too."""
-        return await super()._put_after(
-            tx, order, before, await self._with_contracts(tx, order, after, setting), setting
-        )
+        """Whatever an order's aftercare is stored for, its contracts are looked at too: as of now at the earliest, for
+        a letter is dated by when it leaves, also where a day is done of which the job was held up.
+        """
+        now = setting._replace(at=max(setting.at, self.clock()))
+        return await super()._put_after(tx, order, before, await self._with_contracts(tx, order, after, now), setting)
 
     @override
     async def _after_view(self, tx: Transaction, shop: str, order_id: str) -> AfterView | Refusal:

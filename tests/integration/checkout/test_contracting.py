@@ -127,6 +127,16 @@ async def test_a_contract_is_announced_renewed_and_ended(desk: Desk, store: Stor
     assert await desk.contracts(SHOP.id, state="running") == []
 
 
+async def test_a_notice_is_dated_by_the_day_on_which_it_leaves(desk: Desk, store: Store, clock: Clock) -> None:
+    order_id, _ = await subscribed(desk)
+    clock.at = datetime(2027, 10, 1, 9, tzinfo=UTC)
+    await Daily(desk).run(datetime(2027, 9, 20, 9, tzinfo=UTC))
+    assert len(await told(store, order_id, "renewal.notice")) == 1
+    assert (await seen(desk, order_id)).contracts[0].notices == (date(2027, 10, 1),)
+    (noticed,) = await noted(store, order_id, "order")
+    assert noticed.facts["in_time"] is False
+
+
 async def test_without_a_notice_he_leaves_and_advances_are_owed(desk: Desk, clock: Clock) -> None:
     order_id, contract = await subscribed(desk)
     clock.at = datetime(2027, 11, 25, 9, tzinfo=UTC)
@@ -256,5 +266,17 @@ async def test_a_refused_claim_names_the_mediator(desk: Desk, store: Store, cloc
     ok(await desk.answer_claim(SHOP.id, order_id, RefuseClaim(claim_id="c1", reason="no_defect")))
     (letter,) = await told(store, order_id, "claim.answered")
     assert "Médiation Ouest" in str(letter.facts["answer"])
+    assert str(letter.facts["answer"]).startswith("Nous n'y donnons pas suite : nous n'avons pas constaté")
     again = await desk.answer_claim(SHOP.id, order_id, RefuseClaim(claim_id="c1", reason="carrier"))
     assert isinstance(again, Refusal)
+
+
+async def test_a_claim_after_the_guarantee_is_answered_with_why_and_the_mediator(
+    desk: Desk, store: Store, clock: Clock
+) -> None:  # fmt: skip
+    order_id = await bought(desk, "k1", 1)
+    clock.passes(days=900)
+    ok(await desk.open_claim(SHOP.id, order_id, OpenClaim(id="c1", line_id="1"), ADA))
+    (letter,) = await told(store, order_id, "claim.answered")
+    assert "avait pris fin" in str(letter.facts["answer"])
+    assert "Médiation Ouest" in str(letter.facts["answer"])
