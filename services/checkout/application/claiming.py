@@ -24,6 +24,21 @@ _MEDIATOR: Final[Mapping[str, str]] = {
     "en": "If you do not agree with this answer, you may turn at no cost to the consumer mediator:",
 }
 
+_REASONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "fr": {
+        "no_defect": "Nous n'y donnons pas suite : nous n'avons pas constaté de défaut de conformité.",
+        "damaged_later": "Nous n'y donnons pas suite : le défaut vient d'un dommage postérieur à la délivrance.",
+        "after_end": "Nous n'y donnons pas suite : la garantie légale de conformité de cet article avait pris fin.",
+        "minor": "Nous n'y donnons pas suite : le défaut est mineur.",
+    },
+    "en": {
+        "no_defect": "We do not take it up: we found no lack of conformity.",
+        "damaged_later": "We do not take it up: the defect comes from damage after delivery.",
+        "after_end": "We do not take it up: the legal guarantee of conformity of this article had ended.",
+        "minor": "We do not take it up: the defect is minor.",
+    },
+}
+
 
 class ClaimView(NamedTuple):
     """A claim in a worklist. `right_until`: the last day to repair or replace; `late_days` after it, 0 until then."""
@@ -45,13 +60,14 @@ class Claiming(Aftercaring):
         known = await self.look(lambda tx: tx.get(Aftercare, shop, str(order_id)))
         if known is not None and any(one.id == act.id for one in known.claims):
             return await self.aftercare(shop, order_id)
-        return await self.follow(shop, order_id, partial(_step, act, ""), words=words)
+        answer = await self.look(lambda tx: _refusal(tx, shop, str(order_id), "after_end"))
+        return await self.follow(shop, order_id, partial(_step, act, answer), words=words)
 
     async def answer_claim(self, shop: str, order_id: UUID, act: Answer) -> AfterView | Refusal:
-        """What the shop does about a claim. A refusal names the mediator in the consumer's letter (L616-1)."""
+        """What the shop does about a claim. A refusal says why, and names the mediator (L616-1)."""
         answer = ""
         if isinstance(act, RefuseClaim):
-            answer = await self.look(lambda tx: _mediator(tx, shop, str(order_id)))
+            answer = await self.look(lambda tx: _refusal(tx, shop, str(order_id), act.reason))
         return await self.follow(shop, order_id, partial(_step, act, answer))
 
     async def claims(
@@ -102,12 +118,14 @@ async def _page(tx: Transaction, shop: str, state: str, after: str) -> list[tupl
     return [(one, orders[id_]) for id_, one in held.items() if id_ in orders]
 
 
-async def _mediator(tx: Transaction, shop: str, order_id: str) -> str:
-    """Who mediates, in the consumer's language."""
+async def _refusal(tx: Transaction, shop: str, order_id: str, reason: str) -> str:
+    """Why a claim is refused, and who mediates, in the consumer's language."""
     order, found = await tx.get(Order, shop, order_id), await tx.get(Shop, "*", shop)
     record = None if order is None else await tx.get(Record, shop, order.checkout_id)
-    if found is None or record is None or not found.trader.mediator.name:
+    if found is None or record is None:
         return ""
+    language = found.language(record.locale) if found.language(record.locale) in _MEDIATOR else "fr"
     named = found.trader.mediator
     said = ", ".join(part for part in (named.name, named.address, named.website) if part)
-    return f"{_MEDIATOR[found.language(record.locale) if found.language(record.locale) in _MEDIATOR else 'fr']} {said}."
+    whom = f"{_MEDIATOR[language]} {said}." if named.name else ""
+    return f"{_REASONS[language].get(reason, '')} {whom}".strip()

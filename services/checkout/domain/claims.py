@@ -106,9 +106,9 @@ def source_of(claim: Claim) -> str:
 
 
 def step(order: Order, after: Aftercare, act: ClaimAct, setting: Setting, answer: str = "") -> Outcome | Refusal:
-    """What an act gives. `answer`: words for the consumer's letter."""
+    """What an act gives. `answer`: words for the consumer's letter; of a claim that is opened, should it be over."""
     if isinstance(act, OpenClaim):
-        return _opened(order, after, act, setting)
+        return _opened(order, after, act, setting, answer)
     claim = next((one for one in after.claims if one.id == act.claim_id), None)
     if claim is None:
         return Refusal("claim_id", f"this order has no claim {act.claim_id!r}")
@@ -138,7 +138,9 @@ def next_on(order: Order, after: Aftercare, setting: Setting) -> date | None:
     return min((day for day in days if day > setting.on), default=None)
 
 
-def _opened(order: Order, after: Aftercare, act: OpenClaim, setting: Setting) -> Outcome | Refusal:
+def _opened(
+    order: Order, after: Aftercare, act: OpenClaim, setting: Setting, answer: str
+) -> Outcome | Refusal:  # fmt: skip
     if any(one.id == act.id for one in after.claims):
         return Outcome(after)
     line = next((one for one in order.lines if one.id == act.line_id), None)
@@ -163,7 +165,8 @@ def _opened(order: Order, after: Aftercare, act: OpenClaim, setting: Setting) ->
     letters: tuple[Letter, ...] = ()
     if over:
         noted.append(Noted("happened", "guarantees", ("C10", "G03"), {"step": _AFTER_END, "claim": claim.id}))
-        letters = (Letter("claim.answered", {"order_number": after.id[:8], "link": ""}),)
+        said: dict[str, str | int] = {"order_number": after.id[:8], "link": ""}
+        letters = (Letter("claim.answered", said | ({"answer": answer} if answer else {})),)
     return Outcome(replace(after, claims=(*after.claims, claim)), noted=tuple(noted), letters=letters)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from relance.events.messages import MessageRequest
+from relance.events.messages import MessageOutcome, MessageRequest
 from relance.evidence.entries import Entry, decode
 from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import AfterView, Words, opened_words
@@ -135,6 +135,24 @@ async def test_a_notice_is_dated_by_the_day_on_which_it_leaves(desk: Desk, store
     assert (await seen(desk, order_id)).contracts[0].notices == (date(2027, 10, 1),)
     (noticed,) = await noted(store, order_id, "order")
     assert noticed.facts["in_time"] is False
+
+
+async def test_a_notice_that_bounces_is_none_and_is_sent_again(desk: Desk, store: Store, clock: Clock) -> None:
+    order_id, _ = await subscribed(desk)
+    clock.at = datetime(2027, 7, 22, 9, tzinfo=UTC)
+    await lives(desk, clock, date(2027, 7, 24))
+    (notice,) = await told(store, order_id, "renewal.notice")
+    outcome = MessageOutcome(
+        id=uuid4(), request_id=notice.id, shop=SHOP.id, order_id=order_id, kind=notice.kind, outcome="bounced",
+        at=clock.at,
+    )  # fmt: skip
+    for _ in range(2):
+        await desk.message_sent(outcome)
+    assert (await seen(desk, order_id)).contracts[0].notices == ()
+    await lives(desk, clock, date(2027, 8, 2))
+    (contract,) = (await seen(desk, order_id)).contracts
+    assert (contract.notices, contract.undelivered) == ((date(2027, 7, 30),), (date(2027, 7, 23),))
+    assert len(await told(store, order_id, "renewal.notice")) == 2
 
 
 async def test_without_a_notice_he_leaves_and_advances_are_owed(desk: Desk, clock: Clock) -> None:

@@ -87,6 +87,14 @@ def test_a_claim_after_the_end_is_recorded_and_answered(now: str, state: str) ->
         assert (kinder.claims[0].state, kinder.claims[0].refused_for) == ("taken", "")
 
 
+def test_what_is_refused_for_its_date_says_why_and_names_the_mediator() -> None:
+    act, late = OpenClaim(id="c1", line_id="1"), setting("2028-03-06T00:00")
+    found = done(step(RECEIVED, cared(), act, late, "Médiateur : M."))
+    assert found.letters[0].facts["answer"] == "Médiateur : M."
+    assert any("G03" in noted.rules for noted in found.noted)
+    assert done(step(RECEIVED, cared(), act, setting("2028-03-05T10:00"), "Médiateur : M.")).letters == ()
+
+
 def test_what_was_not_received_is_no_claim_and_units_are_cut() -> None:
     found = refused(step(ordered(line()), cared(), OpenClaim(id="c1", line_id="1"), setting("2026-03-04T10:00")))
     assert (found.rule, found.article) == ("C10", "L217-3")
