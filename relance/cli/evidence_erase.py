@@ -27,8 +27,8 @@ def erase(
 ) -> None:
     """Erase the person of an order: all of his orders in the shop, or of a guest that one.
 
-    Refused, with rule and article, where a law asks to keep a contract (120 EUR and more: ten years). Chains of
-    evidence still verify; exports show that personal data were erased.
+    Refused, with rule and article, where a law asks to keep a contract (120 EUR and more: ten years), where it is
+    performed or something is owed. Chains of evidence still verify; exports show that personal data were erased.
     """
     if not yes:
         typer.confirm(f"Erase the person of {target} for ever?", abort=True)
@@ -41,7 +41,7 @@ def erase(
     place, erased = done
     OUT.print(f"{erased.subject}: erased from {len(erased.checkouts)} checkouts and {len(erased.orders)} orders",
               markup=False)  # fmt: skip
-    for about in dict.fromkeys((*erased.orders, *erased.checkouts)):
+    for about in dict.fromkeys((*erased.orders, *erased.checkouts, *erased.strays)):
         _erase_messages(place, about)
     OUT.print("copies of the database made before hold the person's key still: let them expire")
 

@@ -36,12 +36,13 @@ _NOBODY: Final = Contact(email="erased@erased.invalid")
 
 
 class Erased(NamedTuple):
-    """What was erased: ids of checkouts, of orders and of carts."""
+    """What was erased: ids of checkouts, of orders, of carts, and of statements that came without an order."""
 
     subject: str
     checkouts: tuple[str, ...]
     orders: tuple[str, ...]
     carts: tuple[str, ...]
+    strays: tuple[str, ...] = ()
 
 
 async def person_of(store: Store, shop: str, order_id: str) -> str | None:
@@ -77,17 +78,18 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
             bare = replace(order, context=_of_nobody(order.context), version=order.version + 1)
             await tx.put(shop, str(order.id), bare, before=order.version, state=order.state)
             await _empty_kept(tx, shop, str(order.id))
-        for stray in (await tx.many(Stray, shop, strays, lock=True)).values():
-            if stray.order_id in orders:
-                await forget_stray(tx, stray, at, _ARTICLE)
+        found = await tx.many(Stray, shop, strays, lock=True)
+        his = [one for one in found.values() if one.order_id in orders]
+        for stray in his:
+            await forget_stray(tx, stray, at, _ARTICLE)
         for chain in checkouts:
             await tx.record(shop, chain, [_told(at)])
         carts = tuple(dict.fromkeys(one.context.cart_id for one in checkouts.values()))
-        return Erased(subject, tuple(checkouts), tuple(orders), carts)
+        return Erased(subject, tuple(checkouts), tuple(orders), carts, tuple(one.id for one in his))
 
     done = await store.run(work)
     if isinstance(done, Erased):
-        await _sweep(store, shop, (*done.checkouts, *done.orders), done.carts)
+        await _sweep(store, shop, (*done.checkouts, *done.orders, *done.strays), done.carts)
     return done
 
 

@@ -21,6 +21,7 @@ from services.checkout.domain.aftercare import Stray
 from services.checkout.domain.contracts import Terminate
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import MasterKey, Sealing, Store, open_store, verify_store
+from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_shop, ordered
 from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 from tests.integration.checkout.owing_kit import works
@@ -59,6 +60,11 @@ async def readable(store: Store, stray: Stray) -> bool:
 async def told(store: Store, id_: str) -> list[str]:
     async with store.reading() as tx:
         return [decode(one).what for one in await tx.entries(SHOP.id, id_)]
+
+
+async def queued(store: Store) -> bytes:
+    """The messages that wait to be sent."""
+    return b"".join(one.value for one in await Outbox(store.database, lambda: 0).unsent(10_000))
 
 
 async def left(desk: Desk) -> Stray:
@@ -116,19 +122,22 @@ async def test_whoever_is_erased_leaves_no_statement_about_his_orders(
     order_id = (await ordered(desk, await at_recap(desk, "lea", means="transfer"))).order_id
     stray = await left(desk)
     clock.passes(seconds=1)
-    other = await left(desk)
+    await works(desk)  # it has its letter, which is still to be sent, to the address that it gave
+    assert b"ada@example.org" in await queued(store)
     ok(await desk.match_stray(SHOP.id, stray.id, order_id))
     subject = await person_of(store, SHOP.id, str(order_id))
     assert subject is not None
-    refused = await erase_person(store, SHOP.id, subject, default_book(), clock.at)
-    assert isinstance(refused, list), "it is not acknowledged yet"
     await works(desk)
     done = await erase_person(store, SHOP.id, subject, default_book(), clock.at)
     assert isinstance(done, Erased), done
+    assert done.strays == (stray.id,)
+    assert b"ada@example.org" not in await queued(store), "nor is it sent any more"
     assert await stored(store, stray.id) is None
     assert not await readable(store, stray)
-    assert await stored(store, other.id) is not None
-    assert await readable(store, other)
+    other = await left(desk)
+    refused = await erase_person(store, SHOP.id, subject, default_book(), clock.at)
+    assert isinstance(refused, Erased | list)
+    assert await readable(store, other), "which is about nothing of his"
 
 
 async def test_the_words_of_a_matched_termination_are_with_its_order_alone(desk: Desk, store: Store) -> None:
