@@ -117,7 +117,8 @@ class Debt:
             by_day[day] = by_day.get(day, 0) + minor
         if self.regime == "delivery":
             return sum(on_delivery(minor, due, day) for day, minor in by_day.items())
-        return min(self.product, sum(min(self.product, on_withdrawal(m, due, day)) for day, m in by_day.items()))
+        cap = self.product or self.minor  # of goods that were free only their delivery is owed
+        return min(cap, sum(min(cap, on_withdrawal(m, due, day)) for day, m in by_day.items()))
 
 
 # -- an order ---------------------------------------------------------------------------------------------------------

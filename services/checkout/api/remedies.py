@@ -76,7 +76,7 @@ class Remedies(Caring):
                 case "payout":
                     payout = _payout(request, view)
                     done = await self._desk.pay_out(caller.shop, order_of(view), request.due_id, payout)
-                    if isinstance(done, Refusal) and done.field == "payout.paid_on":
+                    if isinstance(done, Refusal) and done.field in {"payout.paid_on", "payout.means"}:
                         raise wrong(done)
                     return done
                 case _:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words
-from services.checkout.application.refunding import Agreement, Refunding
+from services.checkout.application.refunding import BY_HAND, Agreement, Refunding
 from services.checkout.domain import discharge, dues
 from services.checkout.domain.aftercare import Aftercare, Due, Payout, Voucher
 from services.checkout.domain.dues import Standing, Step
@@ -100,7 +100,12 @@ class Owing(Refunding, Aftercaring):
         return view
 
     async def pay_out(self, shop: str, order_id: UUID, due_id: str, payout: Payout) -> AfterView | Refusal:
-        """Record what the shop has paid by itself. The same payout again changes nothing."""
+        """Record what the shop has paid by itself, by a means that it has. The same payout again changes nothing."""
+        found = await self.look(lambda tx: self.shop(tx, shop))
+        if isinstance(found, Refusal):
+            return found
+        if payout.means not in BY_HAND | {one.id for one in found.all_means}:
+            return Refusal("payout.means", f"one of the shop's means, or {', '.join(sorted(BY_HAND))}")
         return await self.follow(shop, order_id, partial(_paid_out, due_id, payout))
 
     async def owing_orders(self, shop: str, *, settled_too: bool = False) -> AsyncIterator[tuple[Order, Aftercare]]:

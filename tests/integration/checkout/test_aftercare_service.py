@@ -133,6 +133,7 @@ def test_what_the_shop_pays_by_itself_is_recorded_up_to_what_it_owes(after: Afte
     assert after.refused("PayDue", payout(100, purpose="surcharge")).field == "payout.minor"
     future = (today() + timedelta(days=1)).isoformat()
     assert after.refused("PayDue", payout(100, paid_on=future)).field == "payout.paid_on"
+    assert after.refused("PayDue", payout(100, means="à Mme Martin")).field == "payout.means"
     (partly,) = after.PayDue(payout(500)).aftercare.dues
     assert (partly.open_minor, [one.minor for one in partly.payouts]) == (due.amount_minor - 500, [500])
     (whole,) = after.PayDue(payout(due.amount_minor - 500)).aftercare.dues

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from relance.kernel.instants import to_ms
 from relance.rules.law.calendar import paris_date
@@ -85,10 +86,12 @@ async def test_a_split_payment_goes_back_in_parts_and_each_is_late_by_itself(
     await settled(desk, order_id)
     due, stands = await only(desk, order_id)
     assert (stands.state, stands.open_minor, stands.surcharge_minor) == ("paid", 0, surcharge)
-    over = Payout(id="p1", minor=surcharge + 1, paid_on=paris_date(clock()), for_="surcharge", means="transfer")
+    over = Payout(id="p1", minor=surcharge + 1, paid_on=paris_date(clock()), for_="surcharge", means="bank_transfer")
     found = refused(await desk.pay_out(SHOP.id, order_id, due.id, over))
     assert (found.field, found.rule, found.article) == ("payout.minor", "B15", "L242-4")
-    paid = Payout(id="p1", minor=surcharge, paid_on=paris_date(clock()), for_="surcharge", means="transfer")
+    typed = replace(over, minor=surcharge, means="à Mme Martin, en espèces")
+    assert refused(await desk.pay_out(SHOP.id, order_id, due.id, typed)).field == "payout.means"
+    paid = Payout(id="p1", minor=surcharge, paid_on=paris_date(clock()), for_="surcharge", means="bank_transfer")
     for _ in range(2):
         ok(await desk.pay_out(SHOP.id, order_id, due.id, paid))
     assert (await only(desk, order_id))[1].state == "settled"
