@@ -55,7 +55,8 @@ class Stocking(Ordering):
         if effect.kind == "commit_stock":
             changed = stock.commit(before, order_id)
         elif effect.kind == "release_stock":
-            changed = stock.release(before, order_id, still_to_ship(order))
+            gone = effect.ref == "unavailable"
+            changed = stock.release(before, order_id, still_to_ship(order), gone=gone)
         elif effect.kind == "promise_stock":
             changed = stock.promise(before, order_id, still_to_ship(order))
         else:

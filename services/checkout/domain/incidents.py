@@ -59,7 +59,8 @@ def end(order: Order, act: End) -> Moved[Order] | Refusal:
     if not any(act.units.values()):
         return Refusal("units", "no unit is named")
     lines = tuple(replace(line, ended=line.ended + act.units.get(line.id, 0)) for line in order.lines)
-    return moved(_arrived(replace(order, lines=lines)), "ended", (), [Effect("release_stock")])
+    release = Effect("release_stock", act.cause if unavailable else "")  # what there is not is not for sale again
+    return moved(_arrived(replace(order, lines=lines)), "ended", (), [release])
 
 
 def hold_payment(order: Order, act: HoldPayment, at: datetime) -> Moved[Order] | Refusal:

@@ -105,6 +105,8 @@ def cancel(order: Order, act: Cancel, at: datetime) -> Moved[Order] | Refusal:
     if order.state not in {"placed", "confirmed", "preparing"}:
         return wrong(order, "goods that have left are withdrawn from, not cancelled")
     after, effects = unwind(order, "cancelled", at)
+    if act.reason == "unavailable":  # what there is not is not for sale again
+        effects = [Effect(one.kind, act.reason) if one.kind == "release_stock" else one for one in effects]
     return moved(replace(after, state="cancelled"), "cancelled", [_cancellation(order, act.reason, at)], effects)
 
 

@@ -96,10 +96,11 @@ def promise(levels: Mapping[str, Level], order_id: str, still: Mapping[str, int]
 
 
 def release(
-    levels: Mapping[str, Level], order_id: str, still: Mapping[str, int] | None = None
+    levels: Mapping[str, Level], order_id: str, still: Mapping[str, int] | None = None, *, gone: bool = False
 ) -> tuple[Level, ...]:  # fmt: skip
     """The levels that change when the order lapses or is cancelled. `still`: the units by sku that it goes on to
-    ship, after some were withdrawn; then what is held or committed beyond them is free again.
+    ship, after some were withdrawn; then what is held or committed beyond them is free again. `gone`: there are no
+    such units, so that nobody is offered them anew.
     """
     changed = []
     for sku, level in levels.items():
@@ -111,7 +112,9 @@ def release(
         committed = {**level.committed, order_id: min(level.committed.get(order_id, 0), most)}
         committed = {order: count for order, count in committed.items() if count}
         if (holds, committed) != (level.holds, level.committed):
-            changed.append(replace(level, holds=holds, committed=committed, version=level.version + 1))
+            after = replace(level, holds=holds, committed=committed, version=level.version + 1)
+            on_hand = level.on_hand - (after.free - level.free) if gone else level.on_hand
+            changed.append(replace(after, on_hand=on_hand))
     return tuple(changed)
 
 

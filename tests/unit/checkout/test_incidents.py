@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.checkout.domain import lifecycle, stock
 from services.checkout.domain.due import order_due
 from services.checkout.domain.orders import (
+    Cancel,
     ClockMoved,
     Deliver,
     End,
@@ -118,3 +119,18 @@ def test_suspended_payment_does_not_lapse_and_goes_on_with_the_time_it_had() -> 
     settled = after(again, money).state
     found = refused(lifecycle.step(settled, HoldPayment(held=True), AT))
     assert (found.rule, found.article) == ("C02", "L216-6 I 1°")
+
+
+def test_what_is_unavailable_is_not_for_sale_again() -> None:
+    one = after(paid(), End(units={"1": 1}, cause="unavailable"))
+    assert [(effect.kind, effect.ref) for effect in one.effects] == [("release_stock", "unavailable")]
+    level = Level(sku="L-1", on_hand=5, committed={str(ORDER_ID): 2, "another": 1})
+    (left,) = stock.release({"L-1": level}, str(ORDER_ID), still_to_ship(one.state), gone=True)
+    assert (left.on_hand, left.free, left.committed) == (4, 2, {str(ORDER_ID): 1, "another": 1})
+    assert stock.release({"L-1": left}, str(ORDER_ID), still_to_ship(one.state), gone=True) == ()
+    whole = after(paid(), Cancel(reason="unavailable"))
+    assert ("release_stock", "unavailable") in {(effect.kind, effect.ref) for effect in whole.effects}
+    other = after(paid(), Cancel(reason="mistake"))
+    assert ("release_stock", "") in {(effect.kind, effect.ref) for effect in other.effects}
+    resolved = after(paid(), End(units={"1": 1}, cause="resolved"))
+    assert [(effect.kind, effect.ref) for effect in resolved.effects] == [("release_stock", "")]
