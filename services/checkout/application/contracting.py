@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
+from relance.events.messages import MessageOutcome
 from relance.evidence.entries import Document
 from relance.rules.law.calendar import first_instant
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Followed, Words
@@ -131,6 +132,23 @@ class Contracting(Aftercaring):
 
         return await self.again(done)
 
+    async def renewal_untold(self, outcome: MessageOutcome) -> None:
+        """A notice of renewal did not arrive: it is none, and is sent again while that helps. Heard twice, it changes
+        nothing more.
+        """
+
+        async def work(tx: Transaction) -> None:
+            read = await self._locked_after(tx, outcome.shop, str(outcome.order_id))
+            if isinstance(read, Refusal):
+                return
+            for one in await _contracts_of(tx, outcome.shop, str(outcome.order_id)):
+                contract = await tx.get(Contract, outcome.shop, one.id, lock=True) or one
+                now = renewals.untold(contract, str(outcome.request_id))
+                if now != contract:
+                    await self._put_contract(tx, contract, now, read[2])
+
+        await self.again(work)
+
     # -- within a transaction ---------------------------------------------------------------------------------------
 
     @override
@@ -164,8 +182,7 @@ class Contracting(Aftercaring):
         for contract in begun:
             before = None if told is not None else await tx.get(Contract, shop, contract.id, lock=True)
             looked = renewals.look(before or contract, order, setting)
-            await self._say(tx, order, looked, after)
-            await self._put_contract(tx, before, looked.contract, setting)
+            await self._put_contract(tx, before, await self._say(tx, order, looked, after), setting)
         return after
 
     async def _terminated(
@@ -200,18 +217,21 @@ class Contracting(Aftercaring):
         await self._put_after(tx, order, after, now, setting)
         return None
 
-    async def _say(self, tx: Transaction, order: Order, looked: Looked, after: Aftercare) -> None:
-        if looked.noted or looked.letters:
-            language = await _language(tx, order)
-            letters = tuple(self._leading_out(one, looked.contract, language) for one in looked.letters)
-            await self._apply_outcome(tx, order, Outcome(after, noted=looked.noted, letters=letters), None)
+    async def _say(self, tx: Transaction, order: Order, looked: Looked, after: Aftercare) -> Contract:
+        """Evidence, then notices; the contract knows by which message each went."""
+        if looked.noted:
+            await self._apply_outcome(tx, order, Outcome(after, noted=looked.noted), None)
+        contract = looked.contract
+        for letter in looked.letters:
+            facts = dict(letter.facts) | {"link": self._way_out(contract, await _language(tx, order))}
+            message = await self.message(tx, contract.shop, contract.order_id, letter.kind, facts)
+            if message is not None:
+                contract = replace(contract, sent=contract.sent | {str(message.id): contract.notices[-1]})
+        return contract
 
-    def _leading_out(self, letter: Letter, contract: Contract, language: str) -> Letter:
-        """A notice whose button leads to the function that ends the contract: no token that dies before the last day to
-        refuse stands in it.
-        """
-        url = f"{self.terms.base_url}/terminate/{contract.shop}?lang={language}&contract={contract.number}"
-        return letter._replace(facts=dict(letter.facts) | {"link": url})
+    def _way_out(self, contract: Contract, language: str) -> str:
+        """Where a contract is ended: no token that dies before the last day to refuse stands in it."""
+        return f"{self.terms.base_url}/terminate/{contract.shop}?lang={language}&contract={contract.number}"
 
     async def _put_contract(
         self, tx: Transaction, before: Contract | None, contract: Contract, setting: Setting

@@ -1,5 +1,8 @@
 """The one door of pages and interface: every use case of the checkout. Refusals are returned, never raised."""
 
+from typing_extensions import override
+
+from relance.events.messages import MessageOutcome
 from services.checkout.application.accounts import Accounts
 from services.checkout.application.acknowledging import Acknowledging
 from services.checkout.application.claiming import Claiming
@@ -22,3 +25,9 @@ class Desk(
     Finding, Hearing, Counting,
 ):  # fmt: skip
     """All acts of shoppers, shops and providers. NotNow is raised when the database is away or too many act at once."""
+
+    @override
+    async def message_sent(self, outcome: MessageOutcome) -> None:
+        await super().message_sent(outcome)
+        if outcome.kind == "renewal.notice" and outcome.outcome != "accepted":
+            await self.renewal_untold(outcome)

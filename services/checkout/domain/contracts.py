@@ -73,7 +73,8 @@ class Termination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of an order that goes on. `term_from`: when its first term begins, after a trial; `term_months`: 0 without
-    end; `refusal_days`, `notice_days`: of its subscription. `notices`: the days on which a renewal was announced.
+    end; `refusal_days`, `notice_days`: of its subscription. `notices`: the days on which a renewal was announced;
+    `sent`: them by their message; `undelivered`: those on which a notice was sent that did not arrive, and is none.
     """
 
     id: str
@@ -92,6 +93,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     period_minor: int = 0
     renewals: tuple[Renewal, ...] = ()
     notices: tuple[date, ...] = ()
+    sent: dict[str, date] = {}
+    undelivered: tuple[date, ...] = ()
     advances: tuple[Advance, ...] = ()
     termination: Termination | None = None
     withdrawn_on: date | None = None

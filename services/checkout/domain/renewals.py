@@ -3,7 +3,7 @@
 Who looks twice finds nothing more to do.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -30,10 +30,11 @@ from services.checkout.domain.follow_up import Letter, Noted, Setting
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 
-__all__ = ["Looked", "advanced", "ended", "look", "next_on", "source_of"]
+__all__ = ["Looked", "advanced", "ended", "look", "next_on", "source_of", "untold"]
 
 replace = msgspec.structs.replace
 
+_AGAIN: Final = timedelta(days=7)
 _RENEWALS_AT_ONCE: Final = 1200  # that a look catches up with
 
 
@@ -74,7 +75,8 @@ def next_on(contract: Contract, setting: Setting) -> date | None:
     renews = renews_on(contract, setting.on)
     if renews is None:
         return term_ends(contract, setting.on)
-    days = [renews, window(contract, renews, setting.law).first]
+    within = window(contract, renews, setting.law)
+    days = [renews, within.first, *_again_on(contract, within)]
     return min(day for day in days if day > setting.on)
 
 
@@ -108,6 +110,16 @@ def advanced(contract: Contract, after: Aftercare, advance: Advance, setting: Se
     facts = {"step": "advance_owed", "contract": contract.id, "advance": advance.id, "due_minor": more}
     noted = Noted("happened", "order", ("B23",), facts, "shop")
     return Looked(replace(found, termination=replace(left, due_minor=owed)), (), (noted,), due)
+
+
+def untold(contract: Contract, message: str) -> Contract:
+    """The contract once a notice of renewal was refused, or could not be sent: it was announced to nobody (L215-1)."""
+    day = contract.sent.get(message)
+    if day is None:
+        return contract
+    left = tuple(one for one in contract.notices if one != day)
+    sent = {id_: one for id_, one in contract.sent.items() if id_ != message}
+    return replace(contract, notices=left, sent=sent, undelivered=(*contract.undelivered, day))
 
 
 # -- within -----------------------------------------------------------------------------------------------------------
@@ -160,6 +172,8 @@ def _told(contract: Contract, setting: Setting) -> Looked:
     within, last = window(contract, renews, setting.law), refusal_until(contract, renews)
     if not within.first <= setting.on <= last or _was_told(contract, within):
         return Looked(contract)
+    if any(setting.on < day for day in _again_on(contract, within)):
+        return Looked(contract)
     if within.last < contract.started_on:  # a term so short that its notice would come before the contract
         return Looked(contract)
     facts = {
@@ -174,6 +188,15 @@ def _told(contract: Contract, setting: Setting) -> Looked:
     )  # fmt: skip
     noted = Noted("happened", "order", ("B23",), facts)
     return Looked(replace(contract, notices=(*contract.notices, setting.on)), (letter,), (noted,))
+
+
+def _again_on(contract: Contract, within: NoticeWindow) -> tuple[date, ...]:
+    """When a notice that did not arrive is sent again: a week later, and on the last day that counts at the latest."""
+    if not contract.undelivered:
+        return ()
+    last = contract.undelivered[-1]
+    again = last + _AGAIN
+    return (min(again, within.last) if last < within.last else again,)
 
 
 def _was_told(contract: Contract, within: NoticeWindow) -> bool:

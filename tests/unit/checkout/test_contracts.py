@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from relance.rules.law.goods import Subscription
@@ -25,7 +26,7 @@ from services.checkout.domain.contracts import (
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import Order, Withdraw
 from services.checkout.domain.outcomes import Moved, Refusal
-from services.checkout.domain.renewals import Looked, advanced, ended, look, next_on
+from services.checkout.domain.renewals import Looked, advanced, ended, look, next_on, untold
 from tests.unit.checkout.sold import BOOK, at, cared, line, ordered, setting
 
 YEARLY = Subscription(term_months=12, renews_tacitly=True, refusal_days=31, monthly_total_minor=900)
@@ -112,6 +113,21 @@ def test_a_notice_after_its_window_is_sent_and_is_none(last_missed: str, valid: 
     assert sum(len(one.letters) for one in days) == 1
     assert days[-1].contract.renewals[0].valid is valid
     assert (valid_notice(days[-1].contract, date(2027, 3, 2), (BOOK, date(2027, 3, 2))) is not None) is valid
+
+
+@pytest.mark.parametrize(("failed", "again"), [("2026-10-30", "2026-11-06"), ("2026-12-27", "2026-12-30")])
+def test_a_notice_that_did_not_arrive_is_none_and_is_sent_again_in_its_window(failed: str, again: str) -> None:
+    order, of = contract()
+    of = look(of, order, on(failed)).contract
+    of = untold(msgspec.structs.replace(of, sent={"m1": of.notices[-1]}), "m1")
+    assert (of.notices, of.sent) == ((), {})
+    assert untold(of, "m1") == of
+    assert next_on(of, on(failed)) == date.fromisoformat(again)
+    days = lived(order, of, failed, "2027-03-03")
+    assert [one.contract.notices[-1].isoformat() for one in days if one.letters] == [again]
+    assert days[-1].contract.renewals[0].valid
+    of = look(of, order, on("2027-03-02")).contract
+    assert not of.renewals[0].valid, "nobody looked: he was told nothing"
 
 
 def test_a_renewal_that_nobody_was_told_of_lets_him_leave_and_pays_back_by_the_day() -> None:
