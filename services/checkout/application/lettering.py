@@ -179,11 +179,17 @@ class Lettering(Aftercaring):
         facts: dict[str, str | int] = {"withdrawal_number": about.number}
         if isinstance(about, Acknowledgement):
             facts |= {"stated_at": about.stated_at.isoformat(), "lines": _listed(about.articles)}
+        kept = await tx.get(Kept, shop, order_id, lock=True)
+        request = "" if kept is None else str(request_id(order.id, kind, kept.messages))
         document = await self.post_body(tx, order, Post(kind, body, facts, draft.to))
         if draft.token:
             until = setting.at + timedelta(days=self.terms.view_lasts_days)
             await tx.put_token(draft.token, "order.view", shop, order_id, until)
-        told = {"step": "acknowledged" if kind == _ACKNOWLEDGED else "answered", "statement": draft.ref}
+        told = {
+            "step": "acknowledged" if kind == _ACKNOWLEDGED else "answered",
+            "statement": draft.ref,
+            "request": request,
+        }
         await tx.record(shop, order_id, [self._told(kind, told, document)])
         now = once(after, draft.decision) if draft.decision else statements.acknowledged(after, draft.ref, setting.at)
         await self._put_after(tx, order, after, now or after, setting)

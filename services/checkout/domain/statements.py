@@ -44,7 +44,7 @@ __all__ = [
     "AcceptAnyway", "Amounts", "CutAccess", "Inform", "PerformService", "ProveDispatch", "ProveUnsealed",
     "RecordReturn", "StartService", "StateWithdrawal", "WithdrawalAct", "accept_anyway", "acknowledged", "amounts",
     "check", "cut", "deadlines", "decide", "dispatched", "inform", "law_lines", "left_units", "returned", "service",
-    "state", "stated_units", "step", "unknown_line", "unsealed",
+    "state", "stated_units", "step", "unacknowledged", "unknown_line", "unsealed",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -225,6 +225,14 @@ def acknowledged(after: Aftercare, statement_id: str, at: datetime) -> Aftercare
     if statement is None or statement.acknowledged_at is not None:
         return after
     return replace(after, statements=put_in(after.statements, replace(statement, acknowledged_at=at)))
+
+
+def unacknowledged(after: Aftercare, statement_id: str) -> Aftercare:
+    """The aftercare once it is known that a statement's acknowledgement did not arrive."""
+    statement = after.statement(statement_id)
+    if statement is None or statement.acknowledged_at is None:
+        return after
+    return replace(after, statements=put_in(after.statements, replace(statement, acknowledged_at=None)))
 
 
 def _kinder(one: LineDecision, left: int) -> LineDecision:

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from relance.events.messages import MessageOutcome, outcome_id
+from relance.events.messages import MessageOutcome, MessageRequest, outcome_id, request_id
 from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.application.desk import Desk
 from services.checkout.domain.aftercare import Stray
+from services.checkout.domain.orders import Order
 from services.checkout.store import MasterKey, Store, open_store
 from tests.integration.checkout.desk_kit import SHOP, Clock, ok, open_shop
 from tests.integration.checkout.test_withdrawing import (
@@ -87,3 +88,56 @@ async def test_acknowledgements_of_an_order_to_an_address_that_was_typed_are_put
     assert (sent.count("victim@example.org"), sent.count("k1@example.org")) == (5, 2)
     statements = (await aftercare_of(desk, order_id)).after.statements
     assert all(one.acknowledged_at is not None for one in statements)
+
+
+async def _comes_back(desk: Desk, letter: MessageRequest, times: int = 1) -> None:
+    came = MessageOutcome(
+        id=outcome_id(letter.id, "bounced"), request_id=letter.id, shop=SHOP.id, kind=letter.kind,
+        order_id=letter.order_id, outcome="bounced", at=desk.clock(), status="5.1.1",
+    )  # fmt: skip
+    for _ in range(times):
+        await desk.message_sent(came)
+
+
+async def test_an_acknowledgement_that_comes_back_was_none(desk: Desk, store: Store) -> None:
+    order_id = await bought(desk)
+    for address in ("k1@example.org", "wrong@example.org"):
+        ok(await desk.state_withdrawal(SHOP.id, order_id, stated(desk, {"1": 1}), Words(name="Ada", address=address)))
+    await works(desk)
+    (letter,) = [one for one in await messages(store) if one.to == "wrong@example.org"]
+    await _comes_back(desk, letter, 2)
+    said = (await aftercare_of(desk, order_id)).after.statements
+    assert [one.acknowledged_at is None for one in said] == [False, True], "only the one that it was about"
+    assert [one.id for one in await desk.withdrawals(SHOP.id, "open")] == [str(order_id)]
+
+
+@pytest.mark.parametrize("found", [False, True])
+async def test_a_strays_acknowledgement_that_comes_back_was_none(desk: Desk, store: Store, *, found: bool) -> None:
+    order_id = await bought(desk)
+    said = await desk.state_unknown(SHOP.id, "la lampe", _of("wrong@example.org"))
+    await works(desk)
+    (letter,) = [one for one in await messages(store) if one.to == "wrong@example.org"]
+    if found:
+        ok(await desk.match_stray(SHOP.id, said.statement_id, order_id))
+    await _comes_back(desk, letter)
+    if found:
+        (statement,) = (await aftercare_of(desk, order_id)).after.statements
+        assert statement.acknowledged_at is None
+    else:
+        (stray,) = await desk.strays(SHOP.id)
+        assert stray.acknowledged_at is None
+
+
+async def test_a_confirmation_that_comes_back_takes_no_right_away(desk: Desk, store: Store) -> None:
+    order_id = await bought(desk)
+    async with store.transaction() as tx:
+        order = await tx.get(Order, SHOP.id, str(order_id))
+        assert order is not None
+        await desk.confirmed_in(tx, order)
+    assert (await aftercare_of(desk, order_id)).after.confirmed_at is not None
+    letter = MessageRequest(
+        id=request_id(order_id, "order.confirmation", 0), shop=SHOP.id, kind="order.confirmation", order_id=order_id,
+        to="k1@example.org", requested_at=desk.clock(),
+    )  # fmt: skip
+    await _comes_back(desk, letter)
+    assert (await aftercare_of(desk, order_id)).after.confirmed_at is None
