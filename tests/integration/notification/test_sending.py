@@ -100,7 +100,7 @@ async def test_each_kind_is_sent_with_a_plain_text_beside_the_html(
     assert plain is not None
     assert rich is not None
     given = request.facts
-    shown = next(str(given[name]) for name in ("order_number", "code", "contract", "link") if name in given)
+    shown = next(str(given[name]) for name in ("order_number", "code", "contract", "number", "link") if name in given)
     assert shown in plain.get_content()
     assert shown in rich.get_content()
     assert "<img" not in rich.get_content()
