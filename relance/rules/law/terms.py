@@ -9,7 +9,7 @@ import msgspec
 from relance.kernel.errors import Defect, InputError
 from relance.rules.law.book import Book, Rule
 
-__all__ = ["Unanswerable", "parameters", "reading_of"]
+__all__ = ["Unanswerable", "parameters"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -47,8 +47,3 @@ def _typed(rule: Rule, kind: type[T]) -> T:
         return msgspec.convert(rule.parameters, kind)
     except msgspec.ValidationError as error:
         raise Defect(f"rule {rule.id}, version {rule.version}: its parameters do not fit: {error}") from None
-
-
-def reading_of(*rules: Rule) -> str:
-    """The weakest reading of several rules: settled only when all are."""
-    return "U" if any(rule.reading == "U" for rule in rules) else "settled"

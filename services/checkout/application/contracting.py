@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import msgspec
 from typing_extensions import override
@@ -85,12 +84,6 @@ class Contracting(Aftercaring):
     async def contract(self, shop: str, contract_id: str) -> Contract | None:
         """One of them."""
         return await self.look(lambda tx: tx.get(Contract, shop, contract_id))
-
-    async def look_after_contract(self, shop: str, contract_id: str) -> None:
-        """Do what the day asks of a contract, with all that its order asks for."""
-        found = await self.contract(shop, contract_id)
-        if found is not None:
-            await self.look_after(shop, UUID(found.order_id))
 
     async def terminate(self, shop: str, contract_id: str, act: Terminate, words: Words) -> AfterView | Refusal:
         """End a contract as its consumer notifies it, and confirm it to him with its day and effects. The same

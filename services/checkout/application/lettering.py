@@ -134,11 +134,6 @@ class Lettering(Aftercaring):
         await tx.send("checkout.messages.v1", order_id, encode(request), str(request.id))
         return kept
 
-    async def language_of(self, tx: Transaction, order: Order) -> tuple[Shop, str] | None:
-        """The shop of an order and the language that it was made in."""
-        reader = await self._reader(tx, order)
-        return None if reader is None else (reader.shop, reader.language)
-
     # -- of an order ---------------------------------------------------------------------------------------------------
 
     async def _draft(self, tx: Transaction, shop: str, order_id: str, kind: str, ref: str) -> _Draft | None:

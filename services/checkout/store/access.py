@@ -1,21 +1,19 @@
 """Who may: answers that were given under an idempotency key, and tokens, of which only hashes are kept."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, update
 
 from relance.database.statements import Statement, insertion
 from relance.kernel.instants import to_ms
 from services.checkout.store.errors import Conflict, KeyReused
 from services.checkout.store.part import Part
-from services.checkout.store.schema import ANSWERS, INBOX, TOKENS
+from services.checkout.store.schema import ANSWERS, TOKENS
 
-__all__ = ["ANSWERS_KEPT", "Access", "Token"]
-
-ANSWERS_KEPT: Final = timedelta(days=30)
+__all__ = ["Access", "Token"]
 
 _ANSWER: Final = Statement(
     select(ANSWERS.c.fingerprint, ANSWERS.c.body).where(
@@ -42,11 +40,6 @@ _REVOKE_ALL: Final = Statement(
         TOKENS.c.subject == bindparam("of_subject"),
     )
 )  # fmt: skip
-_OLD: Final = (
-    Statement(delete(ANSWERS).where(ANSWERS.c.kept_at_ms < bindparam("border_ms"))),
-    Statement(delete(INBOX).where(INBOX.c.heard_at_ms < bindparam("border_ms"))),
-    Statement(delete(TOKENS).where(TOKENS.c.expires_at_ms < bindparam("border_ms"))),
-)
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,11 +106,6 @@ class Access(Part):
         of = {"of_shop": shop, "of_purpose": purpose, "of_subject": subject}
         await self._write_waiting("tokens")
         await self._run(_REVOKE_ALL, of | {"now_ms": self._around.now_ms()})
-
-    async def sweep(self, now: datetime) -> int:
-        """Delete answers and heard messages older than thirty days, and tokens expired for as long; how many."""
-        border = {"border_ms": to_ms(now - ANSWERS_KEPT)}
-        return sum([await self._run(statement, border) for statement in _OLD])
 
 
 def _hash(token: str) -> str:
