@@ -3,7 +3,6 @@ and paid by what the texts say, and the chains of evidence hold at the end.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -12,7 +11,6 @@ import pytest
 
 from relance.custody.checkpoint_file import CheckpointFile
 from relance.events.messages import decode_request
-from relance.kernel.instants import to_ms
 from relance.rules.law.calendar import first_instant, paris_date
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
@@ -22,7 +20,7 @@ from services.checkout.domain.orders import Deliver, Received, Ship
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.promises import NotifyLate, ReportIncident, ReportUnavailable, ResolveLate
 from services.checkout.domain.refunds import Settle
-from services.checkout.store import MasterKey, Sealing, Store, open_store, verify_store
+from services.checkout.store import Sealing, Store, verify_store
 from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_shop, ordered
 from tests.integration.checkout.evidence_kit import KEY, PUBLIC
@@ -33,18 +31,6 @@ from tests.reference.aftercare import Box, Sale, Thing
 ORDERS, DAYS, UNITS = 25, 730, 2
 STORIES = ("returned", "out", "never", "unavailable", "lost")
 FEES = ((490, None), (350, None))
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Subscriptions and guarantee claims at the desk, day by day; on both databases."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,7 +9,6 @@ import pytest
 
 from relance.events.messages import MessageOutcome, MessageRequest
 from relance.evidence.entries import Entry, decode
-from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import AfterView, Words, opened_words
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
@@ -21,7 +19,7 @@ from services.checkout.domain.offers import Price
 from services.checkout.domain.orders import Received
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.statements import StateWithdrawal
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import Store
 from tests.integration.checkout.desk_kit import AT, SHOP, Clock, at_recap, ok, open_shop, ordered
 from tests.integration.checkout.owing_kit import bought, letters, works
 
@@ -33,18 +31,6 @@ YEAR = {"term_months": 12, "renews_tacitly": True, "refusal_days": 31, "monthly_
 def magazine(**subscription: Any) -> Article:
     facts = {"characteristics": "un numéro par mois", "delivery_days": 0, "subscription": YEAR | subscription}
     return Article(sku="A-1", product_id="magazine", name="Abonnement", kind="service", facts=facts)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

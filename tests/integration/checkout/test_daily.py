@@ -1,7 +1,6 @@
 """The daily job, on both databases: done by its clock, once, by however many; what fails holds up no other."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import date
 from uuid import UUID, uuid4
 
@@ -9,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 
-from relance.kernel.instants import to_ms
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import first_instant, paris_date
 from services.checkout.application.daily import Daily, DayGauges, DayReport, figures
@@ -20,21 +18,9 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.refunds import Settle
 from services.checkout.domain.shops import AftercareTerms
 from services.checkout.metrics import AfterMetrics, DeskMetrics
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import Store
 from tests.integration.checkout.desk_kit import SHOP, Clock, ok, open_shop
 from tests.integration.checkout.owing_kit import bought, days, dispatched, noted, only, returned, withdrawn, works
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """Deliveries that fail, at the desk, on both databases: what is refused changes nothing, what is said twice is one."""
 
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
 
-from relance.kernel.instants import to_ms
 from services.checkout.application.desk import Desk
 from services.checkout.domain.orders import Deliver, Received, Ship
 from services.checkout.domain.promises import (
@@ -17,22 +15,10 @@ from services.checkout.domain.promises import (
     Suspend,
 )  # fmt: skip
 from services.checkout.domain.stock import Level
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import Store
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_shop, ordered
 from tests.integration.checkout.owing_kit import letters, seen, works
 from tests.unit.checkout.story import refused
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

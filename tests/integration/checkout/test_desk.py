@@ -1,7 +1,6 @@
 """A cart becomes an order, whoever races for it and whatever changes meanwhile; on both databases."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from relance.events.messages import decode_request
-from relance.kernel.instants import to_ms
 from services.checkout.application.desk import Desk
 from services.checkout.domain.checkouts import Press
 from services.checkout.domain.coupons import Coupon
@@ -21,23 +19,11 @@ from services.checkout.domain.presenting import Pressed, View
 from services.checkout.domain.records import CartLine, NewCart, PressActs
 from services.checkout.domain.stock import Level
 from services.checkout.domain.tenders import Purse
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import Store
 from services.checkout.store.outbox import Message, Outbox
 from tests.integration.checkout.desk_kit import AT, SHOP, Clock, at_recap, ok, open_shop, ordered, page_of
 
 TRANSFER = "transfer"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 async def pressed_by(desk: Desk, view: View, **acts: Any) -> Pressed | Refusal:

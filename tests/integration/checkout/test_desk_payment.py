@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry
 from relance.events.messages import MessageOutcome, Outcome, decode_request, outcome_id, request_id
 from relance.events.topics import MESSAGES
 from relance.evidence.entries import decode
-from relance.kernel.instants import to_ms
 from relance.rules.law.book import RULES
 from services.checkout.adapters.printing import Printing
 from services.checkout.application.desk import Desk
@@ -19,7 +18,7 @@ from services.checkout.domain.orders import Cancel, kept_minor
 from services.checkout.domain.presenting import OrderView, Pressed
 from services.checkout.domain.stock import Level
 from services.checkout.metrics import DeskMetrics
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import Store
 from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, open_shop, ordered
@@ -58,13 +57,6 @@ def printing() -> Iterator[Printing]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock(now_utc())
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

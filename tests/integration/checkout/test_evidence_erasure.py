@@ -1,6 +1,5 @@
 """A person is erased: from records, orders, documents and queues; chains hold, and what a law asks to keep is kept."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from sqlalchemy import select
 
 from relance.custody.checkpoint_file import CheckpointFile
-from relance.kernel.instants import to_ms
 from relance.rules.law.book import default_book
 from services.checkout.application.desk import Desk
 from services.checkout.application.erasing import Erased, erase_person, person_of
@@ -17,12 +15,10 @@ from services.checkout.domain.orders import Order
 from services.checkout.domain.presenting import Pressed
 from services.checkout.store import (
     ANY,
-    MasterKey,
     Sealing,
     Store,
     dossier_of,
     find_chains,
-    open_store,
     verify_store,
 )
 from services.checkout.store.schema import AGGREGATES, ANSWERS, BLOBS, ENTRIES, OUTBOX, TOKENS
@@ -31,18 +27,6 @@ from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 
 EMAIL = "lea@example.org"  # desk_kit names the address by the key of the cart
 BOOK = default_book()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Statements without an order go in their time, with their words; on both databases."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,7 +8,6 @@ from prometheus_client import CollectorRegistry
 
 from relance.custody.checkpoint_file import CheckpointFile
 from relance.evidence.entries import decode
-from relance.kernel.instants import to_ms
 from relance.rules.law.book import default_book
 from services.checkout.application.aftercaring import Words
 from services.checkout.application.desk import Desk
@@ -20,31 +18,14 @@ from services.checkout.application.timing import Timekeeper
 from services.checkout.domain.aftercare import Stray
 from services.checkout.domain.contracts import Terminate
 from services.checkout.metrics import DeskMetrics
-from services.checkout.store import MasterKey, Sealing, Store, open_store, verify_store
+from services.checkout.store import Sealing, Store, verify_store
 from services.checkout.store.outbox import Outbox
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_shop, ordered
+from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, ordered
 from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 from tests.integration.checkout.owing_kit import works
 
 ADA = Words(name="Ada Martin", address="ada@example.org", text="mon canapé")
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def desk(store: Store, clock: Clock) -> Desk:
-    return await open_shop(store, clock)
 
 
 async def stored(store: Store, id_: str) -> Stray | None:

@@ -1,39 +1,18 @@
 """Real orders are held against the book: what was done in time breaks nothing, what is late is named with its rule."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
-import pytest
 
-from relance.kernel.instants import to_ms
 from relance.rules.law.verdict import check
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.order_document import order_document
 from services.checkout.domain.records import Record
-from services.checkout.store import MasterKey, Store, open_store
-from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok, open_shop
+from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok
 from tests.integration.checkout.owing_kit import bought, returned, seen, withdrawn, works
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def desk(store: Store, clock: Clock) -> Desk:
-    return await open_shop(store, clock)
 
 
 async def broken(desk: Desk, order_id: UUID) -> tuple[set[str], set[str]]:

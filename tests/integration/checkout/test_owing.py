@@ -1,21 +1,18 @@
 """What a shop owes, on both databases: split refunds, worklists, another way by agreement, what it pays by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
-import pytest
 from msgspec.structs import replace
 
-from relance.kernel.instants import to_ms
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.desk import Desk
 from services.checkout.application.refunding import Agreement
 from services.checkout.domain.aftercare import Payout
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.refunds import Settle
-from services.checkout.store import MasterKey, Store, open_store
-from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok, open_shop
+from services.checkout.store import Store
+from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok
 from tests.integration.checkout.owing_kit import (
     balance,
     bought,
@@ -28,23 +25,6 @@ from tests.integration.checkout.owing_kit import (
     withdrawn,
     works,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def desk(store: Store, clock: Clock) -> Desk:
-    return await open_shop(store, clock)
 
 
 def refused(answer: object) -> Refusal:

@@ -11,11 +11,10 @@ import pytest
 from relance.events.messages import MessageRequest, decode_request
 from relance.evidence.entries import decode
 from relance.kernel.errors import NotNow
-from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import AfterView
 from services.checkout.domain.orders import GiveBack
 from services.checkout.domain.papers import Paper, PaperFacts
-from services.checkout.store import MasterKey, Store, Transaction, open_store
+from services.checkout.store import Store, Transaction
 from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
@@ -50,13 +49,6 @@ def bank() -> Iterator[RunningBank]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock(now_utc())
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

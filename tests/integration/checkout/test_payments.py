@@ -7,11 +7,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from relance.kernel.instants import to_ms
 from services.checkout.domain.orders import Cancel, GiveBack
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.refunds import Redirect, Retry
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import Store
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
 from tests.integration.checkout.desk_kit import SHOP, Clock, now_utc, ok
 from tests.integration.checkout.payments_kit import Till, open_till, soon_after
@@ -23,13 +22,6 @@ TOTAL = 5_480
 def bank() -> Iterator[RunningBank]:
     with running_bank("--settle-s", "3600", "--late-s", "1", "--silent-s", "0.2") as running:
         yield running
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

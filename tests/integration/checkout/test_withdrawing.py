@@ -1,7 +1,6 @@
 """Withdrawals at the desk: stated, acknowledged, decided, matched; on both databases."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from relance.events.messages import MessageOutcome, MessageRequest, decode_reque
 from relance.evidence.entries import Entry, decode
 from relance.evidence.examination import examine, export
 from relance.evidence.personal import text_of
-from relance.kernel.instants import to_ms
 from relance.rules.law.book import RULES
 from services.checkout.adapters.printing import Printing
 from services.checkout.application.aftercaring import AfterView, Words, opened_words
@@ -29,38 +27,19 @@ from services.checkout.domain.records import PressActs
 from services.checkout.domain.statements import AcceptAnyway, ProveUnsealed, RecordReturn, StateWithdrawal
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import (
-    MasterKey,
     Sealing,
     Store,
     dossier_of,
     find_chains,
-    open_store,
     verify_store,
 )  # fmt: skip
 from services.checkout.store.outbox import Outbox
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, open_shop, ordered
+from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
 from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 from tests.integration.checkout.payments_kit import _unprinted as unprinted
 
 MINUTE = timedelta(minutes=1)
 ADA = Words(name="Ada Martin", text="Je renonce à la lampe.", address="k1@example.org")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def desk(store: Store, clock: Clock) -> Desk:
-    return await open_shop(store, clock)
 
 
 async def works(desk: Desk) -> None:

@@ -1,17 +1,14 @@
 """Acknowledgements of withdrawals: proof that stays, and letters to addresses that anybody may type."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from relance.events.messages import MessageOutcome, MessageRequest, outcome_id, request_id
-from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.application.desk import Desk
 from services.checkout.domain.aftercare import Stray
 from services.checkout.domain.orders import Order
-from services.checkout.store import MasterKey, Store, open_store
-from tests.integration.checkout.desk_kit import SHOP, Clock, ok, open_shop
+from services.checkout.store import Store
+from tests.integration.checkout.desk_kit import SHOP, Clock, ok
 from tests.integration.checkout.test_withdrawing import (
     _of,
     aftercare_of,
@@ -21,23 +18,6 @@ from tests.integration.checkout.test_withdrawing import (
     stated,
     works,
 )  # fmt: skip
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(database_url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def desk(store: Store, clock: Clock) -> Desk:
-    return await open_shop(store, clock)
 
 
 async def test_the_proof_of_an_acknowledgement_outlives_that_its_order_is_found(
