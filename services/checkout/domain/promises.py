@@ -13,7 +13,7 @@ import msgspec
 
 from relance.rules.law.calendar import first_instant_after, paris_date
 from relance.rules.law.delivery import Resolution
-from services.checkout.domain import lifecycle
+from services.checkout.domain import delivery_letters, lifecycle
 from services.checkout.domain.aftercare import Aftercare, Incident, LateNotice, Resolved
 from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting, folded, once
 from services.checkout.domain.lateness import Late, awaited, late, latest, resolution, resolvable
@@ -152,7 +152,9 @@ def notify_late(order: Order, after: Aftercare, act: NotifyLate, setting: Settin
     }  # fmt: skip
     noted = Noted("declared", "delivery", ("C01", "C03"), facts, _by(act.medium))
     now = replace(after, late_notices=(*after.late_notices, fresh))
-    return Outcome(now, noted=(noted,), letters=(Letter("delivery.answered", {"link": ""}),))
+    return Outcome(
+        now, noted=(noted,), letters=(delivery_letters.noticed(order, now, fresh, setting, is_late=is_late),)
+    )
 
 
 def suspend(order: Order, after: Aftercare, act: Suspend, setting: Setting) -> Outcome | Refusal:
@@ -228,7 +230,7 @@ def report_incident(order: Order, after: Aftercare, act: ReportIncident, setting
     facts = {"step": act.kind, "parcel": act.parcel_id, "own_carrier": passed}
     noted = Noted("happened", "delivery", ("C06", "C07"), facts, "shop")
     acts = (mark,) if moved.transition and not passed else ()
-    letters = (Letter("delivery.answered", {"link": ""}),) if act.kind == "refused" else ()
+    letters = (delivery_letters.refused(order, after, act.parcel_id, setting),) if act.kind == "refused" else ()
     return Outcome(replace(after, incidents=(*after.incidents, incident)), acts, (noted,), letters)
 
 
@@ -278,7 +280,7 @@ def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
                 continue
             after = told
             if setting.at - at < _NEWS:
-                letters.append(_news(kind, parcel))
+                letters.append(_news(order, after, kind, parcel, setting))
     fresh = [one for one in late(order, after, setting.on, setting.book) if f"late/{one.line_id}" not in after.told]
     for one in fresh:
         after = once(after, f"late/{one.line_id}") or after
@@ -316,9 +318,9 @@ def _resolved(
     }  # fmt: skip
     rules = ("C01", resolved.rule, "C05") if resolved.resolved else ("C01", resolved.rule)
     noted = Noted("declared", "delivery", rules, facts, _by(resolved.medium))
-    letter = Letter("delivery.answered", {"link": ""})
     if not resolved.resolved:
         now = replace(after, resolutions=(*after.resolutions, resolved))
+        letter = delivery_letters.resolution_answered(order, now, resolved, found, setting)
         return Outcome(now, noted=(noted,), letters=(letter,))
     ended = with_those_beside(order, after, resolved.units)
     whole = all(still_sold(line) <= ended.get(line.id, 0) for line in order.lines)
@@ -328,13 +330,15 @@ def _resolved(
     source = f"resolution/{resolved.id}"
     now = given_back(order, moved, after, ended, source=source, on=paris_date(resolved.received_at))
     due_id = next((due.id for due in now.dues if due.source == source), "")
-    now = replace(now, resolutions=(*now.resolutions, replace(resolved, due_id=due_id)))
+    resolved = replace(resolved, due_id=due_id)
+    now = replace(now, resolutions=(*now.resolutions, resolved))
+    letter = delivery_letters.resolution_answered(order, now, resolved, found, setting)
     return Outcome(now, (act,), (noted,), (letter,))
 
 
-def _news(kind: str, parcel: Parcel) -> Letter:
+def _news(order: Order, after: Aftercare, kind: str, parcel: Parcel, setting: Setting) -> Letter:
     if kind == "order.delivered":
-        return Letter(kind, {"link": ""})
+        return delivery_letters.came(order, after, parcel, setting)
     return Letter(kind, {"link": "", "carrier": parcel.carrier, "parcel_url": parcel.tracking_url})
 
 

@@ -58,7 +58,7 @@ def test_every_template_is_filled_in_both_languages_and_sells_and_tracks_nothing
 @pytest.mark.parametrize("category", ["authentication", "insufficient_funds", "fraud", "abandoned_at_bank", "news"])
 def test_a_failed_payment_says_what_to_do_next_in_words_for_its_category(category: str) -> None:
     rendered = TEMPLATES.render(make_request(category=category, until="2026-11-23T10:00:00Z"), SENDER)
-    assert "23 novembre 2026 11:00" in rendered.text  # Paris time
+    assert "23 novembre 2026 à 11:00" in rendered.text  # Paris time
     assert "https://demo.example/p/token" in rendered.text
     assert category not in rendered.text
 

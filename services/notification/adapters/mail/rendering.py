@@ -1,5 +1,6 @@
 """A request's own template, filled: subject, HTML and plain text. What others wrote is text, not markup."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import yaml
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -82,13 +83,14 @@ class Templates:
         )
         for name in kind.instants:
             if facts.get(name):
-                instant = datetime.fromisoformat(str(facts[name])).astimezone(_PARIS)
-                facts[name] = format_datetime(instant, "d MMMM y HH:mm", locale=language)
+                facts[name] = _instant(datetime.fromisoformat(str(facts[name])).astimezone(_PARIS), language)
         for name in kind.dates:
             if facts.get(name):
-                facts[name] = format_date(date.fromisoformat(str(facts[name])), "d MMMM y", locale=language)
+                facts[name] = _day(date.fromisoformat(str(facts[name])), language)
+        known = dict(facts)  # a choice of words may hold facts, but no other choice
         for name, choice in self._words[kind.name, language].get("choices", {}).items():
-            facts[name] = choice["words"].get(str(facts[choice["of"]]), choice["words"]["other"])
+            words = choice["words"].get(str(facts[choice["of"]]), choice["words"]["other"])
+            facts[name] = self._fill(words, known)
         return facts
 
     def _parts(
@@ -123,6 +125,20 @@ class Templates:
             blocks.append(f"{self._fill(common['button_words'], parts)}\n{parts['link']}")
         blocks += [*parts["after"], "-- ", *parts["foot"]]
         return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _day(day: date, language: str) -> str:
+    """``1er février 2027``, ``1 February 2027``."""
+    said = str(format_date(day, "d MMMM y", locale=language))
+    return re.sub(r"^1 ", "1er ", said) if language == "fr" else said
+
+
+def _instant(at: datetime, language: str) -> str:
+    """Date and time of a Paris instant; in the hour that an autumn night has twice, with what tells the two apart."""
+    said = f"{_day(at.date(), language)} {'à' if language == 'fr' else 'at'} {at:%H:%M}"
+    if at.utcoffset() == at.replace(fold=1 - at.fold).utcoffset():
+        return said
+    return f"{said} ({at:%Z})"
 
 
 def _compiled(name: str) -> str:
