@@ -2,19 +2,62 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from relance.rules.law.calendar import paris_date
-from services.checkout.domain.checkouts import Checkout
-from services.checkout.domain.orders import Order
 
-__all__ = ["STEPS", "Funnel", "Tally"]
+__all__ = ["STEPS", "Begun", "Funnel", "Placed", "Tally"]
 
 STEPS: Final = ("cart", "contact", "delivery", "payment", "recap", "ordered")
+
+
+class _Given(msgspec.Struct, frozen=True):
+    """Something that a step gave; what it was matters to nobody here."""
+
+
+class _Who(msgspec.Struct, frozen=True, kw_only=True):
+    cart_id: str
+    visitor_id: str = ""
+    person_id: str = ""
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """What is counted of a checkout."""
+
+    id: UUID
+    context: _Who
+    state: str
+    started_at: datetime
+    contact: _Given | None = None
+    delivery: _Given | None = None
+    means: _Given | None = None
+    recap_hash: str = ""
+
+
+class _Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    state: str
+    category: str | None = None
+
+
+class _Refund(msgspec.Struct, frozen=True, kw_only=True):
+    state: str
+    amount_minor: int
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is counted of an order."""
+
+    checkout_id: str
+    context: _Who
+    total_minor: int
+    attempts: tuple[_Attempt, ...] = ()
+    refunds: tuple[_Refund, ...] = ()
+    paid_at: datetime | None = None
 
 
 class Funnel(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +85,7 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally:
-    """Counts what it is given, one after the other, and forgets who it was. `checkout` all of them, then `order`."""
+    """Counts what it is given, and forgets who it was: some checkouts, then the orders that they made, and so on."""
 
     def __init__(self, first: date, last: date) -> None:
         self._first, self._last = first, last
@@ -53,7 +96,7 @@ class Tally:
         self._failures: Counter[str] = Counter()
         self._orders = self._completed = self._revenue_minor = 0
 
-    def checkouts(self, some: Iterable[Checkout]) -> None:
+    def checkouts(self, some: Iterable[Begun]) -> None:
         """Checkouts of one cart, one of which took the other's place, are one."""
         for one in some:
             if not self._first <= paris_date(one.started_at) <= self._last:
@@ -64,7 +107,7 @@ class Tally:
             if who := one.context.visitor_id or one.context.person_id:
                 self._visitors.add(who)
 
-    def orders(self, some: Iterable[Order]) -> None:
+    def orders(self, some: Iterable[Placed]) -> None:
         """Orders of the checkouts that were counted."""
         for one in some:
             if one.checkout_id not in self._checkouts:
@@ -93,7 +136,7 @@ class Tally:
         )  # fmt: skip
 
 
-def _came(checkout: Checkout) -> int:
+def _came(checkout: Begun) -> int:
     """The last step that a checkout came to, as its place in STEPS: what it holds tells it."""
     if checkout.state == "ordered":
         return STEPS.index("ordered")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, select, text, update
+from sqlalchemy import ARRAY, BigInteger, Text, any_, bindparam, delete, func, select, text, tuple_, update
 
 from relance.database.statements import Statement, insertion
 from relance.kernel.errors import Defect
@@ -48,6 +48,34 @@ _DUE: Final = Statement(
     select(_A.shop, _A.id, _A.body)
     .where(_A.kind == bindparam("of_kind"), _A.due_at_ms.is_not(None), _A.due_at_ms <= bindparam("until_ms"))
     .order_by(_A.due_at_ms)
+    .limit(bindparam("most"))
+)
+_WAITING: Final = Statement(
+    select(func.count()).where(
+        _A.kind == bindparam("of_kind"), _A.due_at_ms.is_not(None), _A.due_at_ms <= bindparam("until_ms")
+    )
+)
+_AHEAD: Final = Statement(
+    select(_A.due_at_ms, _A.shop, _A.id)
+    .where(_A.kind == bindparam("of_kind"), _A.due_at_ms.is_not(None), _A.due_at_ms <= bindparam("until_ms"))
+    .where(
+        tuple_(_A.due_at_ms, _A.shop, _A.id)
+        > tuple_(
+            bindparam("after_ms", type_=BigInteger), bindparam("of_shop", type_=Text), bindparam("after", type_=Text)
+        )
+    )
+    .order_by(_A.due_at_ms, _A.shop, _A.id)
+    .limit(bindparam("most"))
+)
+_BEGUN: Final = Statement(
+    select(_A.id, _A.created_at_ms, _A.body)
+    .where(_A.kind == text("'checkout'"), _A.shop == bindparam("of_shop"))  # as its index says it
+    .where(
+        tuple_(_A.created_at_ms, _A.id)
+        > tuple_(bindparam("after_ms", type_=BigInteger), bindparam("after", type_=Text))
+    )
+    .where(_A.created_at_ms < bindparam("until_ms"))
+    .order_by(_A.created_at_ms, _A.id)
     .limit(bindparam("most"))
 )
 _PUT_OFF: Final = Statement(
@@ -102,6 +130,14 @@ class Aggregates(Part):
         await self._write_rows_of(type_)
         row = await self._row(_ONE[lock], _at(kind_of(type_), shop, id_))
         return None if row is None else read_body(type_, row.body)
+
+    async def some(self, type_: type[msgspec.Struct], as_: type[T], shop: str, ids: Sequence[str]) -> list[T]:
+        """Values of a type by their ids, of which `as_` names the fields that matter."""
+        if not ids:
+            return []
+        await self._write_rows_of(type_)
+        of = {"of_kind": kind_of(type_), "of_shop": shop, "ids": sorted(set(ids))}
+        return [read_body(as_, row.body) for row in await self._rows(_SOME[False], of)]
 
     async def many(self, type_: type[T], shop: str, ids: Sequence[str], *, lock: bool = False) -> dict[str, T]:
         """The values by id, without those that are not there. Locked in the order of their ids, so that two
@@ -158,6 +194,22 @@ class Aggregates(Part):
         rows = await self._rows(_OWING if state == "owing" else _ALL[state is not None], of)
         return {row.id: read_body(type_, row.body) for row in rows}
 
+    async def legible(
+        self, type_: type[T], shop: str, *, state: str | None = None, after: str = "", limit: int = 1_000
+    ) -> tuple[dict[str, T], tuple[str, ...]]:  # fmt: skip
+        """As `all`, and the ids of those that cannot be read: one of them keeps no other from being listed."""
+        await self._write_rows_of(type_)
+        of = {"of_kind": kind_of(type_), "of_shop": shop, "after": after, "most": limit, "of_state": state}
+        return _legible(type_, await self._rows(_OWING if state == "owing" else _ALL[state is not None], of))
+
+    async def legible_of(
+        self, type_: type[T], shop: str, ids: Sequence[str]
+    ) -> tuple[dict[str, T], tuple[str, ...]]:  # fmt: skip
+        """As `many`, and the ids of those that cannot be read."""
+        await self._write_rows_of(type_)
+        of = {"of_kind": kind_of(type_), "of_shop": shop, "ids": sorted(set(ids))}
+        return _legible(type_, await self._rows(_SOME[False], of)) if ids else ({}, ())
+
     async def find(self, type_: type[T], name: str, value: str, shop: str | None = None) -> list[tuple[str, T]]:
         """(shop, value) of those put with the key `name` = `value`; in all shops when none is given."""
         await self._write_rows_of(type_)
@@ -188,6 +240,7 @@ class Aggregates(Part):
         row = Row(
             kind=kind, shop=shop, id=id_, version=version, state=state,
             due_at_ms=None if due_at is None else to_ms(due_at), body=write_body(value), before=before or 0,
+            created_at_ms=self._around.now_ms(),
         )  # fmt: skip
         if any(row.place == other.place for rows in self._changed.values() for other in rows):
             await self._write_rows()
@@ -213,6 +266,31 @@ class Aggregates(Part):
         rows = await self._rows(_DUE, {"of_kind": kind_of(type_), "until_ms": to_ms(until), "most": limit})
         return [(row.shop, row.id) for row in rows]
 
+    async def due_count(self, type_: type[msgspec.Struct], until: datetime) -> int:
+        """How many `due` would find without a limit."""
+        row = await self._row(_WAITING, {"of_kind": kind_of(type_), "until_ms": to_ms(until)})
+        return int(row[0])
+
+    async def ahead(
+        self, type_: type[msgspec.Struct], until: datetime, after: tuple[int, str, str], limit: int
+    ) -> list[tuple[int, str, str]]:
+        """(milliseconds, shop, id) of those whose time comes by `until`, in its order, after the place `after`."""
+        of = {
+            "of_kind": kind_of(type_), "until_ms": to_ms(until), "after_ms": after[0], "of_shop": after[1],
+            "after": after[2], "most": limit,
+        }  # fmt: skip
+        return [(row.due_at_ms, row.shop, row.id) for row in await self._rows(_AHEAD, of)]
+
+    async def begun(
+        self, as_: type[T], shop: str, until: datetime, after: tuple[int, str], limit: int
+    ) -> list[tuple[tuple[int, str], T]]:
+        """(place, value) of a shop's checkouts that were stored first after the place `after` and before `until`, the
+        oldest first, of which `as_` names the fields that matter. A place is milliseconds since 1970 UTC, and the id.
+        """
+        of = {"of_shop": shop, "after_ms": after[0], "after": after[1], "until_ms": to_ms(until), "most": limit}
+        rows = await self._rows(_BEGUN, of)
+        return [((row.created_at_ms, row.id), read_body(as_, row.body)) for row in rows]
+
     async def put_off(self, type_: type[msgspec.Struct], shop: str, id_: str, until: datetime) -> None:
         """Have a value's time come no sooner than `until`; nothing else of it changes."""
         await self._write_rows_of(type_)
@@ -235,6 +313,17 @@ class Aggregates(Part):
             row = {"kind": kind, "shop": shop, "id": id_}
             named = [row | {"name": name, "value": value} for name, value in sorted(set(keys))]
             await self._link.run_many(_NAME, named)
+
+
+def _legible(type_: type[T], rows: Sequence[Any]) -> tuple[dict[str, T], tuple[str, ...]]:
+    found: dict[str, T] = {}
+    lost: list[str] = []
+    for row in rows:
+        try:
+            found[row.id] = read_body(type_, row.body)
+        except msgspec.DecodeError:
+            lost.append(row.id)
+    return found, tuple(lost)
 
 
 def _version(value: msgspec.Struct, before: int | None) -> int:

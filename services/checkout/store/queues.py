@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from relance.database.statements import Statement, insertion
 from relance.events.codec import Event, encode
@@ -42,6 +42,13 @@ _LATER: Final = Statement(
     update(EFFECTS)
     .where(EFFECTS.c.id == bindparam("of_id"))
     .values(due_at_ms=bindparam("at_ms"), attempts=EFFECTS.c.attempts + 1, error=bindparam("why"))
+)
+
+
+_STUCK: Final = Statement(
+    select(EFFECTS.c.shop, EFFECTS.c.kind, func.count().label("number"))
+    .where(EFFECTS.c.attempts >= bindparam("tried"))
+    .group_by(EFFECTS.c.shop, EFFECTS.c.kind)
 )
 
 
@@ -128,6 +135,10 @@ class Queues(Part):
     async def later(self, effect_id: int, at: datetime, error: str) -> None:
         """An effect could not be done: it is due again at `at`."""
         await self._run(_LATER, {"of_id": effect_id, "at_ms": to_ms(at), "why": error[:_ERROR_CHARS]})
+
+    async def stuck(self, tried: int) -> dict[tuple[str, str], int]:
+        """How many effects were put off so often, by shop and kind."""
+        return {(row.shop, row.kind): row.number for row in await self._rows(_STUCK, {"tried": tried})}
 
     async def _write_queues(self) -> None:
         if self._messages:

@@ -23,6 +23,7 @@ AGGREGATES: Final = Table(
     Column("state", Text, nullable=False),
     Column("due_at_ms", BigInteger),
     Column("body", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False, server_default=text("0")),
     Index(
         "aggregates_due", "kind", "due_at_ms",
         postgresql_where=text("due_at_ms IS NOT NULL"), sqlite_where=text("due_at_ms IS NOT NULL"),
@@ -30,6 +31,10 @@ AGGREGATES: Final = Table(
     Index(
         "aggregates_owing", "kind", "shop", "id",
         postgresql_where=text("state = 'owing'"), sqlite_where=text("state = 'owing'"),
+    ),
+    Index(
+        "aggregates_begun", "shop", "created_at_ms", "id",
+        postgresql_where=text("kind = 'checkout'"), sqlite_where=text("kind = 'checkout'"),
     ),
 )  # fmt: skip
 

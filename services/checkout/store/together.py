@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 __all__ = ["PARTS", "together"]
 
 _AGGREGATE: Final = "kind text, shop text, id text, version bigint, state text, due_at_ms bigint, body text"
-_NAMES: Final = ", ".join(column.split()[0] for column in _AGGREGATE.split(", "))
+_BEGUN: Final = f"{_AGGREGATE}, created_at_ms bigint"  # of what is new: no change moves it
+_NAMES: Final = ", ".join(column.split()[0] for column in _BEGUN.split(", "))
 _SAME: Final = "aggregates.kind = v.kind AND aggregates.shop = v.shop AND aggregates.id = v.id"
 _VERSION: Final = "CASE WHEN excluded.version < 0 THEN aggregates.version + 1 ELSE excluded.version END"
 
@@ -37,12 +38,12 @@ def _insert(table: str, columns: str, *, exact: bool, in_order: bool = False) ->
 
 
 PARTS: Final[Mapping[str, _Part]] = {
-    "add": _insert("aggregates", _AGGREGATE, exact=True),
+    "add": _insert("aggregates", _BEGUN, exact=True),
     "replace": _part(
         f"INSERT INTO aggregates ({_NAMES}) SELECT {_NAMES} FROM {{given}} ON CONFLICT (kind, shop, id) "  # noqa: S608
         f"DO UPDATE SET version = {_VERSION}, state = excluded.state, due_at_ms = excluded.due_at_ms, "
         "body = excluded.body",
-        _AGGREGATE, exact=False,
+        _BEGUN, exact=False,
     ),
     "exchange": _part(
         "UPDATE aggregates SET version = v.version, state = v.state, due_at_ms = v.due_at_ms, body = v.body "  # noqa: S608

@@ -21,19 +21,21 @@ _A = AGGREGATES.c
 _SAME: Final = "aggregates.kind = v.kind AND aggregates.shop = v.shop AND aggregates.id = v.id"
 _VERSION: Final = "CASE WHEN excluded.version < 0 THEN aggregates.version + 1 ELSE excluded.version END"
 _FIELDS: Final = "kind, shop, id, version, state, due_at_ms, body"
+_BEGUN: Final = f"{_FIELDS}, created_at_ms"  # of what is new: no change moves it
 _ARRAYS: Final = (
     "unnest(CAST(:kind AS text[]), CAST(:shop AS text[]), CAST(:id AS text[]), CAST(:version AS bigint[]), "
     "CAST(:state AS text[]), CAST(:due_at_ms AS bigint[]), CAST(:body AS text[])"
 )
+_FRESH: Final = f"{_ARRAYS}, CAST(:created_at_ms AS bigint[]))"
 _TOGETHER: Final[dict[Manner, Statement]] = {
     "add": Statement(
         text(
-            f"INSERT INTO aggregates ({_FIELDS}) SELECT * FROM {_ARRAYS}) ON CONFLICT DO NOTHING"  # noqa: S608 - no values
+            f"INSERT INTO aggregates ({_BEGUN}) SELECT * FROM {_FRESH} ON CONFLICT DO NOTHING"  # noqa: S608 - no values
         )
     ),
     "replace": Statement(
         text(
-            f"INSERT INTO aggregates ({_FIELDS}) SELECT * FROM {_ARRAYS}) ON CONFLICT (kind, shop, id) DO UPDATE SET "  # noqa: S608
+            f"INSERT INTO aggregates ({_BEGUN}) SELECT * FROM {_FRESH} ON CONFLICT (kind, shop, id) DO UPDATE SET "  # noqa: S608
             f"version = {_VERSION}, state = excluded.state, due_at_ms = excluded.due_at_ms, body = excluded.body"
         )
     ),
@@ -58,6 +60,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     due_at_ms: int | None
     body: str
     before: int
+    created_at_ms: int
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -76,7 +79,7 @@ async def write(link: Link, manner: Manner, rows: Sequence[Row]) -> None:
 
 
 def _columns(manner: Manner, rows: Sequence[Row]) -> dict[str, list[Any]]:
-    names = (*_FIELDS.split(", "), "before") if manner == "exchange" else _FIELDS.split(", ")
+    names = (*_FIELDS.split(", "), "before") if manner == "exchange" else _BEGUN.split(", ")
     return {name: [getattr(row, name) for row in rows] for name in names}
 
 
@@ -90,17 +93,17 @@ def _check(manner: Manner, rows: Sequence[Row], changed: int) -> None:
 def _fields(manner: Manner, row: Row) -> dict[str, Any]:
     fields = {name: getattr(row, name) for name in _FIELDS.split(", ")}
     if manner != "exchange":
-        return fields
+        return fields | {"created_at_ms": row.created_at_ms}
     return {f"new_{name}": value for name, value in fields.items()} | {"before": row.before}
 
 
 def _add() -> Statement:
-    row: dict[str, Any] = {name: bindparam(name) for name in _FIELDS.split(", ")}
+    row: dict[str, Any] = {name: bindparam(name) for name in _BEGUN.split(", ")}
     return Statement(sqlite.insert(AGGREGATES).values(row).on_conflict_do_nothing())
 
 
 def _replace() -> Statement:
-    statement = sqlite.insert(AGGREGATES).values({name: bindparam(name) for name in _FIELDS.split(", ")})
+    statement = sqlite.insert(AGGREGATES).values({name: bindparam(name) for name in _BEGUN.split(", ")})
     fields: dict[str, Any] = {name: statement.excluded[name] for name in ("state", "due_at_ms", "body")}
     return Statement(
         statement.on_conflict_do_update(
