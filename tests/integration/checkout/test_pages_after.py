@@ -138,7 +138,7 @@ def test_only_who_withdraws_and_from_what_is_asked_again_and_what_was_typed_stay
     guest.go(url)
     answer = guest.send(url, {"nonce": "n1", "units.0": "none", "name": "", "email": "not an address"})
     assert answer.status_code == 422
-    assert "3 points à corriger" in answer.text
+    assert "2 points à corriger" in answer.text
     assert 'value="not an address"' in answer.text
     assert 'name="nonce" value="n1"' in answer.text
     forged = guest.send(url, {"csrf": "x", "nonce": "n1", "units.0": "1"} | GIVEN)

@@ -17,6 +17,7 @@ from tests.integration.checkout.after_pages_kit import (
 )
 from tests.integration.checkout.bank_kit import RunningBank, running_bank
 from tests.integration.checkout.chromium_kit import DESK, PHONE, axe, check, launched, looking
+from tests.integration.checkout.owing_kit import works
 from tests.integration.checkout.pages_kit import Browser, Hosted, hosted
 from tests.integration.checkout.test_pages_browser import focused, tab_to
 
@@ -163,3 +164,48 @@ def test_targets_of_these_pages_are_large_enough_for_a_thumb(pages: Hosted, chro
                     .map(([html]) => html)"""
             )
             assert not small
+
+
+def every_page(pages: Hosted) -> tuple[Browser, list[str]]:
+    """An order with all that can follow it, and the addresses of the pages that show it."""
+    owner = Browser(pages)
+    order_id = bought(owner, "LL-AURORE", "LL-AURORE", "LIVRE-LUMIERE", "REVUE")
+    arrived(pages, order_id)
+    here = f"/o/{order_id}"
+    owner.go(f"{here}/withdraw")
+    stated = owner.send(f"{here}/withdraw", {"nonce": "n", "units.0": "1", "name": "C. Martin"})
+    pages.run(works(pages.desk))
+    (contract,) = after(pages, order_id).contracts
+    token = pages.run(pages.desk.issue("demo", "order.view", str(order_id)))
+    paths = [here, f"{here}/withdraw", f"{here}/delivery", f"{here}/claim", f"{here}/terminate/{contract.id}",
+             stated.headers["location"], f"/v/{token}", withdrawal(pages, order_id).removeprefix(pages.url),
+             "/withdraw/demo", "/terminate/demo", "/find/demo", "/v/nothing"]  # fmt: skip
+    return owner, paths
+
+
+def test_every_page_holds_in_the_dark_on_a_narrow_screen_in_print_and_without_colours(
+    pages: Hosted, chromium: Chromium, axe: str
+) -> None:  # fmt: skip
+    owner, paths = every_page(pages)
+    asked: list[str] = []
+    with looking(chromium, size={"width": 320, "height": 640}) as page:
+        page.context.set_extra_http_headers({"cookie": owner.cookie})
+        page.on("request", lambda request: asked.append(request.url))
+        for path in paths:
+            page.emulate_media(color_scheme="dark", reduced_motion="reduce", media="screen", forced_colors="none")
+            page.goto(f"{pages.url}{path}")
+            check(page, axe, f"{path} in the dark")  # as wide as 1280 pixels at 400 %
+            assert page.title()
+            assert page.evaluate("document.documentElement.lang") == "fr"
+            moving = (
+                "[...document.querySelectorAll('*')].filter((one) => getComputedStyle(one).transitionDuration != '0s')"
+            )
+            assert page.evaluate(f"{moving}.length") == 0, path
+            page.emulate_media(forced_colors="active", color_scheme="light")
+            wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wider <= 0, f"{path} with larger letters or no colours"
+            page.emulate_media(media="print", forced_colors="none")
+            assert page.locator("h1").is_visible(), path
+            assert page.locator(".brand").is_visible(), path
+            assert page.locator("main .button").count() == page.locator("main .button:not(:visible)").count(), path
+    assert all(url.startswith((pages.url, "data:")) for url in asked), "nobody else is asked for anything"

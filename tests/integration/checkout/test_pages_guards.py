@@ -308,8 +308,8 @@ def test_a_body_that_is_no_form_or_too_large_is_refused(browser: Browser) -> Non
     here = order_as_far_as(browser, "contact")
     headers = {"cookie": browser.cookie}
     for content, kind in (
-        (b"{}", "application/json"), (b"x", "multipart/form-data; boundary=x"), (b"\xff\xfe=1", FORM),
-        (b"a" * 70_000, FORM), (b"&".join(b"a%d=1" % n for n in range(2_000)), FORM),
+        (b"{}", "application/json"), (b"x", "multipart/form-data; boundary=x"),
+        (b"a" * 270_000, FORM), (b"&".join(b"a%d=1" % n for n in range(2_000)), FORM),
     ):  # fmt: skip
         answer = browser.http.post(f"{here}/contact", content=content, headers=headers | {"content-type": kind})
         assert answer.status_code == 413, kind

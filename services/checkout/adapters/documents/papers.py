@@ -164,6 +164,7 @@ class Documents:
             trader=shop.trader,
             legal=shop.legal,
             names=LEGAL_PAGES,
+            functions=self._functions(shop, page.language),
             languages=[w.tongue(one) for one in dict.fromkeys((*shop.legal.languages, *shop.languages))],
             countries=[w.country(one) for one in shop.countries],
             label_language="fr" if shop.legal.withdrawal_function_label.casefold() == entry else "en",
@@ -171,6 +172,22 @@ class Documents:
             exceptions=self._exceptions,
             speak=lambda said: speak(said, page.language),
         )
+
+    def _functions(self, shop: Shop, language: str) -> list[tuple[str, str]]:
+        """Where one withdraws, ends a contract and finds an order without any link: address and words, as the law has
+        them.
+        """
+
+        def words_of(rule: str, wording: str) -> str:
+            last = self._book.versions(rule)[-1]
+            return str(last.wordings[wording].text).strip() if language == "fr" else str(last.parameters["labels"][1])
+
+        found = [("withdraw", words_of("B05", "entry"))]
+        if {"continuous", "service"} & set(shop.legal.sells):
+            found.append(("terminate", words_of("B20", "terminate")))
+        found.append(("find", words(language)("pages.find")))
+        own = {"terminate": shop.aftercare.terminate_url}
+        return [(own.get(name) or f"../../{name}/{shop.id}?lang={language}", label) for name, label in found]
 
     def _render(self, template: str, names: Mapping[str, Any], body: str, facts: ConfirmationFacts) -> str:
         language = names["w"].language

@@ -6,18 +6,22 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address, ip_network
+from math import ceil
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-__all__ = ["FORM_BYTES_MAX", "Form", "Guesses", "TooMuch", "network_of", "read_form"]
+__all__ = ["FORM_BYTES_MAX", "SAID_MAX", "Form", "Guesses", "Pace", "TooMuch", "network_of", "read_form"]
 
-FORM_BYTES_MAX: Final = 65_536
+FORM_BYTES_MAX: Final = 262_144
+SAID_MAX: Final = 10_000
+"""Letters of what a consumer states in words of his own: none of them is cut off unsaid."""
 _BODY_S: Final = 10.0
 _FIELDS_MAX: Final = 1_200
 _TEXT_MAX: Final = 1_000
-_LONG: Final = {"assertion": 8_192}
+_LONG: Final = {"assertion": 8_192} | dict.fromkeys(("reference", "articles", "reason", "fault"), SAID_MAX)
+_WAITING_MAX: Final = 5_000
 _BREAKS: Final = re.compile(r"[\t\r\n\u2028\u2029]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -72,9 +76,9 @@ async def read_form(request: Request) -> Form:
         raise TooMuch from None
     try:
         fields = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, encoding="utf-8", errors="replace"
+            body.decode(errors="replace"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="replace"
         )
-    except (ValueError, UnicodeDecodeError):
+    except ValueError:
         raise TooMuch from None
     return Form(fields)
 
@@ -117,6 +121,35 @@ class Guesses:
         self._wrong[key] = (since, counted if full else (*counted, _short(what)))
         while len(self._wrong) > self._keys_max:
             self._wrong.popitem(last=False)
+
+
+class Pace:
+    """How often statements come from one network: `burst` at once within a window, then each of the others waits.
+
+    A statement of the law is slowed down and never shut out: the one that had to wait is let in when it comes again, by
+    `what` it says, whoever else of its network came meanwhile. It waits the longer the more wait, `most_s` at most.
+    """
+
+    def __init__(self, burst: int, window_s: float, clock: Callable[[], float], *, most_s: int = 300) -> None:
+        self._first = Guesses(burst, window_s, clock)
+        self._each_s = min(most_s, 20)
+        self._burst, self._clock, self._most_s = burst, clock, most_s
+        self._waiting: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+
+    def wait_s(self, key: str, what: str) -> int:
+        """0: it may be stated now, and is counted; else so many seconds until this one may."""
+        if not self._first.wait_s(key, what):
+            self._first.wrong(key, what)
+            return 0
+        now, mine = self._clock(), (key, _short(what))
+        opens = self._waiting.get(mine)
+        if opens is None:
+            others = sum(until > now and other == key for (other, _), until in self._waiting.items())
+            opens = now + min(self._most_s, self._each_s * (1 + others // max(1, self._burst)))
+            self._waiting[mine] = opens
+            while len(self._waiting) > _WAITING_MAX:
+                self._waiting.popitem(last=False)
+        return max(0, ceil(opens - now))
 
 
 def _again(counted: tuple[bytes, ...], what: str) -> bool:

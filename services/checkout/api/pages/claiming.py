@@ -6,6 +6,7 @@ from uuid import uuid5
 
 from starlette.responses import Response
 
+from services.checkout.api.pages.bounds import SAID_MAX
 from services.checkout.api.pages.facts import legal_url
 from services.checkout.api.pages.frames import shop_frame
 from services.checkout.api.pages.ordered import Seen, number_of
@@ -13,6 +14,7 @@ from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Parts, Visit, see_other
 from services.checkout.api.pages.walking import stale_notice
+from services.checkout.api.pages.withdrawing import said_once
 from services.checkout.api.pages.wording import N_, Problem
 from services.checkout.application.aftercaring import AfterView, Words
 from services.checkout.domain.aftercare import Claim
@@ -23,7 +25,6 @@ from services.checkout.domain.outcomes import Refusal
 __all__ = ["Claiming"]
 
 _NONCE_MAX: Final = 64
-_TEXT_MAX: Final = 500
 _REMEDIES: Final = {
     "repair": N_("repair"),
     "replacement": N_("replacement"),
@@ -78,13 +79,13 @@ class Claiming:
             problems.append(Problem("asked", tongue.say("Choose what you ask for.")))
         if problems or line is None or asked is None:
             return await self._page(visit, seen, problems)
-        nonce = form.text("nonce")[:_NONCE_MAX] or token_urlsafe(16)
+        said = said_once(form, "line", "units", "asked", "fault")
         units = form.text("units")
         claim = OpenClaim(
-            id=str(uuid5(order.id, f"claim/{nonce}")), line_id=line.id, asked=asked,
+            id=str(uuid5(order.id, f"claim/{said}")), line_id=line.id, asked=asked,
             units=int(units) if units.isascii() and units.isdigit() and 0 < int(units[:4]) <= line.quantity else 1,
         )  # fmt: skip
-        words = Words(text=form.text("fault")[:_TEXT_MAX], address=seen.view.email)
+        words = Words(text=form.text("fault")[:SAID_MAX], address=seen.view.email)
         found = await self.parts.desk.open_claim(seen.view.shop.id, order.id, claim, words)
         if isinstance(found, Refusal):
             text = tongue.say("This article cannot be claimed now: it has not arrived, or a claim on it is open.")

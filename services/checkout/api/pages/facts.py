@@ -8,6 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from relance.rules.law.goods import Digital, Equipment, Guarantee, Safety, Subscription
+from services.checkout.api.pages.labels import figure_of
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_
 from services.checkout.domain.articles import Article
@@ -108,7 +109,9 @@ def _all(article: Article, tongue: Tongue) -> Iterator[Fact]:
     for guarantee in facts.get("guarantees", ()):
         yield _guarantee(_part(guarantee, Guarantee), tongue)
     if article.kind == "goods":
-        legal = facts.get("legal_guarantee") or say("Two years from delivery: conformity; hidden defects besides.")
+        years = figure_of("C10", "years")
+        said = say("%(years)s years from delivery: conformity; hidden defects besides.", years=years)
+        legal = facts.get("legal_guarantee") or said
         yield Fact(say("Legal guarantee"), legal)
     if "digital" in facts:
         yield from _digital(_part(facts["digital"], Digital), tongue)
@@ -203,7 +206,8 @@ def withdrawal_words(sold: Iterable[Sold], tongue: Tongue) -> list[str]:
     left = [one for one in sold if one.open]
     if not left:
         return [say("There is no right of withdrawal for this order: the recap and the confirmation say why.")]
-    said = [say("Fourteen days to change your mind, without giving a reason.")]
+    days = figure_of("B01", "days")
+    said = [say("%(days)s days to change your mind, without giving a reason.", days=days)]
     if any(one.kind == "goods" for one in left):
         said.append(say("They run from the day you receive the last article."))
     if any(one.kind != "goods" for one in left):

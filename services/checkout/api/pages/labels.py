@@ -1,11 +1,13 @@
-"""What the controls of withdrawal and termination are called: as the law prescribes it, from the book, never typed."""
+"""What the controls of withdrawal and termination are called, and how long rights last: as the law has it, from the
+book, never typed.
+"""
 
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
 from relance.rules.law.book import default_book
 
-__all__ = ["Control", "Label", "label_of"]
+__all__ = ["Control", "Label", "figure_of", "label_of"]
 
 Control = Literal["withdraw", "confirm", "terminate", "notify"]
 
@@ -42,3 +44,9 @@ def label_of(control: Control, language: str) -> Label:
     text = rule.wordings[wording].text
     assert text is not None, f"{id_} quotes its label"
     return Label(text.strip(), "fr")
+
+
+@cache
+def figure_of(rule: str, name: str) -> int:
+    """A number of the law as it stands: days, months, years."""
+    return int(default_book().versions(rule)[-1].parameters[name])

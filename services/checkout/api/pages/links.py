@@ -1,5 +1,6 @@
 """Links: into a checkout, back to a cart, to pay an order, to see one. They show; what acts is a form."""
 
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from starlette.responses import Response
 
 from services.checkout.api.pages import faces
 from services.checkout.api.pages.frames import Frame, LegalLink, Notice, guard, help_of, home_of, legal_links
+from services.checkout.api.pages.labels import label_of
 from services.checkout.api.pages.ordered import Seen
 from services.checkout.api.pages.purchase import Purchase
 from services.checkout.api.pages.tongues import Tongue
@@ -22,6 +24,7 @@ __all__ = ["Links"]
 
 _HOPS_MAX: Final = 8  # checkouts of one cart that took each other's place
 _TOKEN_MAX: Final = 200
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # links are younger than that
 
 
 class Links:
@@ -227,7 +230,7 @@ class Links:
         token = _token(visit)
         found = await self.parts.desk.open(token, _purpose(visit))
         if isinstance(found, Refusal):
-            return self.dead(visit)
+            return await self._expired(visit)
         view = await self.parts.desk.order(found.shop, UUID(found.subject))
         if isinstance(view, Refusal):
             return self.dead(visit)
@@ -236,6 +239,26 @@ class Links:
         tongue = self.parts.painter.tongue(view.language)
         here = f"/{visit.request.url.path[1:2]}/{token}"
         return Seen(view, tongue, here, token, masked=not full, link=True)
+
+    async def _expired(self, visit: Visit) -> Response:
+        """A link to an order that has had its time leads to what needs none; any other says no more than that."""
+        token, purpose = _token(visit), _purpose(visit)
+        once = await self.parts.desk.look(lambda tx: tx.look_token(token, purpose, _ANY_TIME))
+        shop = None if once is None else await self.parts.desk.get_shop(once.shop)
+        if shop is None or isinstance(shop, Refusal):
+            return self.dead(visit)
+        tongue = self.parts.painter.tongue(shop.language(visit.hint))
+        texts = (
+            tongue.say("Have a new one sent to the e-mail address of the order. It leads to everything as before."),
+            tongue.say("To withdraw from a contract no link is needed."),
+        )
+        lang = f"{shop.id}?lang={tongue.language}"
+        links = (
+            LegalLink(f"/find/{lang}", tongue.say("Find an order")),
+            LegalLink(f"/withdraw/{lang}", label_of("withdraw", tongue.language).text),
+        )
+        message = Message(tongue.say("This link has expired"), texts, links)
+        return self.parts.message(visit, message, 410, shop, tongue.language)
 
     def dead(self, visit: Visit) -> Response:
         """A link that holds no longer, or never did: the same words. Who tries many gets none; a good link always

@@ -1,10 +1,11 @@
 """What is said of an order: its state, its sums, its parcels, what failed, and to whom what is shown."""
 
+import re
 from typing import Any, Final, NamedTuple
 
 from services.checkout.api.pages.facts import Fact, Sold, essential_facts, legal_url, withdrawal_words
 from services.checkout.api.pages.frames import Sums, Thing
-from services.checkout.api.pages.labels import label_of
+from services.checkout.api.pages.labels import figure_of, label_of
 from services.checkout.api.pages.recap import where
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_, Failure, failure
@@ -14,8 +15,8 @@ from services.checkout.domain.shops import speak
 
 __all__ = [
     "STATES", "Seen", "alert_of", "document_label", "email_of", "failed_of", "file_name", "is_lost", "lead_of",
-    "lines_of", "masked_email", "number_of", "order_rights", "parcels_of", "person_of", "place_of", "refunds_of",
-    "sold_of", "state_label", "steps_of", "sums_of_order", "track_of", "ways_of",
+    "lines_of", "masked_email", "number_of", "order_rights", "parcels_of", "person_of", "place_of", "reachable",
+    "refunds_of", "sold_of", "state_label", "steps_of", "sums_of_order", "track_of", "ways_of",
 ]  # fmt: skip
 
 _LEADS: Final = {
@@ -49,6 +50,7 @@ _ALERTS: Final = (  # how a kind begins, title and text
     ("payment.look", N_("We are looking at a payment of your order"), N_("Get in touch with us if you wish.")),
     ("payment.failed.", *_UNREACHED), ("order.", *_UNREACHED), ("code.", *_UNREACHED),
 )  # fmt: skip
+_ADDRESS: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")  # as the letters know one
 STATES: Final = ("placed", "confirmed", "preparing", "shipped", "delivered")
 
 
@@ -70,6 +72,11 @@ def masked_email(email: str) -> str:
     name, _, domain = email.partition("@")
     first, _, last = domain.rpartition(".")
     return f"{name[:1]}•••@{first[:1]}•••.{last}"
+
+
+def reachable(address: str) -> bool:
+    """Whether mail is sent to what somebody gave as his address; what else it is, the shop answers itself."""
+    return _ADDRESS.fullmatch(address.strip()) is not None
 
 
 def email_of(seen: Seen) -> str:
@@ -247,7 +254,8 @@ def order_rights(seen: Seen, ends: tuple[str, str]) -> list[Fact]:
              legal_url(shop, "withdrawal", language), tongue.say("Conditions and model form")),
     ]  # fmt: skip
     if any(one.kind != "service" for one in sold):
-        text = " ".join([tongue.say("Two years of legal guarantee from delivery."), ends[1]]).strip()
+        years = figure_of("C10", "years")
+        text = " ".join([tongue.say("%(years)s years of legal guarantee from delivery.", years=years), ends[1]]).strip()
         url = legal_url(shop, "guarantees", language)
         found.append(Fact(tongue.say("Guarantees"), text, "", url, tongue.say("In full")))
     if view.recap.delivery is not None:

@@ -9,18 +9,19 @@ from uuid import NAMESPACE_URL, uuid5
 
 from starlette.responses import Response
 
-from services.checkout.api.pages import forms
+from services.checkout.api.pages.bounds import SAID_MAX, Form
+from services.checkout.api.pages.devices import contracts_here
 from services.checkout.api.pages.frames import Notice, shop_frame
 from services.checkout.api.pages.labels import label_of
-from services.checkout.api.pages.ordered import Seen, number_of
+from services.checkout.api.pages.ordered import Seen, number_of, reachable
 from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.tracking import day_of
 from services.checkout.api.pages.visits import Parts, Visit, see_other, shop_of
-from services.checkout.api.pages.walking import stale_notice
+from services.checkout.api.pages.walking import stale_notice, waiting_notice
 from services.checkout.api.pages.withdrawing import said_once
 from services.checkout.api.pages.wording import Problem
-from services.checkout.application.aftercaring import Words
+from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.domain.contracts import Contract, Terminate
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.references import number_in
@@ -29,7 +30,6 @@ from services.checkout.domain.shops import Shop
 __all__ = ["Terminating"]
 
 _FIELDS: Final = ("name", "email", "postal", "reference", "wished_on", "reason")
-_MAX: Final = 500
 _NONCE_MAX: Final = 64
 
 
@@ -58,8 +58,8 @@ class Terminating:
         if isinstance(asked, Response):
             return asked
         if asked.contract is not None and asked.contract.termination is not None:
-            return self._notified(asked, asked.contract)
-        return self._form(visit, asked)
+            return await self._notified(asked, asked.contract)
+        return await self._form(visit, asked)
 
     async def act(self, visit: Visit) -> Response:
         """The recap, back to the form, or the notification."""
@@ -67,11 +67,11 @@ class Terminating:
         if isinstance(asked, Response):
             return asked
         if not self.parts.honest(visit, asked.secret):
-            return self._form(visit, asked, notices=[stale_notice(asked.tongue)], status=403)
+            return await self._form(visit, asked, notices=[stale_notice(asked.tongue)], status=403)
         wished = visit.form.text("act")
         problems = [] if wished == "change" else self._missing(visit, asked)
         if problems or wished == "change":
-            return self._form(visit, asked, problems)
+            return await self._form(visit, asked, problems)
         return await self._notify(visit, asked) if wished == "notify" else self._recap(visit, asked)
 
     async def _notify(self, visit: Visit, asked: Asked) -> Response:
@@ -79,14 +79,13 @@ class Terminating:
         nonce = form.text("nonce")[:_NONCE_MAX] or token_urlsafe(16)
         once = nonce if asked.contract is not None else said_once(form, *_FIELDS)
         id_ = str(uuid5(NAMESPACE_URL, f"{asked.shop.id}/termination/{once}"))
-        who, what = f"terminate {visit.address}", f"{asked.url} {said_once(form, *_FIELDS)}"
-        if wait := self.parts.guesses.wait_s(who, what):
-            return self.parts.slow_down(visit, wait)
-        self.parts.guesses.wrong(who, what)
+        who = f"terminate {visit.address if asked.contract is None else asked.contract.id}"
+        if wait := self.parts.pace.wait_s(who, f"{asked.url} {said_once(form, *_FIELDS)}"):
+            return self._recap(visit, asked, wait)
         act = Terminate(id=id_, asked_at=at, wished_on=day_of(form.text("wished_on")))
         words = Words(
-            name=form.text("name")[:200], text=form.text("reason")[:_MAX],
-            address=form.text("email") or form.text("postal")[:_MAX], reference=form.text("reference")[:_MAX],
+            name=form.text("name"), text=form.text("reason")[:SAID_MAX],
+            address=_address(form), reference=form.text("reference")[:SAID_MAX],
         )  # fmt: skip
         if asked.contract is None:
             said = await self.parts.desk.terminate_unknown(asked.shop.id, words.reference, act, words)
@@ -98,7 +97,7 @@ class Terminating:
             text = asked.tongue.say("A contract can end today at the earliest.") if field else (
                 asked.tongue.say("This contract has ended already.")
             )  # fmt: skip
-            return self._form(visit, asked, [Problem(field, text, law)])
+            return await self._form(visit, asked, [Problem(field, text, law)])
         return see_other(asked.url)
 
     async def _asked(self, visit: Visit) -> Asked | Response:
@@ -120,7 +119,7 @@ class Terminating:
 
     # -- the three steps ---------------------------------------------------------------------------------------------
 
-    def _form(
+    async def _form(
         self, visit: Visit, asked: Asked, errors: list[Problem] | None = None, *, notices: list[Notice] | None = None,
         status: int = 0,
     ) -> Response:  # fmt: skip
@@ -131,54 +130,63 @@ class Terminating:
             visit, asked, "terminate", title, (errors or [], notices or []), status or (422 if errors else 200),
             form=values,
             bound=asked.contract,
+            orders=await contracts_here(self.parts, visit, asked.shop) if asked.contract is None else (),
             proof_email=asked.shop.trader.email,
             proof_address=asked.shop.trader.address,
         )  # fmt: skip
 
-    def _recap(self, visit: Visit, asked: Asked) -> Response:
+    def _recap(self, visit: Visit, asked: Asked, wait_s: int = 0) -> Response:
+        """What is about to be notified. `wait_s`: it was, among too many, and is not on record yet."""
         form, tongue = visit.form, asked.tongue
         wished = day_of(form.text("wished_on"))
         facts = [
             (tongue.say("Name"), form.text("name")),
-            (tongue.say("Confirmation goes to"), form.text("email") or form.text("postal")),
+            (tongue.say("Confirmation goes to"), _address(form)),
             (tongue.say("Contract"), _reference(asked, form.text("reference"))),
             (tongue.say("Wished end"), tongue.date(wished) if wished else tongue.say("as soon as possible")),
             (tongue.say("Reason"), form.text("reason")),
         ]
-        return self._paint(
-            visit, asked, "terminate_recap", tongue.say("Check your termination, then notify it"), ([], []), 200,
+        notices = [waiting_notice(tongue, wait_s, asked.shop)] if wait_s else []
+        page = self._paint(
+            visit, asked, "terminate_recap", tongue.say("Check your termination, then notify it"), ([], notices),
+            429 if wait_s else 200,
             facts=[one for one in facts if one[1]],
-            form={name: form.text(name)[:_MAX] for name in _FIELDS},
+            form={name: form.text(name)[:SAID_MAX] for name in _FIELDS},
             notify=label_of("notify", tongue.language),
         )  # fmt: skip
+        if wait_s:
+            page.headers["retry-after"] = str(wait_s)
+        return page
 
-    def _notified(self, asked: Asked, contract: Contract) -> Response:
+    async def _notified(self, asked: Asked, contract: Contract) -> Response:
         """That it was notified, when, and on which day it ends; the same by e-mail."""
         tongue, done = asked.tongue, contract.termination
         assert done is not None
+        shop, own = asked.shop.id, asked.seen.view.email if asked.seen is not None else ""
+        words = await self.parts.desk.look(lambda tx: opened_words(tx, shop, done.content))
         facts = [
             (tongue.say("Contract"), f"{contract.name} ({contract.number})"),
             (tongue.say("Notified on"), tongue.stamp(done.asked_at)),
             (tongue.say("Ends on"), tongue.date(done.ends_on)),
         ]
-        return self._done(asked, facts, asked.seen.view.email if asked.seen is not None else "")
+        return self._done(asked, facts, (words.address if words is not None else "") or own)
 
     def _said(self, visit: Visit, asked: Asked, at: datetime) -> Response:
         """What was notified in words of the consumer's own; the same whether they name a contract or not."""
         form, tongue = visit.form, asked.tongue
         facts = [
-            (tongue.say("Contract"), form.text("reference")[:_MAX]),
+            (tongue.say("Contract"), form.text("reference")[:SAID_MAX]),
             (tongue.say("Name"), form.text("name")),
             (tongue.say("Notified on"), tongue.stamp(at)),
         ]
-        return self._done(asked, facts, form.text("email") or form.text("postal"))
+        return self._done(asked, facts, _address(form))
 
     def _done(self, asked: Asked, facts: list[tuple[str, str]], address: str) -> Response:
         title = asked.tongue.say("Your termination was notified")
         frame = shop_frame(asked.shop, asked.tongue, title)
         body = self.parts.painter.paint(
             "terminated", frame, headline=title, facts=facts, address=address, back=asked.back,
-            found=asked.contract is not None, shop_url=frame.home_url,
+            found=asked.contract is not None, by_mail=reachable(address), shop_url=frame.home_url,
         )  # fmt: skip
         return self.parts.painter.respond(body, frame)
 
@@ -209,8 +217,7 @@ class Terminating:
         form, tongue, found = visit.form, asked.tongue, list[Problem]()
         if not form.text("name"):
             found.append(Problem("name", tongue.say("Enter your name.")))
-        email = form.text("email")
-        if (email or not form.text("postal")) and not forms.is_email(email):
+        if not (form.text("email") or form.text("postal")):
             text = tongue.say("Enter the e-mail address that the confirmation goes to, or a postal address.")
             found.append(Problem("email", text))
         if asked.contract is None and not form.text("reference"):
@@ -222,6 +229,12 @@ class Terminating:
         return found
 
 
+def _address(form: Form) -> str:
+    """Where the confirmation goes: an e-mail address, failing that whatever was given instead (D215-2 I 2°)."""
+    email, postal = form.text("email"), form.text("postal")
+    return email if reachable(email) else ", ".join(one for one in (email, postal) if one)
+
+
 def _today(parts: Parts) -> date:
     """The Paris date."""
     return parts.desk.law(parts.desk.clock())[1]
@@ -229,5 +242,5 @@ def _today(parts: Parts) -> date:
 
 def _reference(asked: Asked, typed: str) -> str:
     if asked.contract is None:
-        return typed[:_MAX]
+        return typed[:SAID_MAX]
     return f"{asked.contract.name} ({asked.contract.number})"

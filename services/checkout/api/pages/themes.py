@@ -37,6 +37,7 @@ def _style(theme: tuple[tuple[str, str], ...]) -> str:
         found["accent"] = _hex(accent)
         found["on-accent"] = "#fff" if contrast(accent, _WHITE) >= contrast(accent, _BLACK) else "#000"
         found["link"] = _hex(_darkened(accent))
+        found["link-dark"] = _hex(_lightened(accent))
     if _COLOUR.fullmatch(given.get("page", "")) and contrast(_channels(given["page"]), (0x56, 0x5C, 0x68)) >= _READABLE:
         found["page"] = given["page"]
     if _SIZE.fullmatch(given.get("radius", "")):
@@ -72,6 +73,14 @@ def _darkened(colour: tuple[int, int, int]) -> tuple[int, int, int]:
     while contrast(found, (243, 246, 244)) < _READABLE:
         found = (int(found[0] * 0.94), int(found[1] * 0.94), int(found[2] * 0.94))
     return found
+
+
+def _lightened(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The same hue, bright enough for text on the dark cards of who prefers these, and on their tints."""
+    red, green, blue = colour
+    while contrast((red, green, blue), (45, 40, 38)) < _READABLE:
+        red, green, blue = (min(255, channel + max(1, (255 - channel) * 6 // 100)) for channel in (red, green, blue))
+    return red, green, blue
 
 
 def _channels(text: str) -> tuple[int, int, int]:

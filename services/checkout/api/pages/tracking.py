@@ -5,8 +5,11 @@ from datetime import date
 from secrets import token_urlsafe
 from typing import Final, NamedTuple
 
+import msgspec
 from starlette.responses import Response
 
+from relance.rules.law.calendar import paris_date
+from relance.rules.law.terms import parameters
 from services.checkout.api.pages.frames import shop_frame
 from services.checkout.api.pages.ordered import Seen, number_of
 from services.checkout.api.pages.reaching import Reach
@@ -69,13 +72,12 @@ class Tracking:
             return seen
         if not self.parts.honest(visit, seen.secret):
             return await self._page(visit, seen, stale=True)
-        who = f"delivery {visit.address}"
-        if wait := self.parts.guesses.wait_s(who):
+        said = " ".join(visit.form.text(name) for name in ("act", "until", "nonce"))
+        if wait := self.parts.pace.wait_s(f"delivery {seen.view.order.id}", said):
             return self.parts.slow_down(visit, wait)
         done = await self._done(visit, seen)
         if isinstance(done, Problem):
             return await self._page(visit, seen, [done])
-        self.parts.guesses.wrong(who)
         return see_other(f"{seen.here}/delivery")
 
     async def _done(self, visit: Visit, seen: Seen) -> AfterView | Problem:
@@ -123,10 +125,26 @@ class Tracking:
             can_hold=bool(is_late) and order.paid_at is None and order.state not in ENDED,
             until=visit.form.text("until"),
             days=view.setting.terms.reasonable_days,
+            law=_law(view),
+            email=seen.view.shop.trader.email,
             said=_said(view, tongue),
             nonce=token_urlsafe(16),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, 403 if stale else 422 if errors else 200)
+
+
+class _Days(msgspec.Struct, frozen=True):
+    days: int
+
+
+def _law(view: AfterView) -> dict[str, int]:
+    """The days of the law: to deliver when none were agreed on (L216-1), to give back what was paid (L216-7)."""
+    book, order = view.setting.book, view.order_view.order
+    concluded_on = paris_date(order.concluded_at or order.placed_at)
+    return {
+        "days": parameters(book, "C01", concluded_on, _Days).days,
+        "refund_days": parameters(book, "C05", view.setting.on, _Days).days,
+    }
 
 
 def _names(view: AfterView) -> dict[str, str]:
@@ -180,7 +198,9 @@ def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str]]:
         elif sold.promised_on is not None:
             text = tongue.say("by %(day)s at the latest, as promised", day=day)
         else:
-            text = tongue.say("by %(day)s at the latest, thirty days from the order (L216-1)", day=day)
+            text = tongue.say(
+                "by %(day)s at the latest, %(count)s days from the order (L216-1)", day=day, count=_law(view)["days"]
+            )
         if here(after, line):
             text = tongue.say("received") if sold.kind == "goods" else tongue.say("supplied")
         found.append({"name": line.name, "text": text})

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from relance.kernel.errors import NotNow
 from relance.observability import logs
 from services.checkout.api.direct import endpoint_of
-from services.checkout.api.pages.bounds import Form, Guesses, TooMuch, network_of, read_form
+from services.checkout.api.pages.bounds import Form, Guesses, Pace, TooMuch, network_of, read_form
 from services.checkout.api.pages.frames import Frame, LegalLink, Painter, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.sessions import COOKIE, LIVES_S, Entry, Keys, Kind, Level, Session
 from services.checkout.api.pages.tongues import LANGUAGES, Tongue
@@ -97,6 +97,7 @@ class Parts:
         self.painter = painter
         self.keys = keys
         self.guesses = Guesses(settings.guesses_max, settings.guesses_window_s, time.monotonic)
+        self.pace = Pace(settings.guesses_max, settings.guesses_window_s, time.monotonic)
         self._log = logs.logger("pages")
 
     def serve(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:

@@ -16,8 +16,9 @@ from services.checkout.api.pages.wording import Problem
 from services.checkout.domain.checkouts import ENDED
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
+from services.checkout.domain.shops import Shop
 
-__all__ = ["Here", "Walk", "next_step", "stale_notice"]
+__all__ = ["Here", "Walk", "next_step", "stale_notice", "waiting_notice"]
 
 
 class Here(NamedTuple):
@@ -127,4 +128,14 @@ def stale_notice(tongue: Tongue) -> Notice:
         "This page had been open for a while, or in two tabs. Nothing was lost: check what stands below and send it "
         "again."
     )
+    return Notice("warn", text)
+
+
+def waiting_notice(tongue: Tongue, wait_s: int, shop: Shop) -> Notice:
+    """What the page of a statement says that came among many: it is not on record yet, and what else counts as much."""
+    text = tongue.say(
+        "This is not recorded yet: many statements come from your network just now. What you typed is still here: "
+        "confirm it again in %(seconds)s seconds. A message to %(email)s, or a letter, counts as much.",
+        seconds=wait_s, email=shop.trader.email,
+    )  # fmt: skip
     return Notice("warn", text)

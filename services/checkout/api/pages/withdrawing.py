@@ -12,15 +12,16 @@ from uuid import NAMESPACE_URL, uuid5
 
 from starlette.responses import Response
 
-from services.checkout.api.pages import forms
-from services.checkout.api.pages.bounds import Form
+from relance.rules.law.calendar import paris_date
+from services.checkout.api.pages.bounds import SAID_MAX, Form
+from services.checkout.api.pages.devices import orders_here
 from services.checkout.api.pages.frames import Notice, shop_frame
 from services.checkout.api.pages.labels import label_of
-from services.checkout.api.pages.ordered import Seen, masked_email, number_of
+from services.checkout.api.pages.ordered import Seen, masked_email, number_of, reachable
 from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Parts, Visit, see_other, shop_of
-from services.checkout.api.pages.walking import stale_notice
+from services.checkout.api.pages.walking import stale_notice, waiting_notice
 from services.checkout.api.pages.wording import Problem
 from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.domain.aftercare import Statement
@@ -32,9 +33,7 @@ from services.checkout.domain.statements import StateWithdrawal, left_units
 __all__ = ["Withdrawing", "form_url", "said_once"]
 
 _NONCE_MAX: Final = 64
-_NAME_MAX: Final = 200
-_EMAIL_MAX: Final = 254
-_WORDS_MAX: Final = 500
+_NAME_MAX: Final = 1_000
 _SAID: Final = ("name", "reference", "articles", "email")
 _CHOICES_MAX: Final = 50  # units of a line that are chosen from a list; more are typed
 
@@ -48,6 +47,13 @@ class LineFace(NamedTuple):
     left: int
     chosen: int
     options: range | None
+
+
+class _Answer(NamedTuple):
+    """Where a statement is answered. `email`: by which it is acknowledged; `other`: what was given and is none."""
+
+    email: str
+    other: str = ""
 
 
 class Withdrawing:
@@ -72,16 +78,17 @@ class Withdrawing:
         if not self.parts.honest(visit, seen.secret):
             return self._form(visit, seen, notices=[stale_notice(seen.tongue)], status=403)
         form, faces = visit.form, _faces(visit, seen)
-        problems = _missing(form, seen.tongue, email_needed=not (seen.masked and not form.text("email")))
+        problems = _missing(form, seen.tongue, email_needed=False)
         typed = _typed(seen, form)
         if faces and not any(face.chosen for face in faces) and not typed:
             problems.insert(0, Problem("units.0", seen.tongue.say("Choose at least one article.")))
         if problems:
             return self._form(visit, seen, problems)
-        shop, order = seen.view.shop.id, seen.view.order
+        shop, order = seen.view.shop, seen.view.order
         said = said_once(form, "name", "email", *_fields(seen))
-        if wait := self._slowed(visit, f"{order.id} {said}"):
-            return self.parts.slow_down(visit, wait)
+        if wait := self.parts.pace.wait_s(f"withdraw {order.id}", said):
+            notices = [waiting_notice(seen.tongue, wait, shop)]
+            return _retried(self._form(visit, seen, notices=notices, status=429), wait)
         at = self.parts.desk.clock()
         chosen = {face.id: face.chosen for face in faces if face.chosen} or typed
         act = StateWithdrawal(
@@ -89,7 +96,7 @@ class Withdrawing:
             units={} if _is_whole(faces) else chosen,
         )  # fmt: skip
         words = Words(name=form.text("name")[:_NAME_MAX], address=form.text("email") or seen.view.email)
-        stated = await self.parts.desk.state_withdrawal(shop, order.id, act, words)
+        stated = await self.parts.desk.state_withdrawal(shop.id, order.id, act, words)
         if isinstance(stated, Refusal):
             return self.parts.refused(visit, stated, 409, seen.view.shop, seen.tongue)
         return see_other(f"{seen.here}/withdraw/{act.id}")
@@ -106,7 +113,8 @@ class Withdrawing:
         shop = seen.view.shop
         words = await self.parts.desk.look(lambda tx: opened_words(tx, shop.id, statement.content))
         tongue = seen.tongue
-        address = words.address if words is not None and words.address else seen.view.email
+        typed = words.address if words is not None else ""
+        address = typed if reachable(typed) else seen.view.email
         facts = [
             (tongue.say("Order"), number_of(seen.view)),
             (tongue.say("Withdrawal from"), _stated_lines(seen, statement)),
@@ -114,8 +122,9 @@ class Withdrawing:
             (tongue.say("Submitted on"), tongue.stamp(statement.stated_at)),
         ]
         shown = masked_email(address) if seen.masked else address
+        other = "" if reachable(typed) or seen.masked else typed
         back = f"/o/{seen.view.order.id}" if not seen.masked else seen.here if seen.here.startswith("/v/") else ""
-        return self._receipt(shop, tongue, facts, shown, number_of(seen.view), back)
+        return self._receipt(shop, tongue, facts, _Answer(shown, other), number_of(seen.view), back)
 
     def _form(
         self, visit: Visit, seen: Seen, errors: list[Problem] | None = None, *, notices: list[Notice] | None = None,
@@ -136,7 +145,7 @@ class Withdrawing:
             action=form_url(seen.here),
             nonce=_nonce(form),
             number=number_of(view),
-            ordered=tongue.date(view.order.placed_at.date()),
+            ordered=tongue.date(paris_date(view.order.placed_at)),
             faces=_faces(visit, seen),
             form={
                 "name": form.text("name") if sent else known,
@@ -152,7 +161,7 @@ class Withdrawing:
     async def show_shop(self, visit: Visit) -> Response:
         """The function of a shop, for whoever has neither a link nor a session."""
         found = await shop_of(self.parts, visit)
-        return found if isinstance(found, Response) else self._shop_form(visit, *found)
+        return found if isinstance(found, Response) else await self._shop_form(visit, *found)
 
     async def state_shop(self, visit: Visit) -> Response:
         """Take a statement in any words. The answer is the same whether or not it names an order of this shop."""
@@ -162,17 +171,18 @@ class Withdrawing:
         shop, tongue = found
         form, nonce = visit.form, _nonce(visit.form)
         if not self.parts.honest(visit, _secret(shop, nonce)):
-            return self._shop_form(visit, shop, tongue, notices=[stale_notice(tongue)], status=403)
+            return await self._shop_form(visit, shop, tongue, notices=[stale_notice(tongue)], status=403)
         problems = _missing(form, tongue, email_needed=True)
-        reference, articles = form.text("reference")[:_WORDS_MAX], form.text("articles")[:_WORDS_MAX]
+        reference, articles = form.text("reference")[:SAID_MAX], form.text("articles")[:SAID_MAX]
         if not reference:
             text = tongue.say("Say which contract it is: its number, or what you ordered and when.")
             problems.insert(1 if not form.text("name") else 0, Problem("reference", text))
         if problems:
-            return self._shop_form(visit, shop, tongue, problems)
+            return await self._shop_form(visit, shop, tongue, problems)
         statement_id = str(uuid5(NAMESPACE_URL, f"{shop.id}/statement/{said_once(form, *_SAID)}"))
-        if wait := self._slowed(visit, statement_id):
-            return self.parts.slow_down(visit, wait)
+        if wait := self.parts.pace.wait_s(f"withdraw {visit.address}", statement_id):
+            notices = [waiting_notice(tongue, wait, shop)]
+            return _retried(await self._shop_form(visit, shop, tongue, notices=notices, status=429), wait)
         words = Words(
             name=form.text("name")[:_NAME_MAX], address=form.text("email"),
             text=articles or ("" if is_number(reference) else reference),
@@ -184,9 +194,10 @@ class Withdrawing:
             (tongue.say("Name"), words.name),
             (tongue.say("Submitted on"), tongue.stamp(said.at)),
         ]
-        return self._receipt(shop, tongue, facts, words.address, "", "")
+        answer = _Answer(words.address) if reachable(words.address) else _Answer("", words.address)
+        return self._receipt(shop, tongue, facts, answer, "", "")
 
-    def _shop_form(
+    async def _shop_form(
         self, visit: Visit, shop: Shop, tongue: Tongue, errors: list[Problem] | None = None, *,
         notices: list[Notice] | None = None, status: int = 0,
     ) -> Response:  # fmt: skip
@@ -202,6 +213,7 @@ class Withdrawing:
             action=f"/withdraw/{shop.id}?lang={tongue.language}",
             nonce=nonce,
             form={name: form.text(name) for name in _SAID},
+            orders=await orders_here(self.parts, visit, shop, tongue),
             confirm=label_of("confirm", tongue.language),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
@@ -209,23 +221,15 @@ class Withdrawing:
     # -- both --------------------------------------------------------------------------------------------------------
 
     def _receipt(
-        self, shop: Shop, tongue: Tongue, facts: list[tuple[str, str]], address: str, reference: str, back: str
+        self, shop: Shop, tongue: Tongue, facts: list[tuple[str, str]], answer: _Answer, reference: str, back: str
     ) -> Response:  # fmt: skip
         title = tongue.say("Your withdrawal was submitted")
         frame = shop_frame(shop, tongue, title, reference=reference)
         shown = [one for one in facts if one[1]]
         body = self.parts.painter.paint(
-            "stated", frame, headline=title, facts=shown, address=address, back=back, shop_url=frame.home_url
+            "stated", frame, headline=title, facts=shown, answer=answer, back=back, shop_url=frame.home_url
         )
         return self.parts.painter.respond(body, frame)
-
-    def _slowed(self, visit: Visit, statement: str) -> int:
-        """How long this network waits before it may state anything else; it counts as one more, the same one once."""
-        who = f"withdraw {visit.address}"
-        if wait := self.parts.guesses.wait_s(who, statement):
-            return wait
-        self.parts.guesses.wrong(who, statement)
-        return 0
 
 
 def form_url(here: str) -> str:
@@ -260,15 +264,21 @@ def said_once(form: Form, *fields: str) -> str:
 
 
 def _missing(form: Form, tongue: Tongue, *, email_needed: bool) -> list[Problem]:
-    """What has to be asked again: only who withdraws, and where he is answered."""
+    """What has to be asked again: only who withdraws, and where he is answered. Nothing that he says is refused for how
+    it looks: a telephone number, or an address that no mail is sent to, is where the shop answers him itself.
+    """
     found = []
     if not form.text("name"):
         found.append(Problem("name", tongue.say("Enter your name.")))
-    email = form.text("email")
-    if (email_needed or email) and not forms.is_email(email[:_EMAIL_MAX]):
+    if email_needed and not form.text("email"):
         text = tongue.say("Enter the e-mail address that the acknowledgement goes to, such as name@example.org.")
         found.append(Problem("email", text))
     return found
+
+
+def _retried(page: Response, wait_s: int) -> Response:
+    page.headers["retry-after"] = str(wait_s)
+    return page
 
 
 def _faces(visit: Visit, seen: Seen) -> list[LineFace]:
