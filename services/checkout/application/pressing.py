@@ -137,7 +137,10 @@ class Pressing(Ordering, Tunnel):
         shop, checkout_id, order_id = loaded.shop.id, loaded.record.id, str(order.state.id)
         await tx.put(shop, checkout_id, placed.checkout.state, before=loaded.checkout.version, state="ordered")
         modes = offered(view.quotes)
-        record = replace(view.record, order_id=order_id, offered=modes, version=loaded.record.version + 1)
+        record = replace(
+            view.record, order_id=order_id, offered=modes, version=loaded.record.version + 1,
+            return_cost_borne_by=loaded.shop.legal.return_cost_borne_by,
+        )  # fmt: skip
         await tx.put(shop, checkout_id, record, before=loaded.record.version)
         await self.put_order(tx, order.state, None)
         kept = Kept(id=order_id, checkout_id=checkout_id, version=1)

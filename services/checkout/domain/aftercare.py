@@ -240,9 +240,10 @@ class PaperRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Aftercare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Of one order, by its id. `sold`: frozen when it is opened. `confirmed_at`: the confirmation was sent, on a
-    durable medium. `informed`: of the right of withdrawal, in time; else on `informed_on`, or never. `told`: what was
-    said once.
+    """Of one order, by its id. `sold`: frozen when it is opened. `return_cost_borne_by`: who pays returns, as the
+    contract says; empty where it was made before that was kept, and the shop's word holds. `confirmed_at`: the
+    confirmation was sent, on a durable medium. `informed`: of the right of withdrawal, in time; else on `informed_on`,
+    or never. `told`: what was said once.
     """
 
     id: str
@@ -250,6 +251,7 @@ class Aftercare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_at: datetime
     sold: tuple[SoldLine, ...]
     offered: tuple[OfferedFee, ...] = ()
+    return_cost_borne_by: Literal["", "trader", "consumer"] = ""
     confirmed_at: datetime | None = None
     informed: bool = True
     informed_on: date | None = None

@@ -107,6 +107,7 @@ def opened(order: Order, record: Record, articles: Mapping[str, Article], at: da
         opened_at=at,
         sold=tuple(replace(one, ancillary_to=_mains(one.id, by_line)) for one in sold),
         offered=record.offered,
+        return_cost_borne_by=record.return_cost_borne_by,
     )
 
 

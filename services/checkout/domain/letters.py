@@ -163,7 +163,7 @@ def decided(order: Order, after: Aftercare, statement: Statement, shop: Shop, bo
         return_by=stated_on + timedelta(days=days) if goods_back else None,
         return_to=shop.aftercare.return_address or f"{shop.trader.name}, {shop.trader.address}",
         collected=shop.aftercare.collects_returns,
-        borne_by="consumer" if shop.legal.return_cost_borne_by == "consumer" else "trader",
+        borne_by="consumer" if _borne_by(after, shop) == "consumer" else "trader",
         return_costs=tuple(
             (sold[line_id].name, cost)
             for line_id in goods_back
@@ -171,6 +171,11 @@ def decided(order: Order, after: Aftercare, statement: Statement, shop: Shop, bo
         ),
         digital=tuple(sold[line_id].name for line_id in accepted if line_id in sold and _is_digital(sold[line_id])),
     )
+
+
+def _borne_by(after: Aftercare, shop: Shop) -> str:
+    """Who pays the return: what the contract said; what the shop says, of an order that is older than that is kept."""
+    return after.return_cost_borne_by or shop.legal.return_cost_borne_by
 
 
 def _left_before(order: Order, statement: Statement) -> dict[str, int]:

@@ -95,8 +95,9 @@ class PressActs(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of one checkout; the rest is in the machine of the same id. `recap`: the last one that was shown, `recap_page`
     what evidence calls its rendered bytes; `fingerprint`: of the cart that it was created with;
-    `law_lines`: what the click ordered, as the law sees it, `offered` the modes it could choose; `ordered_before`: the
-    order that the same cart became earlier, which the page says.
+    `law_lines`: what the click ordered, as the law sees it, `offered` the modes it could choose, `return_cost_borne_by`
+    who pays returns by this contract; `ordered_before`: the order that the same cart became earlier, which the page
+    says.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     ordered_before: str = ""
     law_lines: tuple[goods.Line, ...] = ()
     offered: tuple[OfferedFee, ...] = ()
+    return_cost_borne_by: Literal["", "trader", "consumer"] = ""
     adult: bool = False
     early_at: datetime | None = None
     loss_at: datetime | None = None

@@ -158,6 +158,14 @@ def test_a_shop_that_collects_or_pays_the_return_says_so() -> None:
     says(decided(*one_lamp(), shop=pays), "à notre charge", "Entrepôt, 1 rue du Dépôt")
 
 
+def test_a_contract_says_who_pays_the_return_whatever_the_shop_says_since() -> None:
+    order, after = one_lamp()
+    free = replace(SHOP, legal=replace(SHOP.legal, return_cost_borne_by="trader"))
+    says(decided(order, replace(after, return_cost_borne_by="trader")), "à notre charge")
+    says(decided(order, replace(after, return_cost_borne_by="consumer"), shop=free), "à votre charge")
+    says(decided(order, after, shop=free), "à notre charge")
+
+
 def test_what_is_late_or_excepted_says_why_and_whom_to_turn_to() -> None:
     lines = cared(sold(), sold("2", exception=3, exception_shown=True))
     order, after, _ = follow(received(line(), line("2")), lines, stated("2026-03-20 00:00"), "2026-03-20 00:00")
