@@ -5,7 +5,9 @@ import contextlib
 import gc
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -96,12 +98,15 @@ class Printing:
 
 
 class _Process:
-    """The other process and the way to it, for one thread."""
+    """The other process and the way to it, for one thread. It has a folder for what it needs while it runs, fonts
+    above all: whoever ends it removes that, for what is killed tidies nothing up.
+    """
 
     def __init__(self, rules: Path) -> None:
         context = multiprocessing.get_context("spawn")
         self._way, other = context.Pipe()
-        asked = (str(rules), other, os.getpid())
+        self._folder = tempfile.mkdtemp(prefix="relance-printing-")
+        asked = (str(rules), other, os.getpid(), self._folder)
         self._process = context.Process(target=_print, args=asked, daemon=True, name="printing")
         self._process.start()
         other.close()  # its own end is the only one, so that its death is heard
@@ -140,6 +145,7 @@ class _Process:
         self._way.close()
         self._process.kill()
         self._process.join(_END_S)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def end(self) -> None:
         """Let it end, and see to it that it does."""
@@ -148,8 +154,11 @@ class _Process:
         self.kill()
 
 
-def _print(rules: str, way: Connection, service: int) -> None:
-    """The printing process: it answers until nobody asks any more. `service`: the process that asks."""
+def _print(rules: str, way: Connection, service: int, folder: str) -> None:
+    """The printing process: it answers until nobody asks any more. `service`: the process that asks; `folder`: where it
+    puts what it needs meanwhile.
+    """
+    tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service says when it ends
     os.nice(_NICE)
     with contextlib.suppress(EOFError, OSError):
@@ -162,6 +171,7 @@ def _print(rules: str, way: Connection, service: int) -> None:
                     raise EOFError
             way.send(_rendered(documents, way.recv()))
             gc.collect()
+    shutil.rmtree(folder, ignore_errors=True)  # the service may have been killed, and removes nothing then
     os._exit(0)  # fonts that are taken apart while the interpreter ends complain on stderr
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,10 @@ def child() -> psutil.Process:
     """The only one."""
     (only,) = children()
     return only
+
+
+def within(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 async def test_a_process_that_is_stopped_is_killed_and_the_next_confirmation_is_printed(printing: Printing) -> None:
@@ -100,10 +105,35 @@ if __name__ == "__main__":
 """
 
 
+async def test_whatever_ends_it_nothing_is_left_of_what_it_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = Printing(RULES, limit_s=LIMIT_S)
+    try:
+        await made.confirmation(facts(LAMP))
+        (folder,) = within(tmp_path)
+        assert any(one.name.startswith("weasyprint-") for one in within(folder)), "as the library names its own"
+        os.kill(child().pid, signal.SIGKILL)
+        with pytest.raises(NotNow):
+            await made.confirmation(facts(LAMP))
+        assert within(tmp_path) == []
+        await made.confirmation(facts(LAMP))
+        made._limit_s = 0.001  # less than any document takes
+        with pytest.raises(NotNow, match="too long"):
+            await made.confirmation(facts(LAMP))
+        assert within(tmp_path) == []
+        made.begin()
+    finally:
+        made.close()
+    assert within(tmp_path) == []
+
+
 def test_a_kill_of_the_service_ends_it_although_the_way_is_still_held(tmp_path: Path) -> None:
-    script = tmp_path / "service.py"
+    script, folder = tmp_path / "service.py", tmp_path / "folder"
     script.write_text(_SERVICE)
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    folder.mkdir()
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
     service = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environ)
     assert service.stdout is not None
     printing, holder = (psutil.Process(int(pid)) for pid in service.stdout.readline().split())
@@ -115,3 +145,4 @@ def test_a_kill_of_the_service_ends_it_although_the_way_is_still_held(tmp_path: 
         holder.kill()
         service.stdout.close()
     assert not printing.is_running()
+    assert list(folder.iterdir()) == [], "nor what it had in its folder"
