@@ -41,6 +41,8 @@ def erase(
     place, erased = done
     OUT.print(f"{erased.subject}: erased from {len(erased.checkouts)} checkouts and {len(erased.orders)} orders",
               markup=False)  # fmt: skip
+    for number, until in erased.papers:
+        OUT.print(f"{number} stays in the accounts until {until} (G10 C. com. L123-22)", markup=False)
     for about in dict.fromkeys((*erased.orders, *erased.checkouts, *erased.strays)):
         _erase_messages(place, about)
     OUT.print("copies of the database made before hold the person's key still: let them expire")

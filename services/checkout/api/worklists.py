@@ -12,12 +12,12 @@ from services.checkout.api.refusals import invalid
 from services.checkout.api.tokens import Caller, Kind
 from services.checkout.application.daily import Daily
 from services.checkout.domain.funnel import STEPS
+from services.checkout.domain.papers import counted
 
 __all__ = ["Worklists"]
 
 _KINDS: Final = frozenset({"", "invoice", "credit_note"})
 _DAYS_MAX: Final = 3_660  # ten years: as long as papers are kept
-_NUMBER_MAX: Final = 32
 _OPERATOR: Final[frozenset[Kind]] = frozenset({"operator"})
 
 
@@ -30,14 +30,12 @@ class Worklists(Caring):
         async def work(caller: Caller) -> pb.ListPapersResponse:
             first, last = _days(getattr(request, "from"), request.to)
             kind = one_of(request.kind, _KINDS, "kind")
-            if len(request.page_token) > _NUMBER_MAX:
+            if request.page_token and counted(request.page_token) is None:
                 raise invalid("page_token", "is no token of a page")
             size = page(request.page_size)
-            found = [
-                one
-                for one in sorted(await self._desk.papers(caller.shop, first, last), key=lambda one: one.id)
-                if one.id > request.page_token and kind in {"", one.kind}
-            ]
+            found = await self._desk.papers(
+                caller.shop, first, last, kind=kind, after=request.page_token, limit=size + 1
+            )
             shown = found[:size]
             papers = [
                 pb.Paper(

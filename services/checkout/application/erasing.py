@@ -1,7 +1,7 @@
 """Erasing a person: what names him is gone, the chains of evidence hold, and what a law asks to keep is not touched."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,8 +21,10 @@ from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.keeping import kept_by_law
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.papers import accounted_until
 from services.checkout.domain.presenting import Kept
 from services.checkout.domain.records import Record
+from services.checkout.domain.shops import Shop
 from services.checkout.store import ANY, Store, Transaction
 from services.checkout.store.part import kind_of, read_body
 from services.checkout.store.schema import AGGREGATES, ANSWERS, OUTBOX, TOKENS
@@ -36,13 +38,16 @@ _NOBODY: Final = Contact(email="erased@erased.invalid")
 
 
 class Erased(NamedTuple):
-    """What was erased: ids of checkouts, of orders, of carts, and of statements that came without an order."""
+    """What was erased: ids of checkouts, of orders, of carts, and of statements that came without an order. `papers`:
+    the invoices and credit notes that stay in the accounts, each with its last day there.
+    """
 
     subject: str
     checkouts: tuple[str, ...]
     orders: tuple[str, ...]
     carts: tuple[str, ...]
     strays: tuple[str, ...] = ()
+    papers: tuple[tuple[str, date], ...] = ()
 
 
 async def person_of(store: Store, shop: str, order_id: str) -> str | None:
@@ -58,7 +63,7 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
 
     His key goes, and with it all that is encrypted in evidence and documents; address and contact are emptied in
     checkouts and orders; links, answers that name them, messages that wait and statements that were found to be about
-    his orders are deleted.
+    his orders are deleted. Invoices and credit notes stay: the accounts need them, and they have keys of their own.
     """
     ids = await _checkouts_of(store, shop, subject)
     strays = await strays_of(store, shop, await _orders_of(store, shop, ids))
@@ -67,7 +72,10 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
         checkouts = await tx.many(Checkout, shop, ids, lock=True)
         records = await tx.many(Record, shop, ids, lock=True)
         orders = await tx.many(Order, shop, [one.order_id for one in records.values() if one.order_id], lock=True)
-        if refused := await _kept(tx, shop, list(orders.values()), Setting(at, book)):
+        found_shop = await tx.get(Shop, "*", shop)
+        setting = Setting(at, book) if found_shop is None else Setting(at, book, found_shop.aftercare)
+        cared = await tx.many(Aftercare, shop, list(map(str, orders)), lock=True)
+        if refused := await _kept(tx, shop, list(orders.values()), cared, setting):
             return refused
         known = await tx.erase(shop, subject)
         if not known and not checkouts:
@@ -85,7 +93,9 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
         for chain in checkouts:
             await tx.record(shop, chain, [_told(at)])
         carts = tuple(dict.fromkeys(one.context.cart_id for one in checkouts.values()))
-        return Erased(subject, tuple(checkouts), tuple(orders), carts, tuple(one.id for one in his))
+        return Erased(
+            subject, tuple(checkouts), tuple(orders), carts, tuple(one.id for one in his), _accounted(cared, setting)
+        )
 
     done = await store.run(work)
     if isinstance(done, Erased):
@@ -93,15 +103,25 @@ async def erase_person(store: Store, shop: str, subject: str, book: Book, at: da
     return done
 
 
-async def _kept(tx: Transaction, shop: str, orders: Sequence[Order], setting: Setting) -> list[Refusal]:
+async def _kept(
+    tx: Transaction, shop: str, orders: Sequence[Order], cared: Mapping[str, Aftercare], setting: Setting
+) -> list[Refusal]:
     """All that a law asks to keep of these orders."""
-    cared = await tx.many(Aftercare, shop, [str(order.id) for order in orders], lock=True)
     refused = []
     for order in orders:
         begun = [one for _, one in await tx.find(Contract, "order", str(order.id), shop)]
         if (why := kept_by_law(order, cared.get(str(order.id)), begun, setting)) is not None:
             refused.append(why)
     return refused
+
+
+def _accounted(cared: Mapping[str, Aftercare], setting: Setting) -> tuple[tuple[str, date], ...]:
+    return tuple(
+        (ref.number, until)
+        for after in cared.values()
+        for ref in after.papers
+        if (until := accounted_until(ref.issued_on, setting)) >= setting.on
+    )
 
 
 def _of_nobody(context: Context) -> Context:

@@ -1,20 +1,29 @@
-"""Statements that matched no order are forgotten in their time: their words with their key, then the rest of them."""
+"""Statements that matched no order, and prints of invoices, are forgotten in their time: their words with their key."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
+import msgspec
 from sqlalchemy import and_, select, update
 
 from relance.evidence.entries import Act
 from relance.kernel.instants import to_ms
-from services.checkout.domain.aftercare import Stray
+from relance.rules.law.book import Book
+from relance.rules.law.calendar import first_instant_after, paris_date
+from services.checkout.domain.aftercare import Aftercare, Stray
+from services.checkout.domain.follow_up import Setting
+from services.checkout.domain.orders import Order
+from services.checkout.domain.papers import Paper, accounted_until, kept_until, subject_of_paper
+from services.checkout.domain.shops import Shop
 from services.checkout.domain.strays import forgotten_at
 from services.checkout.store import Store, Transaction
 from services.checkout.store.part import kind_of, read_body
 from services.checkout.store.schema import AGGREGATES
 
-__all__ = ["forget_stray", "forget_strays", "strays_of"]
+__all__ = ["forget_papers", "forget_stray", "forget_strays", "strays_of"]
+
+replace = msgspec.structs.replace
 
 _AT_ONCE: Final = 100
 _ARTICLE: Final = "RGPD 5(1)(e)"
@@ -38,6 +47,47 @@ async def forget_strays(store: Store, now: datetime, at_once: int = _AT_ONCE) ->
     for shop, id_ in names:
         dated += await store.run(lambda tx, shop=shop, id_=id_: forget(tx, shop, id_))  # type: ignore[misc]
     return dated
+
+
+async def forget_papers(store: Store, book: Book, now: datetime, at_once: int = _AT_ONCE) -> int:
+    """Forget the prints of invoices and credit notes whose time in the accounts and in the archive is over; how many
+    were looked at. Their sums and numbers stay: they name nobody. One whose order was delivered later than it was
+    issued is kept until the archive of that order ends.
+    """
+
+    async def forget(tx: Transaction, shop: str, number: str) -> int:
+        paper = await tx.get(Paper, shop, number, lock=True)
+        if paper is None or paper.forgotten_on is not None:
+            return 0
+        last = await _last_day(tx, paper, book, now)
+        if last >= paris_date(now):
+            later = replace(paper, version=paper.version + 1)
+            await tx.put(shop, number, later, before=paper.version, due_at=first_instant_after(last))
+            return 1
+        told = Act(at_ms=to_ms(now), act="happened", what="erasure", facts={"article": _ARTICLE, "paper": number})
+        await tx.record(shop, paper.order_id, [told])
+        await tx.erase(shop, subject_of_paper(number))
+        gone = replace(paper, forgotten_on=paris_date(now), version=paper.version + 1)
+        await tx.put(shop, number, gone, before=paper.version)
+        return 1
+
+    async with store.reading() as tx:
+        names = await tx.due_names(Paper, now, at_once)
+    count = 0
+    for shop, number in names:
+        count += await store.run(lambda tx, shop=shop, number=number: forget(tx, shop, number))  # type: ignore[misc]
+    return count
+
+
+async def _last_day(tx: Transaction, paper: Paper, book: Book, now: datetime) -> date:
+    """The last day on which the accounts or the archive of its order need a paper."""
+    shop = await tx.get(Shop, "*", paper.shop)
+    setting = Setting(now, book) if shop is None else Setting(now, book, shop.aftercare)
+    last = accounted_until(paper.issued_on, setting)
+    order = await tx.get(Order, paper.shop, paper.order_id)
+    after = await tx.get(Aftercare, paper.shop, paper.order_id)
+    archived = None if order is None or after is None else kept_until(order, after, book)
+    return last if archived is None else max(last, archived)
 
 
 async def forget_stray(tx: Transaction, stray: Stray, at: datetime, article: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -13,30 +13,29 @@ import msgspec
 from relance.events.messages import Document as Attached
 from relance.evidence.entries import Act
 from relance.kernel.instants import to_ms
-from relance.rules.law.calendar import paris_date
+from relance.rules.law.calendar import first_instant_after, paris_date
 from services.checkout.adapters.documents.letters import render
 from services.checkout.application.lettering import Lettering, Post
-from services.checkout.application.tunnel import subject_of
+from services.checkout.application.paper_pages import paper_page, stretches
 from services.checkout.domain import papers
 from services.checkout.domain.aftercare import Aftercare, PaperRef
-from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.disclosures import rule_ref
+from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.letters import CreditNote, LetterFacts
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.papers import Paper, PaperFacts, Wanted
 from services.checkout.domain.records import Record
 from services.checkout.domain.shops import Shop, speak
-from services.checkout.store import Store, Transaction
+from services.checkout.store import Transaction
 from services.checkout.store.errors import Conflict
 
-__all__ = ["PaperPress", "Papering", "papers_between"]
+__all__ = ["PaperPress", "Papering"]
 
 replace = msgspec.structs.replace
 
 PaperPress: TypeAlias = Callable[[PaperFacts], Awaitable[bytes]]
 
-_PAGE: Final = 500
 _TOKEN_BYTES: Final = 32
 
 
@@ -55,9 +54,11 @@ class Papering(Lettering):
         await self._printed(shop, facts, pdf)
         self.nudge()
 
-    async def papers(self, shop: str, first: date, last: date) -> list[Paper]:
-        """All papers of a shop that are dated from `first` to `last`, both in, in the order of their numbers."""
-        return await papers_between(self.store, shop, first, last)
+    async def papers(
+        self, shop: str, first: date, last: date, *, kind: str = "", after: str = "", limit: int = 1_000
+    ) -> list[Paper]:
+        """Papers of a shop that are dated from `first` to `last`, both in, by their numbers: those after `after`."""
+        return await paper_page(self.store, shop, await stretches(self.store, shop, first, last, kind), after, limit)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -70,17 +71,20 @@ class Papering(Lettering):
         order, before, setting = read
         after = before
         while due := papers.wanted(order, after, franchise=found.trader.vat_franchise):
-            paper = await self._numbered(tx, order, due[0])
+            paper = await self._numbered(tx, order, due[0], setting)
             after = replace(after, papers=(*after.papers, papers.ref_of(paper)))
         if after is not before:
             await self._put_after(tx, order, before, after, setting)
         return next((ref.number for ref in after.papers if ref.cause == cause), "")
 
-    async def _numbered(self, tx: Transaction, order: Order, due: Wanted) -> Paper:
-        """The paper with the next number of its series, whose date is read after that: numbers rise with time."""
+    async def _numbered(self, tx: Transaction, order: Order, due: Wanted, setting: Setting) -> Paper:
+        """The paper with the next number of its series, whose date is read after that, and is never before that of the
+        paper before it, also when another process numbered that by a clock ahead of ours: numbers rise with time.
+        """
         shop, year = order.context.shop, paris_date(self.clock())
         count = await tx.count(shop, f"papers/{papers.series(due.kind, year)}")
-        at = self.clock()
+        last = await tx.get(Paper, shop, papers.numbered(due.kind, year, count - 1))
+        at = self.clock() if last is None else max(self.clock(), last.issued_at)
         if paris_date(at).year != year.year:
             raise Conflict("the year has changed", 0.0)
         paper = Paper(
@@ -98,7 +102,8 @@ class Papering(Lettering):
             of=due.of,
             version=1,
         )
-        await tx.put(shop, paper.id, paper, before=None, keys=[("order", str(order.id))])
+        forgotten_at = self._forgotten_at(paper, setting)
+        await tx.put(shop, paper.id, paper, before=None, keys=[("order", str(order.id))], due_at=forgotten_at)
         facts: dict[str, str | int] = {
             "step": due.kind,
             "number": paper.id,
@@ -109,9 +114,9 @@ class Papering(Lettering):
         await tx.record(shop, str(order.id), [self._noted(facts)])
         return paper
 
-    async def _subject(self, tx: Transaction, order: Order) -> str:
-        checkout = await tx.get(Checkout, order.context.shop, order.checkout_id)
-        return f"guest-{order.checkout_id}" if checkout is None else subject_of(checkout)
+    def _forgotten_at(self, paper: Paper, setting: Setting) -> datetime:
+        """When its print is looked at again, to be forgotten unless the archive of its order needs it longer."""
+        return first_instant_after(papers.accounted_until(paper.issued_on, setting))
 
     # -- print --------------------------------------------------------------------------------------------------------
 
@@ -159,10 +164,10 @@ class Papering(Lettering):
                 return
             order, before, setting = read
             document = await tx.keep(
-                shop, pdf, "application/pdf", subject=await self._subject(tx, order), order=paper.order_id
+                shop, pdf, "application/pdf", subject=papers.subject_of_paper(paper.id), order=paper.order_id
             )
             printed = replace(now, sha256=hashed, version=now.version + 1)
-            await tx.put(shop, paper.id, printed, before=now.version)
+            await tx.put(shop, paper.id, printed, before=now.version, due_at=self._forgotten_at(printed, setting))
             refs = tuple(_with_hash(ref, printed) for ref in before.papers)
             await self._put_after(tx, order, before, replace(before, papers=refs), setting)
             said = self._noted({"step": f"{paper.kind}_printed", "number": paper.id})
@@ -182,26 +187,6 @@ class Papering(Lettering):
         rules = book.on(day)
         named = tuple(rule_ref(rules[id_]) for id_ in ("G10", "G09") if id_ in rules)
         return Act(at_ms=to_ms(at), act="happened", what="order", by="checkout", facts=dict(facts), rules=named)
-
-
-async def papers_between(store: Store, shop: str, first: date, last: date) -> list[Paper]:
-    """The papers of a shop that are dated from `first` to `last`, both in: each series in the order of its numbers."""
-    names = sorted(f"{prefix}{year}-" for prefix in papers.SERIES.values() for year in range(first.year, last.year + 1))
-    found = [paper for name in names for paper in await _series(store, shop, name)]
-    return [paper for paper in found if first <= paper.issued_on <= last]
-
-
-async def _series(store: Store, shop: str, name: str) -> list[Paper]:
-    found: list[Paper] = []
-    after, is_more = name, True
-    while is_more:
-        async with store.reading() as tx:
-            page = await tx.all(Paper, shop, after=after, limit=_PAGE)
-        mine = [paper for number, paper in page.items() if number.startswith(name)]
-        found += mine
-        is_more = len(mine) == _PAGE
-        after = mine[-1].id if mine else after
-    return found
 
 
 def _with_hash(ref: PaperRef, paper: Paper) -> PaperRef:

@@ -16,7 +16,7 @@ from relance.observability import logs
 from services.checkout.application import telling
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
-from services.checkout.application.forgetting import forget_strays
+from services.checkout.application.forgetting import forget_papers, forget_strays
 from services.checkout.application.ordering import Watch
 from services.checkout.domain import checkouts
 from services.checkout.domain.checkouts import Checkout, Expire
@@ -112,7 +112,9 @@ class Timekeeper:
         now = self._desk.clock()
         if now - self._swept < _SWEEP_EVERY:
             return 0
-        done = await sweep(self._desk.store, now) + await forget_strays(self._desk.store, now)
+        store = self._desk.store
+        done = await sweep(store, now) + await forget_strays(store, now)
+        done += await forget_papers(store, self._desk.book, now)
         if not done:
             self._swept = now
         return done

@@ -1,4 +1,7 @@
-"""What a law asks to keep of a person who wants to be erased: a contract under way, what is owed, the archive."""
+"""What a law asks to keep of a person who wants to be erased: a contract under way, what is owed, the archive.
+
+Invoices and credit notes are not among it: they are printed under keys of their own, and stay when he is erased.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,6 +19,7 @@ __all__ = ["kept_by_law"]
 _UNDER_WAY: Final = frozenset({"placed", "confirmed", "preparing", "shipped"})
 _PERFORMED: Final = "RGPD 6(1)(b)"
 _RULE: Final = "G09"
+_INVOICES: Final = "G10"
 
 
 def kept_by_law(
@@ -35,14 +39,14 @@ def kept_by_law(
             return Refusal(field, reason, "", _PERFORMED)
     if owed_minor(order) or (after is not None and looking.state_of(order, after, setting) == "owing"):
         return Refusal(field, "money, goods or an answer are still owed to him", "", "RGPD 6(1)(b), (c)")
-    if order.concluded_at is None:
-        return None
-    day = paris_date(order.concluded_at)
     until = papers.kept_until(order, after or _bare(order), setting.book)
-    if until is None or until < setting.on:
-        return None
-    article = f"{setting.book.rule(_RULE, day).article}; RGPD 17(3)(b)"
-    return Refusal(field, f"the contract must be archived until {until}", _RULE, article)
+    if order.concluded_at is not None and until is not None and until >= setting.on:
+        article = f"{setting.book.rule(_RULE, paris_date(order.concluded_at)).article}; RGPD 17(3)(b)"
+        return Refusal(field, f"the contract must be archived until {until}", _RULE, article)
+    if after is not None and papers.unprinted(order, after):
+        article = f"{setting.book.rule(_INVOICES, setting.on).article}; RGPD 17(3)(b)"
+        return Refusal(field, "an invoice or a credit note is still to be printed", _INVOICES, article)
+    return None
 
 
 def _bare(order: Order) -> Aftercare:

@@ -4,6 +4,7 @@ An invoice is due once an order is paid, a credit note once money was asked back
 notes is counted over all of them together, so that the last one closes the invoice to the cent.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
@@ -11,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from relance.rules.law.archive import ArchiveTerms, archive_until
+from relance.rules.law.archive import AccountingTerms, ArchiveTerms, accounts_until, archive_until
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import paris_date
 from relance.rules.law.terms import parameters
@@ -25,14 +26,15 @@ from services.checkout.domain.refunds import Refund
 from services.checkout.domain.shops import Shop
 
 __all__ = [
-    "SERIES", "Kind", "Paper", "PaperFacts", "PaperLine", "Wanted", "kept_until", "look", "numbered", "ref_of",
-    "series", "wanted",
+    "SERIES", "Kind", "Paper", "PaperFacts", "PaperLine", "Wanted", "accounted_until", "counted", "kept_until", "look",
+    "number_of", "numbered", "ref_of", "series", "subject_of_paper", "unprinted", "wanted", "year_of",
 ]  # fmt: skip
 
 Kind = Literal["invoice", "credit_note"]
 SERIES: Final[dict[Kind, str]] = {"invoice": "F", "credit_note": "A"}
 _NO_NOTE: Final = frozenset({"surplus", "lapsed"})  # money that was never part of the price
 _WHOLE: Final = "100"
+_NUMBER: Final = re.compile(r"([AF][0-9]{4})-([0-9]{6,12})")
 
 
 class PaperLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,8 +61,9 @@ class Wanted(NamedTuple):
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An invoice or a credit note as it was issued; never changed but for the hash of its print, which is kept under
-    the key of its person: nothing here names anybody. `discount_minor`: what was taken off before.
+    """An invoice or a credit note as it was issued; never changed but for the hash of its print, and once that is gone.
+    Nothing here names anybody; the print does, and has a key of its own, `subject_of_paper`: accounts outlive the
+    person's. `discount_minor`: what was taken off before. `forgotten_on`: the print cannot be read since then.
     """
 
     id: str
@@ -76,6 +79,7 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     discount_minor: int = 0
     of: str = ""
     sha256: str = ""
+    forgotten_on: date | None = None
     version: int = 0
 
     @property
@@ -106,9 +110,25 @@ def series(kind: Kind, on: date) -> str:
     return f"{SERIES[kind]}{on.year}"
 
 
+def year_of(series_name: str) -> int:
+    """The year of a series."""
+    return int(series_name[1:])
+
+
+def number_of(series_name: str, count: int) -> str:
+    """The number of the paper that is counted as the n-th of a series, from 1: ``F2026-000001``."""
+    return f"{series_name}-{count:06d}"
+
+
 def numbered(kind: Kind, on: date, count: int) -> str:
-    """The number of the paper that is counted as the n-th of its series, from 1: ``F2026-000001``."""
-    return f"{series(kind, on)}-{count:06d}"
+    """As `number_of`, in the series of a kind and day."""
+    return number_of(series(kind, on), count)
+
+
+def counted(number: str) -> tuple[str, int] | None:
+    """Series and place of a number; None for what is none."""
+    found = _NUMBER.fullmatch(number)
+    return None if found is None else (found[1], int(found[2]))
 
 
 def ref_of(paper: Paper) -> PaperRef:
@@ -129,6 +149,22 @@ def kept_until(order: Order, after: Aftercare, book: Book) -> date | None:
     return archive_until(
         order.total_minor, concluded_on, [*receipts, *performed], parameters(book, "G09", concluded_on, ArchiveTerms)
     )
+
+
+def subject_of_paper(number: str) -> str:
+    """Under whose key the print of a paper is kept: its own. Who is erased stays in the accounts, and nowhere else."""
+    return f"paper-{number}"
+
+
+def accounted_until(issued_on: date, setting: Setting) -> date:
+    """The last day on which a paper must be in the accounts: ten years from the close of their year (L123-22)."""
+    law = parameters(setting.book, "G10", issued_on, AccountingTerms)
+    return accounts_until(issued_on, setting.terms.accounts_close_in, law)
+
+
+def unprinted(order: Order, after: Aftercare) -> bool:
+    """Whether a paper of the order is still to be issued or printed: it needs the name and address of its buyer."""
+    return bool(wanted(order, after)) or any(not ref.sha256 for ref in after.papers)
 
 
 def look(order: Order, after: Aftercare, _setting: Setting) -> Outcome:

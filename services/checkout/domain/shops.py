@@ -107,6 +107,7 @@ class AftercareTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How the shop answers for its orders. `automatic_refunds`: asked for as soon as the law's wait is over, at the
     latest `ahead_days` before the due date. `collects_returns`: it fetches goods, and so waits for none.
     `reasonable_days`: the extra time of a late notice that names none. `terminate_url`: its own termination page.
+    `accounts_close_in`: the month with whose last day its accounting year closes.
     """
 
     automatic_refunds: bool = True
@@ -115,6 +116,7 @@ class AftercareTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     reasonable_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 14
     return_address: Annotated[str, msgspec.Meta(max_length=500)] = ""
     terminate_url: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+    accounts_close_in: Annotated[int, msgspec.Meta(ge=1, le=12)] = 12
 
 
 class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -62,6 +62,9 @@ def _counting() -> Statement:
 
 
 _COUNT: Final = _counting()
+_COUNTED: Final = Statement(
+    select(COUNTERS.c.value).where(COUNTERS.c.name == bindparam("of_name"), COUNTERS.c.shop == bindparam("of_shop"))
+)
 
 
 def series_of(chain: str) -> int:
@@ -126,6 +129,11 @@ class Chains(Part):
         with the order's id and its number among the shop's orders). `record` then takes the order's id.
         """
         self._acts.setdefault((shop, checkout), []).append(_Adopted(order, to_ms(at)))
+
+    async def counted(self, shop: str, series: str) -> int:
+        """The number that `count` gave last, as of this transaction; 0 when it gave none."""
+        row = await self._row(_COUNTED, {"of_name": series, "of_shop": shop})
+        return 0 if row is None else int(row.value)
 
     async def count(self, shop: str, series: str) -> int:
         """The next number of a series of a shop, from 1: unlike a sequence it is counted in the transaction, so that

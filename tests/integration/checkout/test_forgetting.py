@@ -17,6 +17,7 @@ from services.checkout.application.leaving import _matched
 from services.checkout.application.timing import Timekeeper
 from services.checkout.domain.aftercare import Stray
 from services.checkout.domain.contracts import Terminate
+from services.checkout.domain.orders import Order
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import Sealing, Store, verify_store
 from services.checkout.store.outbox import Outbox
@@ -105,6 +106,10 @@ async def test_whoever_is_erased_leaves_no_statement_about_his_orders(
     clock.passes(seconds=1)
     await works(desk)  # it has its letter, which is still to be sent, to the address that it gave
     assert b"ada@example.org" in await queued(store)
+    async with store.transaction() as tx:  # as if its confirmation had left
+        order = await tx.get(Order, SHOP.id, str(order_id))
+        assert order is not None
+        await desk.confirmed_in(tx, order)
     ok(await desk.match_stray(SHOP.id, stray.id, order_id))
     subject = await person_of(store, SHOP.id, str(order_id))
     assert subject is not None

@@ -10,16 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.checkout.domain import papers
-from services.checkout.domain.aftercare import Aftercare, Claim
+from services.checkout.domain.aftercare import Aftercare, Claim, PaperRef, SoldLine
 from services.checkout.domain.contracts import Contract, Termination
 from services.checkout.domain.keeping import kept_by_law
 from services.checkout.domain.orders import Order, OrderTerms
+from services.checkout.domain.refunds import Refund
 from tests.unit.checkout.owed import brought, only, owing
-from tests.unit.checkout.sold import ORDER_ID, PLACED, at, cared, line, ordered, parcel, setting, sold
+from tests.unit.checkout.sold import ORDER_ID, PLACED, at, line, ordered, parcel, setting, sold
+from tests.unit.checkout.sold import cared as bare
 
 replace = msgspec.structs.replace
 
 NOW = "2027-01-15 12:00"
+INVOICE = PaperRef(
+    number="F2026-000001", kind="invoice", cause="order", total_minor=4990, vat_minor={}, issued_on=date(2026, 3, 2),
+    sha256="0" * 64,
+)  # fmt: skip
+
+
+def cared(*lines: SoldLine, **more: Any) -> Aftercare:
+    """What follows an order whose invoice is printed."""
+    return bare(*lines, **({"papers": (INVOICE,)} | more))
 
 
 def ended(minor: int = 4990, state: str = "closed", **more: Any) -> Order:
@@ -54,6 +65,20 @@ def test_a_contract_is_archived_whatever_became_of_it(state: str, until: str) ->
     assert why(ended(11_999, state), cared()) == ""
 
 
+def test_nobody_is_erased_before_his_invoice_and_his_credit_notes_are_printed() -> None:
+    assert "printed" in why(ended(), bare())
+    assert "printed" in why(ended(), cared(papers=(replace(INVOICE, sha256=""),)))
+    back = Refund(
+        id="r9", tender=0, amount_minor=500, cause="goodwill", requested_at=PLACED, state="succeeded",
+        succeeded_at=PLACED,
+    )  # fmt: skip
+    refunded = ended(refunds=(back,))
+    assert "printed" in why(refunded, cared())
+    note = replace(INVOICE, number="A2026-000001", kind="credit_note", cause=f"goodwill@{PLACED.isoformat()}")
+    assert why(refunded, cared(papers=(INVOICE, replace(note, total_minor=500, taxed_minor={"20": 500})))) == ""
+    assert why(ended(paid_at=None, tenders=()), bare()) == "", "no money, no invoice"
+
+
 def test_what_was_never_concluded_is_no_contract() -> None:
     terms = OrderTerms(concluded="payment_secured")
     order = ended(20_000, "lapsed", terms=terms, confirmed_at=None, paid_at=None, tenders=())
@@ -71,7 +96,7 @@ def test_what_is_owed_is_not_forgotten() -> None:
     after = owing({})
     assert "owed" in why(ended(), after)
     refund = brought(only(after), 4990, date(2026, 3, 12))
-    assert why(ended(refunds=(refund,)), after) == ""
+    assert "printed" in why(ended(refunds=(refund,)), after), "nothing is owed, its credit note is to come"
     assert "owed" in why(ended(refunds=(brought(only(after), 4990, None),)), after)
 
 

@@ -15,7 +15,7 @@ from relance.rules.law.totals import CartLine, Delivery, Percent, totals
 from services.checkout.domain import papers
 from services.checkout.domain.aftercare import Aftercare, PaperRef, Payout, new_due
 from services.checkout.domain.orders import Order
-from services.checkout.domain.paper_table import guarded, table
+from services.checkout.domain.paper_table import PLAIN, SPREADSHEET, Form, guarded, row_of, table
 from services.checkout.domain.papers import Paper, PaperLine, Wanted, kept_until, look, numbered, wanted
 from services.checkout.domain.refunds import Refund
 from tests.unit.checkout.sold import BOOK, ORDER_ID, PLACED, cared, line, ordered, parcel, setting, sold
@@ -204,7 +204,7 @@ def test_a_table_of_papers_is_read_as_it_was_written_with_sums_as_numbers() -> N
     assert (first["total"], first["tax"], first["before tax at 20 %"], first["tax at 20 %"]) == (
         "49.90", "8.32", "41.58", "8.32",
     )  # fmt: skip
-    assert first["lines"] == '2 x Lampe "Élise", grande\nrouge'
+    assert first["lines"] == '2 x Lampe "Élise", grande rouge'
     assert (second["total"], second["corrects"], second["tax at 5.5 %"]) == ("-1.00", "F2026-000001", "-0.05")
     assert (first["date"], second["lines"], first["tax at 5.5 %"]) == ("2026-03-02", "other", "0.00")
     assert table([]).startswith("number,kind,date")
@@ -215,13 +215,78 @@ def test_no_cell_of_words_begins_a_formula(name: str) -> None:
     bare = paper(lines=(PaperLine(what="article", name=name, amount_minor=1),), of=name, order_id=name)
     (row,) = csv.DictReader(io.StringIO(table([bare]), newline=""))
     for column in ("order", "corrects", "lines"):
-        assert row[column].lstrip(" \u00a0")[:1] not in set("=+-@\t\r\n")
+        assert row[column].lstrip(' \u00a0\u200b"`’“')[:1] not in set("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - also wide ones
+        assert "\n" not in row[column]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1"])
-def test_what_begins_a_formula_gets_an_apostrophe_and_other_words_do_not(text: str) -> None:
-    assert guarded(text) == f"'{text}"
-    assert guarded(f"a{text}") == f"a{text}"
+BEGINNINGS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "|",
+    "%",
+    "\u2212",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+    "\ufe62",
+    "\ufe63",
+    "\ufe66",
+    "\u207a",
+)
+BEFORE = (
+    "",
+    " ",
+    "\u00a0",
+    "\u3000",
+    "\u200b",
+    "\ufeff",
+    "\u202e",
+    "\u0301",
+    '"',
+    "'",
+    "\u2019",
+    "«\u202f",
+    "`",
+    ' "',
+    "“ ",
+)
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("sign", BEGINNINGS)
+def test_what_begins_a_formula_gets_an_apostrophe_whatever_hides_it(sign: str, before: str) -> None:
+    for formula in (f"{before}{sign}HYPERLINK(1)", f"{before}{sign}"):
+        assert guarded(formula) == f"'{formula}"
+    assert guarded(f"a{before}{sign}1") == f"a{before}{sign}1"
+
+
+@pytest.mark.parametrize("end", ["\t", "\r", "\n", "\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\x00"])
+def test_a_cell_is_one_line_and_what_stood_on_a_line_of_its_own_is_no_formula(end: str) -> None:
+    assert guarded(f"{end}=1") == f"'{' ' * len(end)}=1"
+    assert guarded(f"lea@example.org{end}=1") == f"lea@example.org{' ' * len(end)}=1"
+    (row,) = csv.reader(io.StringIO(row_of(paper(order_id=f"{end}=1", name=f"a{end}=1"), ["20"]), newline=""))
+    assert (row[3].lstrip("' "), row[3][0]) == ("=1", "'")
+
+
+@pytest.mark.parametrize(
+    "words", ["Élise d\u2019Aubigny", "lea+note@example.org", "F2026-000001", "1 x -20 %", "日本 = 1", "a", ""]
+)
+def test_other_words_stay_as_they_are(words: str) -> None:
+    assert guarded(words) == words
+
+
+@pytest.mark.parametrize("form", [PLAIN, SPREADSHEET])
+def test_quotes_and_separators_of_words_never_begin_a_cell(form: Form) -> None:
+    hostile = 'a";=1+1;"', "a;=1", 'a",=1+1,"', "a,=1"
+    for name in hostile:
+        text = table([paper(name=name, order_id=name, of=name)], form)
+        assert text.startswith(form.mark)
+        _, row = csv.reader(io.StringIO(text.removeprefix(form.mark), newline=""), delimiter=form.separator)
+        assert (row[3], row[4], row[8]) == (name, name, f"2 x {name}")
+        assert row[6] == f"49{form.point}90"
 
 
 def kept(total: int, *parcels: Any, **more: Any) -> date | None:

@@ -28,7 +28,8 @@ async def filled(url: str) -> None:
     store = await open_store(url, MasterKey(b"k" * 32))
 
     async def work(tx: Transaction) -> None:
-        for place, at in enumerate(PAID, 1):
+        for at in PAID:
+            place = await tx.count("lumen", "papers/F2026")
             paper = Paper(
                 id=numbered("invoice", at.date(), place), shop="lumen", order_id=f"order-{place}", kind="invoice",
                 cause="order", issued_at=at, total_minor=4990, taxed_minor={"20": 4990}, vat_minor={"20": 832},
@@ -53,6 +54,18 @@ def test_papers_of_a_time_are_written_as_a_table(database: str, tmp_path: Path) 
     assert [row["number"] for row in rows] == ["F2026-000002", "F2026-000003"]
     assert {(row["total"], row["lines"]) for row in rows} == {("49.90", "1 x =HYPERLINK(1)")}
     assert asked(f"sqlite:///{tmp_path}/none.db", "--from", "2026-11-15", "--to", "2026-11-30").exit_code != 0
+
+
+def test_a_french_spreadsheet_opens_it_with_sums_as_numbers(database: str) -> None:
+    result = asked(database, "--from", "2026-11-15", "--to", "2026-11-30", "--spreadsheet")
+    assert result.stdout_bytes.startswith(b"\xef\xbb\xbfnumber;kind;")
+    (row, _) = csv.DictReader(io.StringIO(result.stdout_bytes.decode("utf-8-sig"), newline=""), delimiter=";")
+    assert (row["number"], row["total"], row["before tax at 20 %"]) == ("F2026-000002", "49,90", "41,58")
+
+
+def test_nothing_in_a_time_is_a_header_alone(database: str) -> None:
+    result = asked(database, "--from", "2025-01-01", "--to", "2026-10-31")
+    assert result.stdout_bytes == b"number,kind,date,order,corrects,currency,total,tax,lines\r\n"
 
 
 @pytest.mark.parametrize(
