@@ -19,8 +19,9 @@ from services.checkout.domain.aftercare import (
     Statement,
     Stray,
 )  # fmt: skip
-from services.checkout.domain.contracts import Contract
+from services.checkout.domain.contracts import Advance, Contract, refusal_until, renews_on, window
 from services.checkout.domain.dues import Standing, Step
+from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.promises import Late
 
 __all__ = [
@@ -59,6 +60,7 @@ def to_aftercare(view: AfterView) -> pb.Aftercare:
         claims=[to_claim(one) for one in after.claims],
         papers=[_paper(after.id, one) for one in after.papers],
         late=to_late(view.late),
+        contracts=[to_contract(one, view.setting) for one in view.contracts],
     )
 
 
@@ -165,14 +167,14 @@ def to_claim(one: Claim) -> pb.Claim:
     return pb.Claim(
         claim_id=one.id, line_id=one.line_id, units=one.units, asked=one.asked, opened_at=instant(one.opened_at),
         state=one.state, taken_on=day(one.taken_on), postage_minor=one.postage_minor, out_from=day(one.out_from),
-        back_on=day(one.back_on), refused_for=one.refused_for,
+        back_on=day(one.back_on), refused_for=one.refused_for, appeared_on=day(one.appeared_on),
     )  # fmt: skip
 
 
-def to_contract(one: Contract) -> pb.Contract:
-    """A contract that goes on, or did."""
+def to_contract(one: Contract, setting: Setting) -> pb.Contract:
+    """A contract that goes on, or did, with what is ahead of it as of the setting's day."""
     ended = one.termination
-    return pb.Contract(
+    found = pb.Contract(
         contract_id=one.id, order_id=one.order_id, line_id=one.line_id, name=one.name, started_on=day(one.started_on),
         term_months=one.term_months, tacit=one.tacit, trial_until=day(one.trial_until),
         minimum_until=day(one.minimum_until), period_minor=one.period_minor,
@@ -181,6 +183,25 @@ def to_contract(one: Contract) -> pb.Contract:
         terminated_at="" if ended is None else instant(ended.asked_at),
         ends_on="" if ended is None else day(ended.ends_on), free=ended is not None and ended.free,
         withdrawn_on=day(one.withdrawn_on), ended_on=day(one.ended_on),
+        effects="" if ended is None else ended.effects, due_minor=0 if ended is None else ended.due_minor,
+        advances=[_advance(paid) for paid in one.advances],
+        notices=[
+            pb.RenewalNotice(sent_on=day(told.on), renews_on=day(told.renews_on), failed=told.failed)
+            for told in one.announced
+        ],
+    )  # fmt: skip
+    renews = renews_on(one, setting.on) if ended is None and one.ended_on is None else None
+    if renews is not None:
+        within = window(one, renews, setting.law)
+        found.renews_on, found.refusal_until = day(renews), day(refusal_until(one, renews))
+        found.notice_from, found.notice_until = day(within.first), day(within.last)
+    return found
+
+
+def _advance(paid: Advance) -> pb.Advance:
+    return pb.Advance(
+        advance_id=paid.id, paid_on=day(paid.paid_on), minor=paid.minor, from_on=day(paid.from_on),
+        until_on=day(paid.until_on),
     )  # fmt: skip
 
 

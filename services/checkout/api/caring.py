@@ -20,13 +20,14 @@ from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.statements import unknown_line
 
-__all__ = ["MEDIA", "Caring", "needed_day", "one_of", "order_of", "page", "said", "units_of", "wrong"]
+__all__ = ["MEDIA", "Caring", "mailed_to", "needed_day", "one_of", "order_of", "page", "said", "units_of", "wrong"]
 
 Answer = TypeVar("Answer", bound=Any)  # a response that holds an aftercare
 Act = Callable[[Caller, AfterView], Awaitable[AfterView | Refusal]]
 
 MEDIA: Final = frozenset({"chat", "email", "letter", "page", "phone", "shop"})
 _WORDS_MAX: Final = 4_000
+_ADDRESS_MAX: Final = 254
 
 
 class Caring(Serving):
@@ -81,6 +82,13 @@ def said(text: str, field: str) -> str:
     if len(text) > _WORDS_MAX:
         raise invalid(field, f"at most {_WORDS_MAX} letters")
     return text
+
+
+def mailed_to(address: str, field: str) -> str:
+    """An address of electronic mail, or none."""
+    if address and ("@" not in address[1:-1] or len(address) > _ADDRESS_MAX or not address.isprintable()):
+        raise invalid(field, "is no address of electronic mail")
+    return address
 
 
 def wrong(refused: Refusal) -> Refused:

@@ -6,7 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import day, to_aftercare, to_claim, to_contract
 from services.checkout.api.calls import Context
-from services.checkout.api.caring import Caring, needed_day, one_of, order_of, page, said, wrong
+from services.checkout.api.caring import Caring, mailed_to, needed_day, one_of, order_of, page, said, wrong
 from services.checkout.api.messages import read_day
 from services.checkout.api.reading import read_id, read_instant, required
 from services.checkout.api.refusals import invalid, missing
@@ -23,7 +23,8 @@ from services.checkout.domain.claims import (
     ResolveClaim,
     TakeClaim,
 )  # fmt: skip
-from services.checkout.domain.contracts import Terminate
+from services.checkout.domain.contracts import Advance, Terminate
+from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.guarantees import Remedy
 from services.checkout.domain.outcomes import Refusal
 
@@ -35,6 +36,7 @@ _CHANNELS: Final = frozenset(get_args(Channel))
 _CLAIMS: Final = frozenset({"open", "late", "all"})
 _CONTRACTS: Final = frozenset({"", "running", "ended"})
 _NAME_MAX: Final = 200
+_MINOR_MAX: Final = 10**11  # a milliard of euros: more is a slip
 
 
 class Lasting(Caring):
@@ -50,10 +52,13 @@ class Lasting(Caring):
                 act = OpenClaim(
                     id=str(uuid5(order_of(view), f"claim/{request.idempotency_key}")), asked=asked,
                     line_id=required(request.line_id, "line_id"), units=request.units or 1,
+                    appeared_on=read_day(request.appeared_on, "appeared_on"),
                 )  # fmt: skip
                 words = Words(text=said(request.words, "words"))
                 done = await self._desk.open_claim(caller.shop, order_of(view), act, words)
                 if isinstance(done, Refusal):
+                    if done.field == "appeared_on":
+                        raise wrong(done)
                     return done
                 return pb.OpenClaimResponse(aftercare=to_aftercare(done), claim_id=act.id)
 
@@ -83,6 +88,7 @@ class Lasting(Caring):
                 pb.ClaimEntry(
                     order_id=one.order_id, claim=to_claim(one.claim), guarantee_until=day(one.guarantee_until),
                     right_until=day(one.right_until), late_days=one.late_days,
+                    presumed_until=day(one.presumed_until),
                 )
                 for one in found
             ]  # fmt: skip
@@ -101,7 +107,9 @@ class Lasting(Caring):
             found = await self._desk.contracts(caller.shop, state=state or None, after=after, limit=size + 1)
             shown = found[:size]
             more = shown[-1].id if len(found) > size else ""
-            return pb.ListContractsResponse(contracts=[to_contract(one) for one in shown], next_page_token=more)
+            setting = self._now()
+            contracts = [to_contract(one, setting) for one in shown]
+            return pb.ListContractsResponse(contracts=contracts, next_page_token=more)
 
         return await self._calls.answer("ListContracts", context, work)
 
@@ -118,12 +126,52 @@ class Lasting(Caring):
 
         return await self._calls.answer("TerminateContract", context, work)
 
+    async def MatchTermination(
+        self, request: pb.MatchTerminationRequest, context: Context
+    ) -> pb.MatchTerminationResponse:  # fmt: skip
+        """Which contract a notification ends."""
+
+        async def work(caller: Caller) -> pb.MatchTerminationResponse | Refusal:
+            async def do() -> pb.MatchTerminationResponse | Refusal:
+                stray_id = str(read_id(request.stray_id, "stray_id"))
+                contract_id = await self._contract(caller, request.contract_id)
+                found = await self._desk.match_termination(caller.shop, stray_id, contract_id)
+                if isinstance(found, Refusal):
+                    if found.field == "stray_id":
+                        raise missing("notification", stray_id)
+                    return found
+                return pb.MatchTerminationResponse(contract=to_contract(found, self._now()))
+
+            return await self._calls.once("MatchTermination", caller, request, do, pb.MatchTerminationResponse)
+
+        return await self._calls.answer("MatchTermination", context, work)
+
+    async def RecordAdvance(self, request: pb.RecordAdvanceRequest, context: Context) -> pb.RecordAdvanceResponse:
+        """What was paid in advance for a contract."""
+
+        async def work(caller: Caller) -> pb.RecordAdvanceResponse | Refusal:
+            async def do() -> pb.RecordAdvanceResponse | Refusal:
+                contract_id = await self._contract(caller, request.contract_id)
+                if request.minor > _MINOR_MAX:
+                    raise invalid("minor", f"at most {_MINOR_MAX}")
+                advance = Advance(
+                    id=str(uuid5(NAMESPACE_URL, f"{contract_id}/advance/{request.idempotency_key}")), minor=request.minor,
+                    paid_on=needed_day(request.paid_on, "paid_on"), from_on=needed_day(request.from_on, "from_on"),
+                    until_on=needed_day(request.until_on, "until_on"),
+                )  # fmt: skip
+                found = await self._desk.record_advance(caller.shop, contract_id, advance)
+                if isinstance(found, Refusal):
+                    raise wrong(found)
+                return pb.RecordAdvanceResponse(contract=to_contract(found, self._now()))
+
+            return await self._calls.once("RecordAdvance", caller, request, do, pb.RecordAdvanceResponse)
+
+        return await self._calls.answer("RecordAdvance", context, work)
+
     async def _terminate(
         self, caller: Caller, request: pb.TerminateContractRequest
     ) -> pb.TerminateContractResponse | Refusal:  # fmt: skip
-        contract_id = str(read_id(request.contract_id, "contract_id"))
-        if await self._desk.contract(caller.shop, contract_id) is None:
-            raise missing("contract", contract_id)
+        contract_id = await self._contract(caller, request.contract_id)
         asked_at = read_instant(request.asked_at, "asked_at")
         if asked_at > self._desk.clock():
             raise invalid("asked_at", "is in the future")
@@ -134,14 +182,26 @@ class Lasting(Caring):
         )  # fmt: skip
         if len(request.name) > _NAME_MAX:
             raise invalid("name", f"at most {_NAME_MAX} letters")
-        words = Words(name=request.name, text=said(request.words, "words"))
+        words = Words(
+            name=request.name, text=said(request.words, "words"), address=mailed_to(request.confirm_to, "confirm_to")
+        )  # fmt: skip
         done = await self._desk.terminate(caller.shop, contract_id, act, words)
         if isinstance(done, Refusal):
-            if done.field == "wished_on":
+            if done.field in {"wished_on", "asked_at"}:
                 raise wrong(done)
             return done
         found = await self._desk.contract(caller.shop, contract_id)
-        return pb.TerminateContractResponse(contract=None if found is None else to_contract(found))
+        return pb.TerminateContractResponse(contract=None if found is None else to_contract(found, self._now()))
+
+    async def _contract(self, caller: Caller, contract_id: str) -> str:
+        """The id of one of the shop's contracts. Raises Refused, NOT_FOUND, for another's."""
+        found = str(read_id(contract_id, "contract_id"))
+        if await self._desk.contract(caller.shop, found) is None:
+            raise missing("contract", contract_id)
+        return found
+
+    def _now(self) -> Setting:
+        return Setting(self._desk.clock(), self._desk.book)
 
 
 def _answer(request: pb.AnswerClaimRequest) -> Answer:

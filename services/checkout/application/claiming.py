@@ -1,15 +1,15 @@
 """Claims under the legal guarantee: recorded as they come, answered by the shop, listed with their last days."""
 
-from collections.abc import Mapping
 from datetime import date
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words
+from services.checkout.application.answering import answer_of, language_of, refusal_of
 from services.checkout.domain import claims
 from services.checkout.domain.aftercare import Aftercare, Claim
-from services.checkout.domain.claims import Answer, ClaimAct, OpenClaim, RefuseClaim
+from services.checkout.domain.claims import Answer, OpenClaim, RefuseClaim
 from services.checkout.domain.follow_up import Outcome, Setting
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
@@ -19,35 +19,17 @@ from services.checkout.store import Transaction
 
 __all__ = ["ClaimView", "Claiming"]
 
-_MEDIATOR: Final[Mapping[str, str]] = {
-    "fr": "Si cette réponse ne vous convient pas, vous pouvez saisir sans frais le médiateur de la consommation :",
-    "en": "If you do not agree with this answer, you may turn at no cost to the consumer mediator:",
-}
-
-_REASONS: Final[Mapping[str, Mapping[str, str]]] = {
-    "fr": {
-        "no_defect": "Nous n'y donnons pas suite : nous n'avons pas constaté de défaut de conformité.",
-        "damaged_later": "Nous n'y donnons pas suite : le défaut vient d'un dommage postérieur à la délivrance.",
-        "after_end": "Nous n'y donnons pas suite : la garantie légale de conformité de cet article avait pris fin.",
-        "minor": "Nous n'y donnons pas suite : le défaut est mineur.",
-    },
-    "en": {
-        "no_defect": "We do not take it up: we found no lack of conformity.",
-        "damaged_later": "We do not take it up: the defect comes from damage after delivery.",
-        "after_end": "We do not take it up: the legal guarantee of conformity of this article had ended.",
-        "minor": "We do not take it up: the defect is minor.",
-    },
-}
-
-
 class ClaimView(NamedTuple):
-    """A claim in a worklist. `right_until`: the last day to repair or replace; `late_days` after it, 0 until then."""
+    """A claim in a worklist. `right_until`: the last day to repair or replace; `late_days` after it, 0 until then;
+    `presumed_until`: the last day on which a defect is presumed to have been there from the first.
+    """
 
     order_id: str
     claim: Claim
     guarantee_until: date | None
     right_until: date
     late_days: int
+    presumed_until: date | None
 
 
 class Claiming(Aftercaring):
@@ -60,15 +42,14 @@ class Claiming(Aftercaring):
         known = await self.look(lambda tx: tx.get(Aftercare, shop, str(order_id)))
         if known is not None and any(one.id == act.id for one in known.claims):
             return await self.aftercare(shop, order_id)
-        answer = await self.look(lambda tx: _refusal(tx, shop, str(order_id), "after_end"))
-        return await self.follow(shop, order_id, partial(_step, act, answer), words=words)
+        shop_of, language = await self.look(lambda tx: _reader(tx, shop, str(order_id)))
+        answer = "" if shop_of is None else refusal_of(shop_of, "after_end", language)
+        return await self.follow(shop, order_id, partial(_opened, act, answer), words=words)
 
     async def answer_claim(self, shop: str, order_id: UUID, act: Answer) -> AfterView | Refusal:
         """What the shop does about a claim. A refusal says why, and names the mediator (L616-1)."""
-        answer = ""
-        if isinstance(act, RefuseClaim):
-            answer = await self.look(lambda tx: _refusal(tx, shop, str(order_id), act.reason))
-        return await self.follow(shop, order_id, partial(_step, act, answer))
+        shop_of, language = await self.look(lambda tx: _reader(tx, shop, str(order_id)))
+        return await self.follow(shop, order_id, partial(_answered, act, shop_of, language))
 
     async def claims(
         self, shop: str, state: Literal["open", "late", "all"] = "open", *, after: str = "", limit: int = 20
@@ -95,13 +76,29 @@ class Claiming(Aftercaring):
             ClaimView(
                 after.id, claim, claims.guarantee_until(claim.line_id, order, after, self.book),
                 claims.right_until(claim, order, self.book), late.get(claim.id, 0),
+                claims.presumed_until(claim.line_id, order, after, self.book),
             )
             for claim in after.claims
         ]  # fmt: skip
 
 
-def _step(act: ClaimAct, answer: str, order: Order, after: Aftercare, setting: Setting) -> Outcome | Refusal:
+def _opened(act: OpenClaim, answer: str, order: Order, after: Aftercare, setting: Setting) -> Outcome | Refusal:
     return claims.step(order, after, act, setting, answer)
+
+
+def _answered(
+    act: Answer, shop: Shop | None, language: str, order: Order, after: Aftercare, setting: Setting
+) -> Outcome | Refusal:  # fmt: skip
+    found = claims.step(order, after, act, setting)
+    if isinstance(found, Refusal) or shop is None:
+        return found
+    said = (
+        refusal_of(shop, act.reason, language)
+        if isinstance(act, RefuseClaim)
+        else answer_of(act, order, found.after, setting, language)
+    )
+    letters = tuple(one._replace(facts=dict(one.facts) | {"answer": said}) if said else one for one in found.letters)
+    return found._replace(letters=letters)
 
 
 def _is_listed(one: ClaimView, state: str) -> bool:
@@ -118,14 +115,10 @@ async def _page(tx: Transaction, shop: str, state: str, after: str) -> list[tupl
     return [(one, orders[id_]) for id_, one in held.items() if id_ in orders]
 
 
-async def _refusal(tx: Transaction, shop: str, order_id: str, reason: str) -> str:
-    """Why a claim is refused, and who mediates, in the consumer's language."""
+async def _reader(tx: Transaction, shop: str, order_id: str) -> tuple[Shop | None, str]:
+    """The shop that answers, and the language of the consumer."""
     order, found = await tx.get(Order, shop, order_id), await tx.get(Shop, "*", shop)
     record = None if order is None else await tx.get(Record, shop, order.checkout_id)
     if found is None or record is None:
-        return ""
-    language = found.language(record.locale) if found.language(record.locale) in _MEDIATOR else "fr"
-    named = found.trader.mediator
-    said = ", ".join(part for part in (named.name, named.address, named.website) if part)
-    whom = f"{_MEDIATOR[language]} {said}." if named.name else ""
-    return f"{_REASONS[language].get(reason, '')} {whom}".strip()
+        return None, "fr"
+    return found, language_of(found, record.locale)

@@ -35,6 +35,7 @@ replace = msgspec.structs.replace
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _OPENED: Final = "contracts"
 _ANY: Final = "contracts/any"
+_TERMINATED: Final = "terminated"
 _NO_CONTRACT: Final = Refusal("contract_id", "there is no such contract")
 
 EFFECTS: Final[Mapping[Effects, Mapping[str, str]]] = {
@@ -67,6 +68,10 @@ EFFECTS: Final[Mapping[Effects, Mapping[str, str]]] = {
     "at_once": {
         "fr": "le contrat prend fin à cette date ; rien n'est dû pour la suite.",
         "en": "the contract ends on that day; nothing is due for the time after.",
+    },
+    "ended": {
+        "fr": "le contrat avait déjà pris fin à cette date ; rien n'est dû pour la suite.",
+        "en": "the contract had ended on that day already; nothing is due for the time after.",
     },
 }
 
@@ -117,9 +122,9 @@ class Contracting(Aftercaring):
             if isinstance(looked, Refusal) or looked.contract == contract:
                 return looked if isinstance(looked, Refusal) else contract
             stored = await self._put_contract(tx, contract, looked.contract, setting)
+            now = after if looked.due is None else replace(after, dues=(*after.dues, looked.due))
+            await self._apply_outcome(tx, order, Outcome(now, noted=looked.noted), None)
             if looked.due is not None:
-                now = replace(after, dues=(*after.dues, looked.due))
-                await self._apply_outcome(tx, order, Outcome(now, noted=looked.noted), None)
                 await self._put_after(tx, order, after, now, setting)
             return stored
 
@@ -134,11 +139,17 @@ class Contracting(Aftercaring):
             read = await self._locked_after(tx, outcome.shop, str(outcome.order_id))
             if isinstance(read, Refusal):
                 return
+            order, after, setting = read
+            now = after
             for one in await _contracts_of(tx, outcome.shop, str(outcome.order_id)):
                 contract = await tx.get(Contract, outcome.shop, one.id, lock=True) or one
-                now = renewals.untold(contract, str(outcome.request_id))
-                if now != contract:
-                    await self._put_contract(tx, contract, now, read[2])
+                looked = renewals.untold(contract, now, str(outcome.request_id), setting)
+                if looked.contract != contract:
+                    await self._tell_end(tx, order, now, looked, None, "")
+                    now = now if looked.due is None else replace(now, dues=(*now.dues, looked.due))
+                    await self._put_contract(tx, contract, looked.contract, setting)
+            if now != after:
+                await self._put_after(tx, order, after, now, setting)
 
         await self.again(work)
 
@@ -181,46 +192,58 @@ class Contracting(Aftercaring):
     async def _terminated(
         self, tx: Transaction, known: Contract, act: Terminate, words: Words
     ) -> Refusal | None:  # fmt: skip
+        """Each notification is confirmed once: also one that comes again, or when the contract is over."""
         read = await self._locked_after(tx, known.shop, known.order_id)
         contract = await tx.get(Contract, known.shop, known.id, lock=True)
         if isinstance(read, Refusal) or contract is None:
             return _NO_CONTRACT
         order, after, setting = read
+        told = once(after, f"{_TERMINATED}/{act.id}")
+        if told is None:
+            return None
         looked = renewals.ended(contract, after, act, setting)
         if isinstance(looked, Refusal):
             return looked
-        if looked.contract == contract or looked.contract.termination is None:
-            return None
         kept = await self.keep_words(tx, order, words)
-        termination = replace(
-            looked.contract.termination, content=_blob_of(kept), acknowledged_at=setting.at
-        )  # fmt: skip
-        language = await _language(tx, order)
-        facts: dict[str, str | int] = {
-            "contract": f"{contract.name} ({contract.number})", "notified_at": act.asked_at.isoformat(),
-            "ends_on": termination.ends_on.isoformat(), "effects": EFFECTS[termination.effects][language], "link": "",
-        }  # fmt: skip
-        now = after if looked.due is None else replace(after, dues=(*after.dues, looked.due))
-        letters = await _confirmations(tx, order, facts, words.address.strip())
-        await self._apply_outcome(tx, order, Outcome(now, noted=looked.noted, letters=letters), kept)
+        ended = looked.contract.termination
+        if ended is not None and ended is looked.confirmed:
+            ended = replace(ended, content=_blob_of(kept), acknowledged_at=setting.at)
+            looked = looked._replace(contract=replace(looked.contract, termination=ended))
+        await self._tell_end(tx, order, told, looked, kept, words.address.strip())
         if words.address.strip() and not _EMAIL.fullmatch(words.address.strip()):
             said = Alert("termination.by_post", setting.at, contract.number)
             await alert(tx, known.shop, order.id, said)
-        await self._put_contract(tx, contract, replace(looked.contract, termination=termination), setting)
+        await self._put_contract(tx, contract, looked.contract, setting)
+        now = told if looked.due is None else replace(told, dues=(*told.dues, looked.due))
         await self._put_after(tx, order, after, now, setting)
         return None
+
+    async def _tell_end(
+        self, tx: Transaction, order: Order, after: Aftercare, looked: Looked, kept: Document | None, address: str
+    ) -> None:  # fmt: skip
+        """The evidence of an end, and its confirmation, with the day of the end and what follows from it."""
+        letters: tuple[Letter, ...] = ()
+        if looked.confirmed is not None:
+            ended, language, of = looked.confirmed, await _language(tx, order), looked.contract
+            facts: dict[str, str | int] = {
+                "contract": f"{of.name} ({of.number})", "notified_at": ended.asked_at.isoformat(),
+                "ends_on": ended.ends_on.isoformat(), "effects": EFFECTS[ended.effects][language], "link": "",
+            }  # fmt: skip
+            letters = await _confirmations(tx, order, facts, address)
+        await self._apply_outcome(tx, order, Outcome(after, noted=looked.noted, letters=letters), kept)
 
     async def _say(self, tx: Transaction, order: Order, looked: Looked, after: Aftercare) -> Contract:
         """Evidence, then notices; the contract knows by which message each went."""
         if looked.noted:
             await self._apply_outcome(tx, order, Outcome(after, noted=looked.noted), None)
         contract = looked.contract
-        for letter in looked.letters:
+        announced = list(contract.announced)
+        for place, letter in enumerate(looked.letters, len(announced) - len(looked.letters)):
             facts = dict(letter.facts) | {"link": self._way_out(contract, await _language(tx, order))}
             message = await self.message(tx, contract.shop, contract.order_id, letter.kind, facts)
-            if message is not None:
-                contract = replace(contract, sent=contract.sent | {str(message.id): contract.notices[-1]})
-        return contract
+            sent = {"failed": True} if message is None else {"message": str(message.id)}
+            announced[place] = replace(announced[place], **sent)
+        return replace(contract, announced=tuple(announced))
 
     def _way_out(self, contract: Contract, language: str) -> str:
         """Where a contract is ended: no token that dies before the last day to refuse stands in it."""

@@ -1,7 +1,6 @@
 """Ending a contract with neither an account nor a link: its number and the address of its order are enough."""
 
 import re
-from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from relance.kernel.errors import NotNow
 from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.application.contracting import Contracting
+from services.checkout.application.straying import LETTERS_MAX, letters_to
 from services.checkout.application.withdrawing import Said
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.checkouts import Checkout
@@ -27,9 +27,9 @@ __all__ = ["Leaving"]
 replace = msgspec.structs.replace
 
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
-_LETTERS_MAX: Final = 3  # an hour, to an address that anybody may type
 _NUMBERS_MAX: Final = 4  # of one notification that are looked for
 _RECEIVED: Final = "termination.received"
+_NO_STRAY: Final = Refusal("stray_id", "there is no such notification")
 
 
 class Leaving(Contracting):
@@ -65,20 +65,48 @@ class Leaving(Contracting):
             return
         if await self._ended_by(stray, words) or not _EMAIL.fullmatch(words.address.strip()):
             return  # by post, the shop answers: it is shown as not acknowledged
-        who = f"stray/{shop}/{sha256(words.address.strip().casefold().encode()).hexdigest()}"
-        if not await self.admit(who, _LETTERS_MAX):
-            raise NotNow("enough letters went to this address within the hour")
+        await self._admitted(shop, words.address)
         await self.again(lambda tx: self._received(tx, shop, stray_id, words.address.strip()))
         self.nudge()
 
+    async def match_termination(self, shop: str, stray_id: str, contract_id: str) -> Contract | Refusal:
+        """The shop says which contract a notification is about. It counts from when it was made, and is confirmed with
+        the day of the end. Said again, it changes nothing.
+        """
+
+        async def work(tx: Transaction) -> Contract | Refusal:
+            stray, known = await tx.get(Stray, shop, stray_id, lock=True), await tx.get(Contract, shop, contract_id)
+            if stray is None or stray.state == "closed" or stray.about != "termination":
+                return _NO_STRAY
+            if known is None:
+                return Refusal("contract_id", "there is no such contract")
+            if stray.state == "open":
+                words = await opened_words(tx, shop, stray.content) or Words()
+                if refused := await self._terminated(tx, known, _act_of(stray), words):
+                    return refused
+                await _matched(tx, shop, stray_id, known.order_id)
+            elif stray.order_id != known.order_id:
+                return _NO_STRAY
+            return await tx.get(Contract, shop, contract_id) or known
+
+        found = await self.undone_when_refused(work)
+        self.nudge()
+        return found
+
+    async def _admitted(self, shop: str, address: str) -> None:
+        """Raises NotNow once enough letters went to an address that anybody may type."""
+        if not await self.admit(letters_to(shop, address), LETTERS_MAX):
+            raise NotNow("enough letters went to this address within the hour")
+
     async def _ended_by(self, stray: Stray, words: Words) -> bool:
-        """Whether it ended a contract, whose confirmation answers it."""
+        """Whether it ended a contract, whose confirmation answers it; one that had been ended is confirmed again."""
         shop = stray.shop
         contract = await self.look(lambda tx: _named(tx, shop, words.reference, words.address))
         if contract is None:
             return False
-        act = Terminate(id=stray.id, asked_at=stray.stated_at, wished_on=stray.wished_on)
-        ended = await self.terminate(shop, contract.id, act, words)
+        if contract.termination is not None or contract.ended_on is not None:
+            await self._admitted(shop, words.address)
+        ended = await self.terminate(shop, contract.id, _act_of(stray), words)
         if isinstance(ended, Refusal):
             return False
         await self.again(lambda tx: _matched(tx, shop, stray.id, contract.order_id))
@@ -101,6 +129,11 @@ class Leaving(Contracting):
         await tx.put(shop, stray.id, known, before=stray.version, state=known.state)
 
 
+def _act_of(stray: Stray) -> Terminate:
+    """What a notification asks for, as of when it was made."""
+    return Terminate(id=stray.id, asked_at=stray.stated_at, wished_on=stray.wished_on)
+
+
 async def _keep(tx: Transaction, shop: str, reference: str, act: Terminate, words: Words) -> None:
     subject = f"stray-{act.id}"
     data = msgspec.json.encode(replace(words, reference=reference))
@@ -117,7 +150,7 @@ async def _keep(tx: Transaction, shop: str, reference: str, act: Terminate, word
 
 
 async def _named(tx: Transaction, shop: str, reference: str, address: str) -> Contract | None:
-    """The contract of which a text gives the number, or the number of its order when that began one only."""
+    """The contract of which a text gives the number, or the number of its order when only one of that can be meant."""
     for number in numbers_in(reference)[:_NUMBERS_MAX]:
         found = [one for _, one in await tx.find(Contract, "number", number, shop)]
         whole = await tx.get(Contract, shop, number) if len(number) > 8 else None
@@ -125,7 +158,7 @@ async def _named(tx: Transaction, shop: str, reference: str, address: str) -> Co
         orders = [after.id for _, after in await tx.find(Aftercare, "number", number[:8], shop)]
         if not found and len(orders) == 1:
             of_order = [one for _, one in await tx.find(Contract, "order", orders[0], shop)]
-            found = [one for one in of_order if one.termination is None and one.ended_on is None]
+            found = [one for one in of_order if one.termination is None and one.ended_on is None] or of_order
         if len(found) == 1 and await _is_his(tx, shop, found[0].order_id, address):
             return found[0]
     return None

@@ -205,7 +205,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A claim under the legal guarantee. `content`: hash of the words. `out_from`, `back_on`: away for repair."""
+    """A claim under the legal guarantee. `content`: hash of the words. `appeared_on`: when the fault did; None for the
+    day of the claim. `out_from`, `back_on`: away for repair. `gone`: its goods went back in another way.
+    """
 
     id: str
     line_id: str
@@ -213,12 +215,13 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: Literal["repair", "replacement", "reduction", "resolution"]
     opened_at: datetime
     content: str = ""
-    state: Literal["opened", "taken", "repaired", "replaced", "reduced", "resolved", "refused"] = "opened"
+    state: Literal["opened", "taken", "repaired", "replaced", "reduced", "resolved", "refused", "gone"] = "opened"
     taken_on: date | None = None
     postage_minor: int = 0
     out_from: date | None = None
     back_on: date | None = None
     refused_for: str = ""
+    appeared_on: date | None = None
 
 
 # -- documents ---------------------------------------------------------------------------------------------------------

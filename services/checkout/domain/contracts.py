@@ -22,9 +22,9 @@ from services.checkout.domain.orders import Order, OrderLine
 from services.checkout.domain.outcomes import Refusal
 
 __all__ = [
-    "Advance", "Contract", "Effects", "Renewal", "Terminate", "Termination", "begun", "due_later_minor", "ended_on",
-    "free_to_leave", "record_advance", "refusal_until", "renews_on", "term_ends", "terminate", "unused_minor",
-    "valid_notice", "window",
+    "Advance", "Announced", "Contract", "Effects", "Renewal", "Terminate", "Termination", "begun", "due_later_minor",
+    "ended_on", "free_to_leave", "record_advance", "refusal_until", "renewals_after", "renews_on", "term_ends",
+    "terminate", "unused_minor", "valid_notice", "window",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -32,7 +32,7 @@ replace = msgspec.structs.replace
 _DAY: Final = timedelta(days=1)
 _TERMS_MAX: Final = 1200  # of a contract: a century of months
 
-Effects = Literal["trial", "no_notice", "term_end", "next_term", "notice_days", "at_once"]
+Effects = Literal["trial", "no_notice", "term_end", "next_term", "notice_days", "at_once", "ended"]
 
 
 class Advance(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +43,17 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True):
     minor: int
     from_on: date
     until_on: date
+
+
+class Announced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The notice of a renewal, by the day on which it left and the message that brought it. `failed`: it did not
+    arrive, and is none.
+    """
+
+    on: date
+    renews_on: date
+    message: str = ""
+    failed: bool = False
 
 
 class Renewal(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +67,7 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
 class Termination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A notification that a contract is to end. `ends_on`: the day on which it ends; `effects`: why that day; `free`:
     at any time, at no cost, because no notice of renewal was valid; `due_minor`: what was paid in advance goes back.
-    `content`: hash of the words.
+    `content`: hash of the words. Effects `ended`: it was over before.
     """
 
     id: str
@@ -73,8 +84,8 @@ class Termination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of an order that goes on. `term_from`: when its first term begins, after a trial; `term_months`: 0 without
-    end; `refusal_days`, `notice_days`: of its subscription. `notices`: the days on which a renewal was announced;
-    `sent`: them by their message; `undelivered`: those on which a notice was sent that did not arrive, and is none.
+    end; `refusal_days`, `notice_days`: of its subscription. `tacit`: unless somebody says no, a term is followed by
+    another; without terms, its minimum by time without end. `announced`: each notice of a renewal.
     """
 
     id: str
@@ -92,9 +103,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trial_until: date | None = None
     period_minor: int = 0
     renewals: tuple[Renewal, ...] = ()
-    notices: tuple[date, ...] = ()
-    sent: dict[str, date] = {}
-    undelivered: tuple[date, ...] = ()
+    announced: tuple[Announced, ...] = ()
     advances: tuple[Advance, ...] = ()
     termination: Termination | None = None
     withdrawn_on: date | None = None
@@ -105,6 +114,11 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def number(self) -> str:
         """How the shop names it to the consumer."""
         return self.id[:8]
+
+    @property
+    def notices(self) -> tuple[date, ...]:
+        """The days on which a renewal was announced, but for notices that did not arrive."""
+        return tuple(one.on for one in self.announced if not one.failed)
 
 
 class Terminate(msgspec.Struct, frozen=True, kw_only=True, tag="terminate"):
@@ -142,7 +156,7 @@ def begun(order: Order, line: OrderLine, subscription: goods.Subscription | None
         started_on=started,
         term_from=term_from,
         term_months=subscription.term_months,
-        tacit=subscription.renews_tacitly and subscription.term_months > 0,
+        tacit=subscription.renews_tacitly and (subscription.term_months > 0 or minimum > 0),
         refusal_days=subscription.refusal_days,
         notice_days=subscription.notice_days,
         minimum_until=after_months(term_from, minimum) if minimum else None,
@@ -172,9 +186,14 @@ def term_ends(contract: Contract, on: date) -> date | None:
     return next((day for day in _ends(contract) if day > on), None)
 
 
+def renewals_after(contract: Contract, on: date) -> Iterator[date]:
+    """The days after `on` on which it renews itself, the next one first; none when it does not."""
+    return (day for day in _ends(contract) if contract.tacit and day > on)
+
+
 def renews_on(contract: Contract, on: date) -> date | None:
-    """The next day after `on` on which it renews itself; None when it does not."""
-    return term_ends(contract, on) if contract.tacit else None
+    """The next of these days."""
+    return next(renewals_after(contract, on), None)
 
 
 def refusal_until(contract: Contract, renews: date) -> date:
@@ -188,14 +207,16 @@ def window(contract: Contract, renews: date, law: tuple[Book, date]) -> NoticeWi
 
 
 def valid_notice(contract: Contract, renews: date, law: tuple[Book, date]) -> date | None:
-    """The notice of a renewal that was sent within its window."""
+    """When the notice of that renewal was sent, if it was within its window; that of another renewal is none."""
     within = window(contract, renews, law)
-    return next((day for day in contract.notices if within.first <= day <= within.last), None)
+    days = (one.on for one in contract.announced if one.renews_on == renews and not one.failed)
+    return next((day for day in days if within.first <= day <= within.last), None)
 
 
-def free_to_leave(contract: Contract) -> bool:
-    """Whether the term that runs began without a valid notice."""
-    return bool(contract.renewals) and not contract.renewals[-1].valid
+def free_to_leave(contract: Contract, on: date) -> bool:
+    """Whether the term that ran on `on` began without a valid notice."""
+    begun_by = [one for one in contract.renewals if one.on <= on]
+    return bool(begun_by) and not begun_by[-1].valid
 
 
 def ended_on(contract: Contract, on: date) -> date | None:
@@ -205,63 +226,79 @@ def ended_on(contract: Contract, on: date) -> date | None:
     if contract.termination is not None and contract.termination.ends_on <= on:
         return contract.termination.ends_on
     first = next(_ends(contract), None)
-    return first if first is not None and not contract.tacit and first <= on else None
+    return first if first is not None and contract.term_months and not contract.tacit and first <= on else None
 
 
 # -- its end ----------------------------------------------------------------------------------------------------------
 
 
 def terminate(contract: Contract, act: Terminate, law: tuple[Book, date]) -> Termination | Refusal:
-    """When a contract ends that its consumer ends now; the day of the law is that of his notification.
+    """When a contract ends that its consumer ends now; the day of the law is that of his notification. One that was to
+    end before ends then.
 
-    Without a valid notice of the last renewal he leaves whenever he wants, and what he paid in advance since then goes
-    back by the day (L215-1 al. 2, 3). Else a term is served: the one that runs while its renewal can still be refused,
-    and the next one after that.
+    Without a valid notice of the last renewal he leaves whenever he wants (L215-1 al. 2). Else a term is served: the
+    one that runs while its renewal can still be refused, and the next one after that.
     """
     asked_on = paris_date(act.asked_at)
-    if contract.termination is not None:
-        return contract.termination
-    if (over := ended_on(contract, asked_on)) is not None:
-        return Refusal("contract_id", f"this contract ended on {over}", "B20", "L215-1-1")
+    if asked_on < contract.started_on:
+        return Refusal("asked_at", f"the contract began on {contract.started_on}", "B21", "D215-2")
     if act.wished_on is not None and act.wished_on < asked_on:
         return Refusal("wished_on", "a contract is not ended for the time that has passed", "B21", "D215-2")
-    leaving = _leaving(contract, asked_on, act.wished_on or asked_on, law)
+    before = contract.termination
+    contract = replace(contract, termination=None)
+    over = ended_on(contract, asked_on)
+    leaving = _leaving(contract, asked_on, act.wished_on or asked_on, law) if over is None else _Leaving(over, "ended")
+    if before is not None and before.ends_on <= leaving.ends_on:
+        return before
     return Termination(
         id=act.id, channel=act.channel, asked_at=act.asked_at, wished_on=act.wished_on, ends_on=leaving.ends_on,
         effects=leaving.effects, free=leaving.free, content=act.content,
-        due_minor=unused_minor(contract, leaving.ends_on, free=leaving.free),
+        due_minor=unused_minor(contract, leaving.ends_on),
     )  # fmt: skip
 
 
-def unused_minor(contract: Contract, ends_on: date, *, free: bool) -> int:
-    """What was paid in advance and goes back: all that was paid for days after the end only, whenever it was paid and
-    whyever it ends; beyond that, of who leaves freely, the days after the end of what he paid since the last renewal.
+def unused_minor(contract: Contract, ends_on: date) -> int:
+    """What was paid in advance for days from the end on: it goes back by the day, whenever it was paid and whyever the
+    contract ends, for nothing is performed on them.
     """
-    return sum(_unused_minor(contract, one, ends_on, free=free) for one in contract.advances)
+    return sum(_unused_minor(one, ends_on) for one in contract.advances)
 
 
 def record_advance(contract: Contract, advance: Advance, on: date) -> Contract | Refusal:
     """What the consumer paid in advance. The same again changes nothing."""
     if any(one.id == advance.id for one in contract.advances):
         return contract
-    if advance.minor < 1 or not contract.started_on <= advance.paid_on <= on or advance.until_on < advance.from_on:
-        return Refusal("advance", "a sum that was paid since the contract began, for days in their order")
+    if advance.minor < 1:
+        return Refusal("minor", "a sum that was paid", "B23", "L215-1 al. 3")
+    if not contract.started_on <= advance.paid_on <= on:
+        return Refusal("paid_on", "since the contract began, and not in the future", "B23", "L215-1 al. 3")
+    if advance.from_on < contract.started_on:
+        return Refusal("from_on", "for days of the contract", "B23", "L215-1 al. 3")
+    if advance.until_on < advance.from_on:
+        return Refusal("until_on", "its last day comes before its first", "B23", "L215-1 al. 3")
     return replace(contract, advances=(*contract.advances, advance))
 
 
 def _leaving(contract: Contract, asked_on: date, wished_on: date, law: tuple[Book, date]) -> _Leaving:
     trial = contract.trial_until
     if trial is not None and asked_on <= trial:
-        return _Leaving(min(wished_on, trial), "trial", free=True)
-    if free_to_leave(contract):
+        return _Leaving(min(wished_on, contract.term_from), "trial", free=True)
+    if free_to_leave(contract, asked_on):
         return _Leaving(wished_on, "no_notice", free=True)
-    least = max(wished_on, contract.minimum_until or wished_on)
-    if not contract.term_months:
-        told = asked_on + timedelta(days=contract.notice_days)
-        return _Leaving(max(least, told), "notice_days" if contract.notice_days else "at_once")
-    if not contract.tacit:
+    ahead = term_ends(contract, asked_on)
+    if contract.tacit and ahead is not None:
+        return _by_term(contract, asked_on, wished_on, law)
+    if contract.term_months:
         return _Leaving(next(_ends(contract)), "term_end")
-    return _by_term(contract, asked_on, wished_on, law)
+    return _without_end(contract, asked_on, wished_on)
+
+
+def _without_end(contract: Contract, asked_on: date, wished_on: date) -> _Leaving:
+    least = max(wished_on, contract.minimum_until or wished_on)
+    told = asked_on + timedelta(days=contract.notice_days)
+    if max(least, told) == wished_on:
+        return _Leaving(wished_on, "at_once")
+    return _Leaving(max(least, told), "notice_days")
 
 
 def _by_term(contract: Contract, asked_on: date, wished_on: date, law: tuple[Book, date]) -> _Leaving:
@@ -271,25 +308,28 @@ def _by_term(contract: Contract, asked_on: date, wished_on: date, law: tuple[Boo
         if valid_notice(contract, first, law) is None:
             return _Leaving(max(first, wished_on), "no_notice", free=True)
         ahead = ahead[1:]
+    if not ahead:  # it goes on without end
+        return _without_end(contract, asked_on, max(wished_on, first))
     least = max(wished_on, contract.minimum_until or wished_on)
     day = next((day for day in ahead if day >= least), ahead[-1])
+    if not contract.term_months and least > day:
+        return _without_end(contract, asked_on, least)
     return _Leaving(day, "term_end" if day == first else "next_term")
 
 
 def _ends(contract: Contract) -> Iterator[date]:
-    """The first days after its terms: each counted from the first, so that months that are shorter shift none."""
+    """The first days after its terms: each counted from the first, so that months that are shorter shift none; of a
+    contract whose minimum is followed by time without end, the first day after that minimum.
+    """
     if contract.term_months:
         for count in range(1, _TERMS_MAX // contract.term_months + 1):
             yield after_months(contract.term_from, count * contract.term_months)
+    elif contract.tacit and contract.minimum_until is not None:
+        yield contract.minimum_until
 
 
-def _unused_minor(contract: Contract, advance: Advance, ends_on: date, *, free: bool) -> int:
-    """Of what was paid since the last renewal the days from the end on, pro rata by the day."""
-    if ends_on <= advance.from_on:
-        return advance.minor
-    since = contract.renewals[-1].on if contract.renewals else None
-    if not free or since is None or advance.paid_on < since:
-        return 0
+def _unused_minor(advance: Advance, ends_on: date) -> int:
+    """Of the days that it was paid for, both in, those before the end are performed (L215-1 al. 3)."""
     days = (advance.until_on - advance.from_on).days + 1
     used = min(max(0, (ends_on - advance.from_on).days), days)
     return advance.minor - half_up(Fraction(advance.minor * used, days))

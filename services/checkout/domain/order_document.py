@@ -14,7 +14,7 @@ from relance.rules.law.checks.items import applicable
 from relance.rules.law.document import Document
 from relance.rules.law.terms import parameters
 from services.checkout.domain.aftercare import Aftercare, Due
-from services.checkout.domain.contracts import Contract, due_later_minor, refusal_until, renews_on
+from services.checkout.domain.contracts import Contract, due_later_minor, refusal_until, renews_on, window
 from services.checkout.domain.disclosures import contact_facts, near_button, payment_facts, shown_legal
 from services.checkout.domain.dues import bringing, standing
 from services.checkout.domain.follow_up import Setting
@@ -208,25 +208,22 @@ def _kept_beside(order: Order, after: Aftercare) -> tuple[str, ...]:
 
 
 def _contract(contract: Contract, setting: Setting) -> acts.Contract:
-    """The renewal that is ahead, or the one that began last."""
+    """The renewal that is ahead, but for one whose notice would have come before the contract."""
     renews = renews_on(contract, setting.on) if contract.ended_on is None and contract.termination is None else None
+    if renews is not None and window(contract, renews, setting.law).last < contract.started_on:
+        renews = None
     ended = contract.termination
-    told = contract.notices[-1] if contract.notices else None
+    told = [one.on for one in contract.announced if one.renews_on == renews and not one.failed]
     return acts.Contract(
         line=contract.line_id,
         refusal_until=refusal_until(contract, renews) if renews is not None else None,
         renews_on=renews,
-        notice_on=told if renews is not None and told is not None and _is_for(contract, told, renews) else None,
+        notice_on=told[-1] if told else None,
         asked_at=ended.asked_at if ended is not None else None,
         confirmed_at=ended.acknowledged_at if ended is not None else None,
         medium="email" if ended is not None and ended.acknowledged_at is not None else "",
         holds_end=ended is not None,
     )
-
-
-def _is_for(contract: Contract, told: date, renews: date) -> bool:
-    """Whether a notice was sent in the term that this renewal ends."""
-    return not contract.renewals or contract.renewals[-1].on <= told < renews
 
 
 def _refund(order: Order, after: Aftercare, due: Due, setting: Setting) -> Refund | None:

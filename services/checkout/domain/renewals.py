@@ -8,10 +8,11 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from relance.rules.law.renewal import NoticeWindow
+from relance.rules.law.calendar import after_months
 from services.checkout.domain.aftercare import Aftercare, Due, new_due
 from services.checkout.domain.contracts import (
     Advance,
+    Announced,
     Contract,
     Renewal,
     Terminate,
@@ -19,6 +20,7 @@ from services.checkout.domain.contracts import (
     ended_on,
     record_advance,
     refusal_until,
+    renewals_after,
     renews_on,
     term_ends,
     terminate,
@@ -39,12 +41,15 @@ _RENEWALS_AT_ONCE: Final = 1200  # that a look catches up with
 
 
 class Looked(NamedTuple):
-    """A contract after an act, with letters, evidence, and what is owed back."""
+    """A contract after an act, with notices of renewals, evidence, what is owed back, and the termination that its
+    consumer is to be told of. `letters`: one for each of the contract's last announcements.
+    """
 
     contract: Contract
     letters: tuple[Letter, ...] = ()
     noted: tuple[Noted, ...] = ()
     due: Due | None = None
+    confirmed: Termination | None = None
 
 
 def source_of(contract: Contract) -> str:
@@ -75,23 +80,33 @@ def next_on(contract: Contract, setting: Setting) -> date | None:
     renews = renews_on(contract, setting.on)
     if renews is None:
         return term_ends(contract, setting.on)
-    within = window(contract, renews, setting.law)
-    days = [renews, within.first, *_again_on(contract, within)]
+    days = [renews]
+    for day in renewals_after(contract, setting.on):
+        announced = _announced_on(contract, day, setting)
+        days.append(announced or renews)
+        if announced is not None and announced > setting.on:
+            break
     return min(day for day in days if day > setting.on)
 
 
 def ended(contract: Contract, after: Aftercare, act: Terminate, setting: Setting) -> Looked | Refusal:
-    """The contract once its consumer has notified its end, and what goes back of what he paid in advance."""
+    """The contract once its consumer has notified its end, and what goes back of what he paid in advance. Notified
+    again, it ends no later, and is confirmed again; a renewal that came after the end was none.
+    """
     if contract.termination is not None and contract.termination.id == act.id:
         return Looked(contract)
-    found = terminate(contract, act, setting.law)
+    known = _renewed(contract, setting)
+    found = terminate(known.contract, act, setting.law)
     if isinstance(found, Refusal):
         return found
-    if found is contract.termination:
-        return Looked(contract)
+    left = known.contract.termination
+    if found == left or found.effects == "ended":
+        noted = Noted("declared", "order", ("B20", "B22"), _said_again(contract, act, found), _by(act))
+        return Looked(known.contract, (), (*known.noted, noted), None, replace(found, asked_at=act.asked_at))
     noted = Noted("declared", "order", ("B20", "B21", "B22", "B23"), _said(contract, found), _by(act))
-    due = _owed(contract, after, found.due_minor, found.ends_on) if found.due_minor else None
-    return Looked(replace(contract, termination=found), (), (noted,), due)
+    more = found.due_minor - (left.due_minor if left is not None else 0)
+    due = _owed(contract, after, more, found.ends_on) if more > 0 else None
+    return Looked(_left(known.contract, found), (), (*known.noted, noted), due, found)
 
 
 def advanced(contract: Contract, after: Aftercare, advance: Advance, setting: Setting) -> Looked | Refusal:
@@ -99,27 +114,50 @@ def advanced(contract: Contract, after: Aftercare, advance: Advance, setting: Se
     found = record_advance(contract, advance, setting.on)
     if isinstance(found, Refusal):
         return found
+    if found == contract:
+        return Looked(found)
+    told = {"step": "advance", "contract": contract.id, "advance": advance.id, "minor": advance.minor,
+            "from": advance.from_on.isoformat(), "to": advance.until_on.isoformat()}  # fmt: skip
+    noted: tuple[Noted, ...] = (Noted("happened", "order", ("B23",), told, "shop"),)
     left = found.termination
-    if found == contract or left is None:
-        return Looked(found)
-    owed = unused_minor(found, left.ends_on, free=left.free)
+    owed = 0 if left is None else unused_minor(found, left.ends_on)
+    if left is None or owed <= left.due_minor:
+        return Looked(found, (), noted)
     more = owed - left.due_minor
-    if more <= 0:
-        return Looked(found)
     due = _owed(contract, after, more, max(left.ends_on, advance.paid_on))
     facts = {"step": "advance_owed", "contract": contract.id, "advance": advance.id, "due_minor": more}
-    noted = Noted("happened", "order", ("B23",), facts, "shop")
-    return Looked(replace(found, termination=replace(left, due_minor=owed)), (), (noted,), due)
+    noted = (*noted, Noted("happened", "order", ("B23",), facts, "shop"))
+    return Looked(replace(found, termination=replace(left, due_minor=owed)), (), noted, due)
 
 
-def untold(contract: Contract, message: str) -> Contract:
-    """The contract once a notice of renewal was refused, or could not be sent: it was announced to nobody (L215-1)."""
-    day = contract.sent.get(message)
-    if day is None:
-        return contract
-    left = tuple(one for one in contract.notices if one != day)
-    sent = {id_: one for id_, one in contract.sent.items() if id_ != message}
-    return replace(contract, notices=left, sent=sent, undelivered=(*contract.undelivered, day))
+def untold(contract: Contract, after: Aftercare, message: str, setting: Setting) -> Looked:
+    """The contract once a notice of renewal was refused, or could not be sent: it was announced to nobody (L215-1). A
+    renewal that it announced was none to him, so that he may leave; who was held to the next term has left already.
+    """
+    failed = next((one for one in contract.announced if one.message == message and not one.failed), None)
+    if failed is None:
+        return Looked(contract)
+    announced = tuple(replace(one, failed=True) if one is failed else one for one in contract.announced)
+    known = replace(contract, announced=announced)
+    facts = {"step": "renewal_untold", "contract": contract.id, "renews_on": failed.renews_on.isoformat(),
+             "notice_on": failed.on.isoformat()}  # fmt: skip
+    renewals = tuple(_renewal(known, one.on, setting) for one in known.renewals)
+    known = replace(known, renewals=renewals)
+    noted: tuple[Noted, ...] = (Noted("happened", "order", ("B23",), facts),)
+    left = known.termination
+    if left is None or left.free or known.withdrawn_on is not None:
+        return Looked(known, (), noted)
+    act = Terminate(
+        id=left.id, channel=left.channel, asked_at=left.asked_at, wished_on=left.wished_on, content=left.content
+    )  # fmt: skip
+    again = ended(replace(known, termination=None, ended_on=None), after, act, setting)
+    freed = again.contract.termination if isinstance(again, Looked) else None
+    if freed is None or freed.ends_on >= left.ends_on:
+        return Looked(known, (), noted)
+    more = freed.due_minor - left.due_minor
+    due = _owed(contract, after, more, freed.ends_on) if more > 0 else None
+    noted = (*noted, Noted("happened", "order", ("B23",), _said(contract, freed)))
+    return Looked(_left(replace(known, ended_on=None), freed), (), noted, due, freed)
 
 
 # -- within -----------------------------------------------------------------------------------------------------------
@@ -143,39 +181,55 @@ def _ended(contract: Contract, setting: Setting) -> Looked:
     return Looked(replace(contract, ended_on=day), noted=(Noted("happened", "order", ("B20",), facts),))
 
 
+def _left(contract: Contract, found: Termination) -> Contract:
+    """The contract that ends so: from then on it renews itself no more, also where that was counted before."""
+    renewals = tuple(one for one in contract.renewals if one.on < found.ends_on)
+    return replace(contract, termination=found, renewals=renewals)
+
+
 def _renewed(contract: Contract, setting: Setting) -> Looked:
     """The terms that began by themselves since it was looked at last."""
     noted: list[Noted] = []
     since = contract.renewals[-1].on if contract.renewals else contract.term_from
+    ends_on = contract.withdrawn_on or (contract.termination.ends_on if contract.termination is not None else None)
     for _ in range(_RENEWALS_AT_ONCE):
         day = renews_on(contract, since)
-        if day is None or day > setting.on:
+        if day is None or day > setting.on or (ends_on is not None and ends_on <= day):
             break
-        told = valid_notice(contract, day, setting.law_of(day))
-        renewal = Renewal(on=day, notice_on=told, valid=told is not None)
-        contract, since = replace(contract, renewals=(*contract.renewals, renewal)), day
+        renewal, since = _renewal(contract, day, setting), day
+        contract = replace(contract, renewals=(*contract.renewals, renewal))
         facts = {
             "step": "renewed", "contract": contract.id, "on": day.isoformat(), "valid": renewal.valid,
-            "notice_on": told.isoformat() if told is not None else "",
+            "notice_on": renewal.notice_on.isoformat() if renewal.notice_on is not None else "",
         }  # fmt: skip
         noted.append(Noted("happened", "order", ("B23",), facts))
     return Looked(contract, noted=tuple(noted))
 
 
+def _renewal(contract: Contract, day: date, setting: Setting) -> Renewal:
+    told = valid_notice(contract, day, setting.law_of(day))
+    return Renewal(on=day, notice_on=told, valid=told is not None)
+
+
 def _told(contract: Contract, setting: Setting) -> Looked:
-    """The notice, once for each renewal, from the first day of its window. A late one is sent as long as it helps: it
-    is no valid notice, but the consumer knows.
+    """The notice of each renewal, once, from the first day of its window. A late one is sent as long as it helps: it is
+    no valid notice, but the consumer knows.
     """
-    renews = renews_on(contract, setting.on)
-    if renews is None or contract.termination is not None:
+    if contract.termination is not None:
         return Looked(contract)
-    within, last = window(contract, renews, setting.law), refusal_until(contract, renews)
-    if not within.first <= setting.on <= last or _was_told(contract, within):
-        return Looked(contract)
-    if any(setting.on < day for day in _again_on(contract, within)):
-        return Looked(contract)
-    if within.last < contract.started_on:  # a term so short that its notice would come before the contract
-        return Looked(contract)
+    found = Looked(contract)
+    for renews in renewals_after(contract, setting.on):
+        day = _announced_on(found.contract, renews, setting)
+        if day is not None and day > setting.on:
+            break
+        if day is not None and setting.on <= refusal_until(contract, renews):
+            found = _announce(found, renews, setting)
+    return found
+
+
+def _announce(found: Looked, renews: date, setting: Setting) -> Looked:
+    contract, last = found.contract, refusal_until(found.contract, renews)
+    within = window(contract, renews, setting.law)
     facts = {
         "step": "renewal_notice", "contract": contract.id, "renews_on": renews.isoformat(),
         "refusal_until": last.isoformat(), "from": within.first.isoformat(), "to": within.last.isoformat(),
@@ -186,21 +240,28 @@ def _told(contract: Contract, setting: Setting) -> Looked:
         {"contract": f"{contract.name} ({contract.number})", "refusal_until": last.isoformat(),
          "renews_on": renews.isoformat(), "link": ""},
     )  # fmt: skip
-    noted = Noted("happened", "order", ("B23",), facts)
-    return Looked(replace(contract, notices=(*contract.notices, setting.on)), (letter,), (noted,))
+    announced = (*contract.announced, Announced(on=setting.on, renews_on=renews))
+    noted = (*found.noted, Noted("happened", "order", ("B23",), facts))
+    return Looked(replace(contract, announced=announced), (*found.letters, letter), noted)
 
 
-def _again_on(contract: Contract, within: NoticeWindow) -> tuple[date, ...]:
-    """When a notice that did not arrive is sent again: a week later, and on the last day that counts at the latest."""
-    if not contract.undelivered:
-        return ()
-    last = contract.undelivered[-1]
-    again = last + _AGAIN
-    return (min(again, within.last) if last < within.last else again,)
+def _announced_on(contract: Contract, renews: date, setting: Setting) -> date | None:
+    """From when the notice of a renewal is sent: the first day of its window, but not before two terms of a month or
+    two ahead of it, so that one notice waits at a time. None once it was, or where the window lies before the contract.
 
-
-def _was_told(contract: Contract, within: NoticeWindow) -> bool:
-    return any(day >= within.first for day in contract.notices)
+    One that did not arrive is sent again a week later, and on the last day that counts at the latest.
+    """
+    within = window(contract, renews, setting.law)
+    if within.last < contract.started_on:
+        return None
+    told = [one for one in contract.announced if one.renews_on == renews]
+    if any(not one.failed for one in told):
+        return None
+    if not told:
+        two_terms_ahead = after_months(renews, -2 * contract.term_months) if contract.term_months else within.first
+        return max(within.first, min(two_terms_ahead, within.last))
+    last = told[-1].on
+    return min(last + _AGAIN, within.last) if last < within.last else last + _AGAIN
 
 
 def _said(contract: Contract, found: Termination) -> dict[str, str | int | bool]:
@@ -209,6 +270,14 @@ def _said(contract: Contract, found: Termination) -> dict[str, str | int | bool]
         "asked_at": found.asked_at.isoformat(), "ends_on": found.ends_on.isoformat(), "effects": found.effects,
         "wished_on": found.wished_on.isoformat() if found.wished_on is not None else "", "free": found.free,
         "due_minor": found.due_minor,
+    }  # fmt: skip
+
+
+def _said_again(contract: Contract, act: Terminate, found: Termination) -> dict[str, str]:
+    return {
+        "step": "terminated_again", "contract": contract.id, "termination": act.id, "channel": act.channel,
+        "asked_at": act.asked_at.isoformat(), "ends_on": found.ends_on.isoformat(),
+        "wished_on": act.wished_on.isoformat() if act.wished_on is not None else "",
     }  # fmt: skip
 
 

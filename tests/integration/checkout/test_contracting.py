@@ -137,7 +137,10 @@ async def test_a_notice_that_bounces_is_none_and_is_sent_again(desk: Desk, store
     assert (await seen(desk, order_id)).contracts[0].notices == ()
     await lives(desk, clock, date(2027, 8, 2))
     (contract,) = (await seen(desk, order_id)).contracts
-    assert (contract.notices, contract.undelivered) == ((date(2027, 7, 30),), (date(2027, 7, 23),))
+    assert contract.notices == (date(2027, 7, 30),)
+    assert [(one.on, one.failed) for one in contract.announced] == [
+        (date(2027, 7, 23), True), (date(2027, 7, 30), False),
+    ]  # fmt: skip
     assert len(await told(store, order_id, "renewal.notice")) == 2
 
 
@@ -257,9 +260,14 @@ async def test_a_claim_from_words_to_repair(desk: Desk, store: Store, clock: Clo
     ok(await desk.answer_claim(SHOP.id, order_id, RepairClaim(claim_id="c1", back_on=clock.at.date())))
     assert await desk.claims(SHOP.id) == []
     (repaired,) = await desk.claims(SHOP.id, "all")
-    assert repaired.guarantee_until == date(2029, 5, 23)
+    assert repaired.guarantee_until == date(2029, 6, 23)
     answers = await told(store, order_id, "claim.answered")
-    assert len(answers) == 2
+    assert [str(one.facts["answer"]) for one in answers] == [
+        "Nous prenons votre demande en charge : l'article est réparé ou remplacé au plus tard le 01/02/2027. "
+        "Vos frais d'envoi, 7,90 EUR, vous sont remboursés au plus tard le 16/01/2027.",
+        "Votre demande est satisfaite : l'article est réparé. "
+        "La garantie légale de conformité court désormais jusqu'au 23/06/2029.",
+    ]
     steps = [one.facts.get("step", "opened") for one in await noted(store, order_id, "guarantees")]
     assert steps[-3:] == ["taken", "not_put_right", "repaired"]
 

@@ -64,11 +64,11 @@ def test_a_repair_adds_six_months_to_the_present_end_and_the_days_away() -> None
     order, after = claimed()
     order, after, _ = told(order, after, TakeClaim(claim_id="c1", out_from=date(2026, 4, 3)), "2026-04-03T10:00")
     order, after, _ = told(order, after, RepairClaim(claim_id="c1", back_on=date(2026, 4, 13)), "2026-04-13T10:00")
-    assert guarantee_until("1", order, after, BOOK) == date(2028, 9, 15)
-    order, after, _ = told(order, after, OpenClaim(id="c2", line_id="1"), "2028-09-15T23:59")
+    assert guarantee_until("1", order, after, BOOK) == date(2028, 9, 17), "from the claim, before it left"
+    order, after, _ = told(order, after, OpenClaim(id="c2", line_id="1"), "2028-09-17T23:59")
     assert after.claims[1].state == "opened"
     order, after, _ = told(order, after, RepairClaim(claim_id="c2", back_on=date(2028, 9, 20)), "2028-09-20T10:00")
-    assert guarantee_until("1", order, after, BOOK) == date(2029, 3, 15)
+    assert guarantee_until("1", order, after, BOOK) == date(2029, 3, 20)
 
 
 def test_a_replacement_begins_the_two_years_anew() -> None:

@@ -56,6 +56,12 @@ def lived(order: Order, of: Contract, first: str, last: str, skip: frozenset[dat
     return found
 
 
+def by_message(of: Contract, message: str = "m1") -> Contract:
+    """The contract, once its last notice has left."""
+    announced = (*of.announced[:-1], msgspec.structs.replace(of.announced[-1], message=message))
+    return msgspec.structs.replace(of, announced=announced)
+
+
 def left(of: Contract, asked: str, wished: str = "") -> Termination:
     wish = date.fromisoformat(wished) if wished else None
     found = terminate(of, Terminate(id="t1", asked_at=at(asked), wished_on=wish), (BOOK, at(asked).date()))
@@ -118,10 +124,10 @@ def test_a_notice_after_its_window_is_sent_and_is_none(last_missed: str, valid: 
 @pytest.mark.parametrize(("failed", "again"), [("2026-10-30", "2026-11-06"), ("2026-12-27", "2026-12-30")])
 def test_a_notice_that_did_not_arrive_is_none_and_is_sent_again_in_its_window(failed: str, again: str) -> None:
     order, of = contract()
-    of = look(of, order, on(failed)).contract
-    of = untold(msgspec.structs.replace(of, sent={"m1": of.notices[-1]}), "m1")
-    assert (of.notices, of.sent) == ((), {})
-    assert untold(of, "m1") == of
+    of = by_message(look(of, order, on(failed)).contract)
+    of = untold(of, cared(), "m1", on(failed)).contract
+    assert of.notices == ()
+    assert untold(of, cared(), "m1", on(failed)) == Looked(of)
     assert next_on(of, on(failed)) == date.fromisoformat(again)
     days = lived(order, of, failed, "2027-03-03")
     assert [one.contract.notices[-1].isoformat() for one in days if one.letters] == [again]
@@ -150,12 +156,12 @@ def test_a_renewal_that_nobody_was_told_of_lets_him_leave_and_pays_back_by_the_d
     assert (due.regime, due.amount_minor, due.notice_on, due.by_hand) == ("renewal", 600, date(2027, 3, 12), True)
 
 
-def test_what_was_paid_before_the_renewal_is_no_advance_on_it() -> None:
+def test_what_was_paid_before_the_renewal_for_days_after_the_end_goes_back_too() -> None:
     order, of = contract()
     of = look(of, order, on("2027-03-02")).contract
-    early = Advance(id="a", paid_on=date(2027, 3, 1), minor=900, from_on=date(2027, 3, 1), until_on=date(2027, 3, 31))
+    early = Advance(id="a", paid_on=date(2027, 3, 1), minor=900, from_on=date(2027, 3, 1), until_on=date(2027, 3, 30))
     of = record_advance(of, early, date(2027, 3, 2))  # type: ignore[assignment]
-    assert left(of, "2027-03-12T09:00").due_minor == 0
+    assert left(of, "2027-03-12T09:00").due_minor == 900 * 19 // 30
 
 
 @pytest.mark.parametrize(
@@ -267,6 +273,8 @@ def test_it_ends_on_its_day_and_is_told_nothing_more() -> None:
     late = ended(days[-1].contract, cared(), Terminate(id="t2", asked_at=at("2027-03-04T10:00")), on("2027-03-04"))
     assert isinstance(late, Looked)
     assert late.contract == days[-1].contract
+    assert late.confirmed is not None, "confirmed again, to the same day"
+    assert (late.confirmed.ends_on, late.confirmed.asked_at) == (date(2027, 3, 2), at("2027-03-04T10:00"))
 
 
 def test_a_term_that_renews_not_ends_by_itself() -> None:
@@ -275,8 +283,11 @@ def test_a_term_that_renews_not_ends_by_itself() -> None:
     assert look(of, order, on("2026-09-01")).contract.ended_on is None
     over = look(of, order, on("2026-09-02")).contract
     assert over.ended_on == date(2026, 9, 2)
-    act = Terminate(id="t", asked_at=at("2026-09-03T10:00"))
-    assert isinstance(terminate(over, act, (BOOK, date(2026, 9, 3))), Refusal)
+    late = ended(over, cared(), Terminate(id="t", asked_at=at("2026-09-03T10:00")), on("2026-09-03"))
+    assert isinstance(late, Looked)
+    assert late.contract == over
+    assert late.confirmed is not None
+    assert (late.confirmed.ends_on, late.confirmed.effects) == (date(2026, 9, 2), "ended")
 
 
 def test_withdrawal_from_its_line_ends_it() -> None:

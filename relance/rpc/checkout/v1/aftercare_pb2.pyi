@@ -38,6 +38,7 @@ class Aftercare(_message.Message):
     CLAIMS_FIELD_NUMBER: _builtins.int
     PAPERS_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    CONTRACTS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     checkout_id: _builtins.str
     opened_at: _builtins.str
@@ -66,6 +67,10 @@ class Aftercare(_message.Message):
     def late(self) -> _containers.RepeatedCompositeFieldContainer[Global___LateLine]:
         """What should have come by now."""
 
+    @_builtins.property
+    def contracts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contract]:
+        """Subscriptions that it began, as ListContracts has them."""
+
     def __init__(
         self,
         *,
@@ -84,10 +89,11 @@ class Aftercare(_message.Message):
         claims: _abc.Iterable[Global___Claim] | None = ...,
         papers: _abc.Iterable[Global___Paper] | None = ...,
         late: _abc.Iterable[Global___LateLine] | None = ...,
+        contracts: _abc.Iterable[Global___Contract] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkout_id", b"checkout_id", "claims", b"claims", "confirmed_at", b"confirmed_at", "dues", b"dues", "incidents", b"incidents", "informed", b"informed", "informed_on", b"informed_on", "late", b"late", "late_notices", b"late_notices", "lines", b"lines", "opened_at", b"opened_at", "order_id", b"order_id", "papers", b"papers", "resolutions", b"resolutions", "statements", b"statements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkout_id", b"checkout_id", "claims", b"claims", "confirmed_at", b"confirmed_at", "contracts", b"contracts", "dues", b"dues", "incidents", b"incidents", "informed", b"informed", "informed_on", b"informed_on", "late", b"late", "late_notices", b"late_notices", "lines", b"lines", "opened_at", b"opened_at", "order_id", b"order_id", "papers", b"papers", "resolutions", b"resolutions", "statements", b"statements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -339,6 +345,7 @@ class Due(_message.Message):
     VOUCHER_MEANS_FIELD_NUMBER: _builtins.int
     VOUCHER_AGREED_AT_FIELD_NUMBER: _builtins.int
     PAYOUTS_FIELD_NUMBER: _builtins.int
+    CAP_MINOR_FIELD_NUMBER: _builtins.int
     due_id: _builtins.str
     order_id: _builtins.str
     regime: _builtins.str
@@ -377,6 +384,8 @@ class Due(_message.Message):
     voucher_means: _builtins.str
     """The consumer's other way, by his express agreement."""
     voucher_agreed_at: _builtins.str
+    cap_minor: _builtins.int
+    """What lateness never costs more than; 0: its tariff has no cap, or it has none."""
     @_builtins.property
     def units(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     @_builtins.property
@@ -418,10 +427,11 @@ class Due(_message.Message):
         voucher_means: _builtins.str = ...,
         voucher_agreed_at: _builtins.str = ...,
         payouts: _abc.Iterable[Global___Payout] | None = ...,
+        cap_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "article", b"article", "by_hand", b"by_hand", "delivery_minor", b"delivery_minor", "due_id", b"due_id", "due_on", b"due_on", "forecast", b"forecast", "goods_minor", b"goods_minor", "late_days", b"late_days", "missing", b"missing", "notice_on", b"notice_on", "open_minor", b"open_minor", "order_id", b"order_id", "payouts", b"payouts", "percent", b"percent", "reading", b"reading", "refund_ids", b"refund_ids", "regime", b"regime", "rule", b"rule", "service_kept_minor", b"service_kept_minor", "source", b"source", "state", b"state", "surcharge_known", b"surcharge_known", "surcharge_minor", b"surcharge_minor", "units", b"units", "voucher_agreed_at", b"voucher_agreed_at", "voucher_means", b"voucher_means", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "article", b"article", "by_hand", b"by_hand", "cap_minor", b"cap_minor", "delivery_minor", b"delivery_minor", "due_id", b"due_id", "due_on", b"due_on", "forecast", b"forecast", "goods_minor", b"goods_minor", "late_days", b"late_days", "missing", b"missing", "notice_on", b"notice_on", "open_minor", b"open_minor", "order_id", b"order_id", "payouts", b"payouts", "percent", b"percent", "reading", b"reading", "refund_ids", b"refund_ids", "regime", b"regime", "rule", b"rule", "service_kept_minor", b"service_kept_minor", "source", b"source", "state", b"state", "surcharge_known", b"surcharge_known", "surcharge_minor", b"surcharge_minor", "units", b"units", "voucher_agreed_at", b"voucher_agreed_at", "voucher_means", b"voucher_means", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -656,6 +666,7 @@ class Claim(_message.Message):
     OUT_FROM_FIELD_NUMBER: _builtins.int
     BACK_ON_FIELD_NUMBER: _builtins.int
     REFUSED_FOR_FIELD_NUMBER: _builtins.int
+    APPEARED_ON_FIELD_NUMBER: _builtins.int
     claim_id: _builtins.str
     line_id: _builtins.str
     units: _builtins.int
@@ -663,12 +674,13 @@ class Claim(_message.Message):
     """repair, replacement, reduction or resolution."""
     opened_at: _builtins.str
     state: _builtins.str
-    """opened, taken, repaired, replaced, reduced, resolved or refused."""
+    """opened, taken, repaired, replaced, reduced, resolved, refused, or gone: its goods went back otherwise."""
     taken_on: _builtins.str
     postage_minor: _builtins.int
     out_from: _builtins.str
     back_on: _builtins.str
     refused_for: _builtins.str
+    appeared_on: _builtins.str
     def __init__(
         self,
         *,
@@ -683,10 +695,11 @@ class Claim(_message.Message):
         out_from: _builtins.str = ...,
         back_on: _builtins.str = ...,
         refused_for: _builtins.str = ...,
+        appeared_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "back_on", b"back_on", "claim_id", b"claim_id", "line_id", b"line_id", "opened_at", b"opened_at", "out_from", b"out_from", "postage_minor", b"postage_minor", "refused_for", b"refused_for", "state", b"state", "taken_on", b"taken_on", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appeared_on", b"appeared_on", "asked", b"asked", "back_on", b"back_on", "claim_id", b"claim_id", "line_id", b"line_id", "opened_at", b"opened_at", "out_from", b"out_from", "postage_minor", b"postage_minor", "refused_for", b"refused_for", "state", b"state", "taken_on", b"taken_on", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1198,7 +1211,9 @@ class Stray(_message.Message):
     words: _builtins.str
     address: _builtins.str
     about: _builtins.str
-    """withdrawal, or termination: then TerminateContract ends the contract, and `close` takes it off this list."""
+    """withdrawal, or termination: then MatchTermination says which contract it ends, and `close` of MatchWithdrawal takes it
+    off this list.
+    """
     def __init__(
         self,
         *,
@@ -1964,6 +1979,7 @@ class OpenClaimRequest(_message.Message):
     UNITS_FIELD_NUMBER: _builtins.int
     ASKED_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
+    APPEARED_ON_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     order_id: _builtins.str
     line_id: _builtins.str
@@ -1973,6 +1989,8 @@ class OpenClaimRequest(_message.Message):
     """repair (also when empty), replacement, reduction or resolution."""
     words: _builtins.str
     """At most 4,000 letters; kept encrypted."""
+    appeared_on: _builtins.str
+    """When the fault appeared, which decides (L217-3); empty: when it was claimed."""
     def __init__(
         self,
         *,
@@ -1982,10 +2000,11 @@ class OpenClaimRequest(_message.Message):
         units: _builtins.int = ...,
         asked: _builtins.str = ...,
         words: _builtins.str = ...,
+        appeared_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "idempotency_key", b"idempotency_key", "line_id", b"line_id", "order_id", b"order_id", "units", b"units", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appeared_on", b"appeared_on", "asked", b"asked", "idempotency_key", b"idempotency_key", "line_id", b"line_id", "order_id", b"order_id", "units", b"units", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2169,11 +2188,14 @@ class ClaimEntry(_message.Message):
     GUARANTEE_UNTIL_FIELD_NUMBER: _builtins.int
     RIGHT_UNTIL_FIELD_NUMBER: _builtins.int
     LATE_DAYS_FIELD_NUMBER: _builtins.int
+    PRESUMED_UNTIL_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     guarantee_until: _builtins.str
     right_until: _builtins.str
     """The last day to repair or replace."""
     late_days: _builtins.int
+    presumed_until: _builtins.str
+    """Until then the shop has to prove that the fault was not there (L217-7)."""
     @_builtins.property
     def claim(self) -> Global___Claim: ...
     def __init__(
@@ -2184,10 +2206,11 @@ class ClaimEntry(_message.Message):
         guarantee_until: _builtins.str = ...,
         right_until: _builtins.str = ...,
         late_days: _builtins.int = ...,
+        presumed_until: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "guarantee_until", b"guarantee_until", "late_days", b"late_days", "order_id", b"order_id", "right_until", b"right_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "guarantee_until", b"guarantee_until", "late_days", b"late_days", "order_id", b"order_id", "presumed_until", b"presumed_until", "right_until", b"right_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2265,6 +2288,14 @@ class Contract(_message.Message):
     FREE_FIELD_NUMBER: _builtins.int
     WITHDRAWN_ON_FIELD_NUMBER: _builtins.int
     ENDED_ON_FIELD_NUMBER: _builtins.int
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    DUE_MINOR_FIELD_NUMBER: _builtins.int
+    RENEWS_ON_FIELD_NUMBER: _builtins.int
+    REFUSAL_UNTIL_FIELD_NUMBER: _builtins.int
+    NOTICE_FROM_FIELD_NUMBER: _builtins.int
+    NOTICE_UNTIL_FIELD_NUMBER: _builtins.int
+    ADVANCES_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     order_id: _builtins.str
     line_id: _builtins.str
@@ -2284,12 +2315,29 @@ class Contract(_message.Message):
     """Whether it ends at no cost because a renewal was not announced (L215-1)."""
     withdrawn_on: _builtins.str
     ended_on: _builtins.str
+    effects: _builtins.str
+    """Why it ends on that day: trial, no_notice, term_end, next_term, notice_days, at_once or ended; empty before."""
+    due_minor: _builtins.int
+    """Of what was paid in advance, what goes back because it ends."""
+    renews_on: _builtins.str
+    """The renewal that is ahead, the last day on which it can be refused, and the first and last day on which it is to be
+    announced; empty when none is.
+    """
+    refusal_until: _builtins.str
+    notice_from: _builtins.str
+    notice_until: _builtins.str
     @_builtins.property
     def noticed_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The days on which a renewal was announced."""
 
     @_builtins.property
     def renewals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Renewal]: ...
+    @_builtins.property
+    def advances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Advance]: ...
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___RenewalNotice]:
+        """Each notice of a renewal."""
+
     def __init__(
         self,
         *,
@@ -2310,14 +2358,81 @@ class Contract(_message.Message):
         free: _builtins.bool = ...,
         withdrawn_on: _builtins.str = ...,
         ended_on: _builtins.str = ...,
+        effects: _builtins.str = ...,
+        due_minor: _builtins.int = ...,
+        renews_on: _builtins.str = ...,
+        refusal_until: _builtins.str = ...,
+        notice_from: _builtins.str = ...,
+        notice_until: _builtins.str = ...,
+        advances: _abc.Iterable[Global___Advance] | None = ...,
+        notices: _abc.Iterable[Global___RenewalNotice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_id", b"contract_id", "ended_on", b"ended_on", "ends_on", b"ends_on", "free", b"free", "line_id", b"line_id", "minimum_until", b"minimum_until", "name", b"name", "noticed_on", b"noticed_on", "order_id", b"order_id", "period_minor", b"period_minor", "renewals", b"renewals", "started_on", b"started_on", "tacit", b"tacit", "term_months", b"term_months", "terminated_at", b"terminated_at", "trial_until", b"trial_until", "withdrawn_on", b"withdrawn_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advances", b"advances", "contract_id", b"contract_id", "due_minor", b"due_minor", "effects", b"effects", "ended_on", b"ended_on", "ends_on", b"ends_on", "free", b"free", "line_id", b"line_id", "minimum_until", b"minimum_until", "name", b"name", "notice_from", b"notice_from", "notice_until", b"notice_until", "noticed_on", b"noticed_on", "notices", b"notices", "order_id", b"order_id", "period_minor", b"period_minor", "refusal_until", b"refusal_until", "renewals", b"renewals", "renews_on", b"renews_on", "started_on", b"started_on", "tacit", b"tacit", "term_months", b"term_months", "terminated_at", b"terminated_at", "trial_until", b"trial_until", "withdrawn_on", b"withdrawn_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Contract: _TypeAlias = Contract  # noqa: Y015
+
+@_typing.final
+class RenewalNotice(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENT_ON_FIELD_NUMBER: _builtins.int
+    RENEWS_ON_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    sent_on: _builtins.str
+    renews_on: _builtins.str
+    failed: _builtins.bool
+    """It did not arrive, and is none."""
+    def __init__(
+        self,
+        *,
+        sent_on: _builtins.str = ...,
+        renews_on: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "renews_on", b"renews_on", "sent_on", b"sent_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewalNotice: _TypeAlias = RenewalNotice  # noqa: Y015
+
+@_typing.final
+class Advance(_message.Message):
+    """What was paid in advance for the days from `from_on` to `until_on`, both in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADVANCE_ID_FIELD_NUMBER: _builtins.int
+    PAID_ON_FIELD_NUMBER: _builtins.int
+    MINOR_FIELD_NUMBER: _builtins.int
+    FROM_ON_FIELD_NUMBER: _builtins.int
+    UNTIL_ON_FIELD_NUMBER: _builtins.int
+    advance_id: _builtins.str
+    paid_on: _builtins.str
+    minor: _builtins.int
+    from_on: _builtins.str
+    until_on: _builtins.str
+    def __init__(
+        self,
+        *,
+        advance_id: _builtins.str = ...,
+        paid_on: _builtins.str = ...,
+        minor: _builtins.int = ...,
+        from_on: _builtins.str = ...,
+        until_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advance_id", b"advance_id", "from_on", b"from_on", "minor", b"minor", "paid_on", b"paid_on", "until_on", b"until_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Advance: _TypeAlias = Advance  # noqa: Y015
 
 @_typing.final
 class Renewal(_message.Message):
@@ -2353,6 +2468,7 @@ class TerminateContractRequest(_message.Message):
     WISHED_ON_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    CONFIRM_TO_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     contract_id: _builtins.str
     channel: _builtins.str
@@ -2362,6 +2478,8 @@ class TerminateContractRequest(_message.Message):
     """Not before today; the law and the contract may give a later day."""
     words: _builtins.str
     name: _builtins.str
+    confirm_to: _builtins.str
+    """Where the confirmation goes too; empty: the order's own address alone."""
     def __init__(
         self,
         *,
@@ -2372,10 +2490,11 @@ class TerminateContractRequest(_message.Message):
         wished_on: _builtins.str = ...,
         words: _builtins.str = ...,
         name: _builtins.str = ...,
+        confirm_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "channel", b"channel", "contract_id", b"contract_id", "idempotency_key", b"idempotency_key", "name", b"name", "wished_on", b"wished_on", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "channel", b"channel", "confirm_to", b"confirm_to", "contract_id", b"contract_id", "idempotency_key", b"idempotency_key", "name", b"name", "wished_on", b"wished_on", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2400,6 +2519,106 @@ class TerminateContractResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TerminateContractResponse: _TypeAlias = TerminateContractResponse  # noqa: Y015
+
+@_typing.final
+class MatchTerminationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    STRAY_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    stray_id: _builtins.str
+    contract_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        idempotency_key: _builtins.str = ...,
+        stray_id: _builtins.str = ...,
+        contract_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_id", b"contract_id", "idempotency_key", b"idempotency_key", "stray_id", b"stray_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchTerminationRequest: _TypeAlias = MatchTerminationRequest  # noqa: Y015
+
+@_typing.final
+class MatchTerminationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contract(self) -> Global___Contract: ...
+    def __init__(
+        self,
+        *,
+        contract: Global___Contract | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchTerminationResponse: _TypeAlias = MatchTerminationResponse  # noqa: Y015
+
+@_typing.final
+class RecordAdvanceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    MINOR_FIELD_NUMBER: _builtins.int
+    PAID_ON_FIELD_NUMBER: _builtins.int
+    FROM_ON_FIELD_NUMBER: _builtins.int
+    UNTIL_ON_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    contract_id: _builtins.str
+    minor: _builtins.int
+    paid_on: _builtins.str
+    from_on: _builtins.str
+    """For which days, both in."""
+    until_on: _builtins.str
+    def __init__(
+        self,
+        *,
+        idempotency_key: _builtins.str = ...,
+        contract_id: _builtins.str = ...,
+        minor: _builtins.int = ...,
+        paid_on: _builtins.str = ...,
+        from_on: _builtins.str = ...,
+        until_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_id", b"contract_id", "from_on", b"from_on", "idempotency_key", b"idempotency_key", "minor", b"minor", "paid_on", b"paid_on", "until_on", b"until_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordAdvanceRequest: _TypeAlias = RecordAdvanceRequest  # noqa: Y015
+
+@_typing.final
+class RecordAdvanceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contract(self) -> Global___Contract: ...
+    def __init__(
+        self,
+        *,
+        contract: Global___Contract | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordAdvanceResponse: _TypeAlias = RecordAdvanceResponse  # noqa: Y015
 
 @_typing.final
 class ListPapersRequest(_message.Message):
@@ -2586,16 +2805,20 @@ class RunDayRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
     at: _builtins.str
-    """Not in the future; empty: now."""
+    """Not in the future: nothing is done that has not its day yet. Empty: now."""
+    limit: _builtins.int
+    """At most so many orders and contracts in this call; 0: all of them."""
     def __init__(
         self,
         *,
         at: _builtins.str = ...,
+        limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2611,14 +2834,17 @@ class RunDayResponse(_message.Message):
     LETTERS_FIELD_NUMBER: _builtins.int
     SOON_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
     looked: _builtins.int
     """Orders that were looked at, and those that could not be."""
     failed: _builtins.int
     asked: _builtins.int
     letters: _builtins.int
     soon: _builtins.int
-    """What then stands in the worklists of all shops."""
+    """What then stands in the worklists of all shops; not counted while something is left."""
     late: _builtins.int
+    left: _builtins.int
+    """What is due by then and was not done for the limit."""
     def __init__(
         self,
         *,
@@ -2628,10 +2854,11 @@ class RunDayResponse(_message.Message):
         letters: _builtins.int = ...,
         soon: _builtins.int = ...,
         late: _builtins.int = ...,
+        left: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "failed", b"failed", "late", b"late", "letters", b"letters", "looked", b"looked", "soon", b"soon"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "failed", b"failed", "late", b"late", "left", b"left", "letters", b"letters", "looked", b"looked", "soon", b"soon"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

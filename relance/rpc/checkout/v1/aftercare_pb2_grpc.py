@@ -145,6 +145,16 @@ class AftercareServiceStub:
                 request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractRequest.SerializeToString,
                 response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractResponse.FromString,
                 _registered_method=True)
+        self.MatchTermination = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/MatchTermination',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.MatchTerminationRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.MatchTerminationResponse.FromString,
+                _registered_method=True)
+        self.RecordAdvance = channel.unary_unary(
+                '/relance.rpc.checkout.v1.AftercareService/RecordAdvance',
+                request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RecordAdvanceRequest.SerializeToString,
+                response_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RecordAdvanceResponse.FromString,
+                _registered_method=True)
         self.ListPapers = channel.unary_unary(
                 '/relance.rpc.checkout.v1.AftercareService/ListPapers',
                 request_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.ListPapersRequest.SerializeToString,
@@ -311,7 +321,22 @@ class AftercareServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TerminateContract(self, request, context):
-        """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1).
+        """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1), also when he
+        says so again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MatchTermination(self, request, context):
+        """A notification that named no contract for sure (ListWithdrawals, `stray`): which contract it ends, from when it was made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordAdvance(self, request, context):
+        """What the consumer paid in advance for a contract: the shop bills by itself. What goes back of it is owed (L215-1 al. 3).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -332,7 +357,9 @@ class AftercareServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RunDay(self, request, context):
-        """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token.
+        """Does what is due by an instant, which the service does by itself each minute: what is decided is decided as of that
+        instant; evidence and letters have the hour at which it is done. Who asks again does nothing twice, also after a call
+        that was broken off. Asks for the operator's token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -445,6 +472,16 @@ def add_AftercareServiceServicer_to_server(servicer, server):
                     servicer.TerminateContract,
                     request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractRequest.FromString,
                     response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractResponse.SerializeToString,
+            ),
+            'MatchTermination': grpc.unary_unary_rpc_method_handler(
+                    servicer.MatchTermination,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.MatchTerminationRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.MatchTerminationResponse.SerializeToString,
+            ),
+            'RecordAdvance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordAdvance,
+                    request_deserializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RecordAdvanceRequest.FromString,
+                    response_serializer=relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RecordAdvanceResponse.SerializeToString,
             ),
             'ListPapers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPapers,
@@ -1035,6 +1072,60 @@ class AftercareService:
             '/relance.rpc.checkout.v1.AftercareService/TerminateContract',
             relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractRequest.SerializeToString,
             relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.TerminateContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MatchTermination(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/MatchTermination',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.MatchTerminationRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.MatchTerminationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordAdvance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relance.rpc.checkout.v1.AftercareService/RecordAdvance',
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RecordAdvanceRequest.SerializeToString,
+            relance_dot_rpc_dot_checkout_dot_v1_dot_aftercare__pb2.RecordAdvanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

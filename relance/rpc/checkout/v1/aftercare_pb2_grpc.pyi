@@ -80,13 +80,22 @@ class AftercareServiceStub:
     ListContracts: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ListContractsRequest, _aftercare_pb2.ListContractsResponse]
     """Subscriptions that were ordered."""
     TerminateContract: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.TerminateContractRequest, _aftercare_pb2.TerminateContractResponse]
-    """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1)."""
+    """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1), also when he
+    says so again.
+    """
+    MatchTermination: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.MatchTerminationRequest, _aftercare_pb2.MatchTerminationResponse]
+    """A notification that named no contract for sure (ListWithdrawals, `stray`): which contract it ends, from when it was made."""
+    RecordAdvance: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.RecordAdvanceRequest, _aftercare_pb2.RecordAdvanceResponse]
+    """What the consumer paid in advance for a contract: the shop bills by itself. What goes back of it is owed (L215-1 al. 3)."""
     ListPapers: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ListPapersRequest, _aftercare_pb2.ListPapersResponse]
     """Invoices and credit notes by their dates, in the order of their numbers."""
     GetFunnel: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.GetFunnelRequest, _aftercare_pb2.GetFunnelResponse]
     """How far shoppers came: numbers only."""
     RunDay: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.RunDayRequest, _aftercare_pb2.RunDayResponse]
-    """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token."""
+    """Does what is due by an instant, which the service does by itself each minute: what is decided is decided as of that
+    instant; evidence and letters have the hour at which it is done. Who asks again does nothing twice, also after a call
+    that was broken off. Asks for the operator's token.
+    """
 
 @_typing.type_check_only
 class AftercareServiceAsyncStub(AftercareServiceStub):
@@ -140,13 +149,22 @@ class AftercareServiceAsyncStub(AftercareServiceStub):
     ListContracts: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ListContractsRequest, _aftercare_pb2.ListContractsResponse]  # type: ignore[assignment]
     """Subscriptions that were ordered."""
     TerminateContract: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.TerminateContractRequest, _aftercare_pb2.TerminateContractResponse]  # type: ignore[assignment]
-    """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1)."""
+    """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1), also when he
+    says so again.
+    """
+    MatchTermination: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.MatchTerminationRequest, _aftercare_pb2.MatchTerminationResponse]  # type: ignore[assignment]
+    """A notification that named no contract for sure (ListWithdrawals, `stray`): which contract it ends, from when it was made."""
+    RecordAdvance: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.RecordAdvanceRequest, _aftercare_pb2.RecordAdvanceResponse]  # type: ignore[assignment]
+    """What the consumer paid in advance for a contract: the shop bills by itself. What goes back of it is owed (L215-1 al. 3)."""
     ListPapers: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ListPapersRequest, _aftercare_pb2.ListPapersResponse]  # type: ignore[assignment]
     """Invoices and credit notes by their dates, in the order of their numbers."""
     GetFunnel: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.GetFunnelRequest, _aftercare_pb2.GetFunnelResponse]  # type: ignore[assignment]
     """How far shoppers came: numbers only."""
     RunDay: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.RunDayRequest, _aftercare_pb2.RunDayResponse]  # type: ignore[assignment]
-    """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token."""
+    """Does what is due by an instant, which the service does by itself each minute: what is decided is decided as of that
+    instant; evidence and letters have the hour at which it is done. Who asks again does nothing twice, also after a call
+    that was broken off. Asks for the operator's token.
+    """
 
 class AftercareServiceServicer(metaclass=_abc_1.ABCMeta):
     """What follows an order: withdrawals, what is owed for them and by when, delivery that is late or fails.
@@ -323,7 +341,25 @@ class AftercareServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _aftercare_pb2.TerminateContractRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_aftercare_pb2.TerminateContractResponse, _abc.Awaitable[_aftercare_pb2.TerminateContractResponse]]:
-        """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1)."""
+        """The consumer ends one; it is confirmed to him on a durable medium with its day and effects (L215-1-1), also when he
+        says so again.
+        """
+
+    @_abc_1.abstractmethod
+    def MatchTermination(
+        self,
+        request: _aftercare_pb2.MatchTerminationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.MatchTerminationResponse, _abc.Awaitable[_aftercare_pb2.MatchTerminationResponse]]:
+        """A notification that named no contract for sure (ListWithdrawals, `stray`): which contract it ends, from when it was made."""
+
+    @_abc_1.abstractmethod
+    def RecordAdvance(
+        self,
+        request: _aftercare_pb2.RecordAdvanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aftercare_pb2.RecordAdvanceResponse, _abc.Awaitable[_aftercare_pb2.RecordAdvanceResponse]]:
+        """What the consumer paid in advance for a contract: the shop bills by itself. What goes back of it is owed (L215-1 al. 3)."""
 
     @_abc_1.abstractmethod
     def ListPapers(
@@ -347,6 +383,9 @@ class AftercareServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _aftercare_pb2.RunDayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_aftercare_pb2.RunDayResponse, _abc.Awaitable[_aftercare_pb2.RunDayResponse]]:
-        """Does what is due by an instant, which the service does by itself each minute. Asks for the operator's token."""
+        """Does what is due by an instant, which the service does by itself each minute: what is decided is decided as of that
+        instant; evidence and letters have the hour at which it is done. Who asks again does nothing twice, also after a call
+        that was broken off. Asks for the operator's token.
+        """
 
 def add_AftercareServiceServicer_to_server(servicer: AftercareServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

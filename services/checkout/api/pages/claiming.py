@@ -39,6 +39,7 @@ _STATES: Final = {
     "reduced": N_("the price was lowered"),
     "resolved": N_("the sale was ended"),
     "refused": N_("refused"),
+    "gone": N_("closed: the article went back"),
 }
 _REFUSED: Final = {
     "after_end": N_("the guarantee had ended"),
@@ -120,14 +121,16 @@ class Claiming:
 
 
 def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str | int]]:
-    """Articles that were received, with the last day of their guarantee."""
+    """Articles that were received or supplied, with the last day of their guarantee."""
     order, after, book = view.order_view.order, view.after, view.setting.book
     units = claimable(order, after)
     found: list[dict[str, str | int]] = []
     for line in order.lines:
         until = guarantee_until(line.id, order, after, book)
-        if units.get(line.id) and until is not None:
-            text = tongue.say("guaranteed until %(day)s", day=tongue.date(until))
+        if units.get(line.id):
+            text = tongue.say("guaranteed as long as it is supplied")
+            if until is not None:
+                text = tongue.say("guaranteed until %(day)s", day=tongue.date(until))
             found.append({"id": line.id, "name": line.name, "text": text, "units": units[line.id]})
     return found
 
