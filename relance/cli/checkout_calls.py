@@ -1,9 +1,10 @@
 """Calls of the checkout service from the command line: the token, the deadline, and refusals in one clear line."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from relance.kernel.errors import InputError, NotNow, RelanceError
 
@@ -11,16 +12,31 @@ __all__ = ["Caller", "entries", "environment_home", "operator_token", "read_yaml
 
 _DEADLINE_S: Final = 20.0
 _BYTES_MAX: Final = 4_000_000
+_UNREACHED: Final = re.compile(r"connect|DNS|resol", re.IGNORECASE)  # gRPC's own words: no service said them
 
 
 class Caller:
-    """A caller of the checkout over gRPC: address and token. Each call raises InputError or NotNow when it fails."""
+    """A caller of the checkout over gRPC: address and token. Each call raises InputError or NotNow when it fails.
+
+    As a context all its calls go over one channel.
+    """
 
     def __init__(self, at: str, token: str) -> None:
         if not token:
             raise InputError("no token: set RELANCE_CHECKOUT_TOKEN (`relance checkout token create SHOP` makes one)")
         self._at = at
         self._metadata = (("authorization", f"Bearer {token}"),)
+        self._channel: Any = None
+
+    def __enter__(self) -> Self:
+        import grpc
+
+        self._channel = grpc.insecure_channel(self._at)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._channel.close()
+        self._channel = None
 
     def call(self, method: str, request: Any, subject: str = "") -> Any:
         """CheckoutService's answer. `subject` stands before what is said of a refusal: the file that was read, say."""
@@ -37,18 +53,25 @@ class Caller:
     def _answer(self, stub: Any, method: str, request: Any, subject: str = "") -> Any:
         import grpc
 
-        with grpc.insecure_channel(self._at) as channel:
-            try:
-                return getattr(stub(channel), method)(request, timeout=_DEADLINE_S, metadata=self._metadata)
-            except grpc.RpcError as error:
-                raise refusal(error, self._at, subject) from None
+        if self._channel is None:
+            with self:
+                return self._answer(stub, method, request, subject)
+        try:
+            return getattr(stub(self._channel), method)(request, timeout=_DEADLINE_S, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise refusal(error, self._at, subject) from None
 
 
 def refusal(error: Any, at: str, subject: str = "") -> RelanceError:
-    """What a failed call tells a person: the field, the reason, the rule and the article."""
+    """What a failed call tells a person: the field, the reason, the rule and the article, and what to do."""
     import grpc
 
     code, said = error.code(), error.details() or error.code().name
+    if code == grpc.StatusCode.UNAVAILABLE and _UNREACHED.search(said):
+        return NotNow(
+            f"{at}: nobody answers there: start the checkout (`relance up`), or say where it is "
+            "(--at HOST:PORT, or RELANCE_CHECKOUT_ADDRESS)"
+        )
     if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
         return NotNow(f"{at}: {said}")
     lead = f"{subject}: " if subject else ""

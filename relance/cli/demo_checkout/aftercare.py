@@ -11,7 +11,7 @@ import httpx
 
 from relance.cli.demo_checkout.browser import Browser, Page
 from relance.cli.demo_checkout.stage import Stage
-from relance.cli.orders import due_row, withdrawal_lines
+from relance.cli.orders_told import due_lines, withdrawal_lines
 from relance.kernel.errors import NotNow
 from relance.rules.law.calendar import paris_date
 
@@ -129,14 +129,17 @@ class _Withdrawal:
     def list_all(self) -> None:
         """What the shop sees: `relance orders due` and `relance orders withdrawals`."""
         from relance.rpc.checkout.v1 import aftercare_pb2 as pb
+        from relance.rpc.checkout.v1 import checkout_pb2
 
+        order = self._shop.call("GetOrder", checkout_pb2.GetOrderRequest(order_id=self._order_id)).order
+        today = paris_date(datetime.now(UTC)).isoformat()
+        self._tell.relance("the shop sees it by `relance orders due` and `relance orders withdrawals`:")
         dues = self._shop.aftercare("ListDues", pb.ListDuesRequest()).dues
-        rows = ["  ".join(due_row(one)) for one in dues] or ["nothing is owed"]
-        self._tell.relance(f"relance orders due: {'; '.join(rows)}")
+        for line in [line for one in dues for line in due_lines(one, order, today)] or ["nothing is owed any more"]:
+            self._tell.relance(line)
         for one in self._shop.aftercare("ListWithdrawals", pb.ListWithdrawalsRequest()).withdrawals:
-            if one.order_id == self._order_id:
-                lines = " / ".join(line.strip() for line in withdrawal_lines(one))
-                self._tell.relance(f"relance orders withdrawals: {lines}")
+            for line in withdrawal_lines(one, order) if one.order_id == self._order_id else ():
+                self._tell.relance(line)
 
     def _after(self) -> Any:
         from relance.rpc.checkout.v1 import aftercare_pb2 as pb

@@ -22,8 +22,8 @@ from services.checkout.domain.orders import ENDED, Order
 from services.checkout.domain.refunds import Refund
 
 __all__ = [
-    "Part", "Standing", "Step", "ahead_on", "bringing", "due_on", "forecast", "forecasts", "parts", "standing",
-    "standings", "unasked_minor",
+    "Part", "Standing", "Step", "ahead_on", "bringing", "cap_minor", "due_on", "forecast", "forecasts", "parts",
+    "standing", "standings", "unasked_minor",
 ]  # fmt: skip
 
 _DAY: Final = timedelta(days=1)
@@ -235,14 +235,15 @@ def _surcharge(due: Due, of: Iterable[Part], due_date: date, on: date, book: Boo
     found = [_of_part(due, minor, due_date, day, book) for day, minor in sorted(by_day.items())]
     total = sum(one.minor for one in found)
     percent = _percent(found[-1].percent) if found else ""
-    return (min(total, _cap_minor(due)) if due.regime == "withdrawal" else total), percent
+    cap = cap_minor(due)
+    return (total if cap is None else min(total, cap)), percent
 
 
-def _cap_minor(due: Due) -> int:
-    """The product's price, which lateness never costs more than; the sum itself when nothing was paid for the product,
-    only for its delivery.
+def cap_minor(due: Due) -> int | None:
+    """The product's price, which the lateness of a withdrawal's refund never costs more than; the sum itself when
+    nothing was paid for the product, only for its delivery. None for tariffs without a cap.
     """
-    return due.product_minor or due.amount_minor
+    return (due.product_minor or due.amount_minor) if due.regime == "withdrawal" else None
 
 
 def _of_part(due: Due, minor: int, due_date: date, on: date, book: Book) -> Surcharge:
@@ -250,8 +251,7 @@ def _of_part(due: Due, minor: int, due_date: date, on: date, book: Book) -> Surc
         return Surcharge(0, (on - due_date).days, Fraction(0), 0, capped=False, disputed=False)
     if due.regime == "renewal":
         return surcharge(minor, None, due_date, on, tariff=_INTEREST, rates=refunds.legal_rates(book))
-    product = _cap_minor(due) if due.regime == "withdrawal" else None
-    return refunds.late(due.regime, minor, product, due_date, on, (book, due.notice_on))
+    return refunds.late(due.regime, minor, cap_minor(due), due_date, on, (book, due.notice_on))
 
 
 def _percent(percent: Fraction | None) -> str:
@@ -298,7 +298,7 @@ def _why(order: Order, due: Due, due_date: date | None, book: Book) -> str:
 
 
 def _forecast(order: Order, due: Due, of: tuple[Part, ...], book: Book) -> tuple[Step, ...]:
-    open_minor, due_date = _open_minor(of), _date_of(order, due, book)
+    open_minor, due_date, cap = _open_minor(of), _date_of(order, due, book), cap_minor(due)
     if not open_minor or due_date is None or due.regime == "none":
         return ()
     steps: list[Step] = []
@@ -307,7 +307,7 @@ def _forecast(order: Order, due: Due, of: tuple[Part, ...], book: Book) -> tuple
         if steps and steps[-1].percent == percent:
             continue
         steps.append(Step(day, minor, percent, open_minor + (minor or 0)))
-        if due.regime == "withdrawal" and minor is not None and minor >= _cap_minor(due):
+        if cap is not None and minor is not None and minor >= cap:
             break
     return tuple(steps)
 
