@@ -39,7 +39,7 @@ _NO_DUE: Final = Refusal("due_id", "this order has no such due")
 
 def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
     """Ask for what is to be asked for today, and note what has become of each due since it was looked at last."""
-    outcome = Outcome(_with_ended(order, _with_named(order, after)))
+    outcome = Outcome(_with_given(order, _with_ended(order, _with_named(order, after))))
     for due in outcome.after.dues:
         moved = folded(order, outcome, setting.at)
         outcome = joined(outcome, _opened(moved, outcome.after, due, setting))
@@ -114,7 +114,7 @@ def pay_out(order: Order, after: Aftercare, due_id: str, payout: Payout, setting
         return _NO_DUE
     if any(one.id == payout.id for one in due.payouts):
         return Outcome(after)
-    if not due.notice_on <= payout.paid_on <= setting.on:
+    if not min(due.notice_on, _known_on(order, due, setting)) <= payout.paid_on <= setting.on:
         return Refusal("payout.paid_on", "after the money was owed, and not in the future")
     stands = standing(order, after, due, setting.on, setting.book)
     if payout.for_ == "principal":
@@ -133,6 +133,11 @@ def pay_out(order: Order, after: Aftercare, due_id: str, payout: Payout, setting
     }  # fmt: skip
     now = replace(after, dues=put_in(after.dues, replace(due, payouts=(*due.payouts, payout))))
     return Outcome(now, noted=(Noted("happened", "refund", _RULES[due.regime], facts, "shop"),))
+
+
+def _known_on(order: Order, due: Due, setting: Setting) -> date:
+    """What will be owed when a contract ends is known before, and may be paid then."""
+    return due.notice_on if due.notice_on <= setting.on else paris_date(order.placed_at)
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -199,6 +204,22 @@ def _with_named(order: Order, after: Aftercare) -> Aftercare:
     return after
 
 
+def _with_given(order: Order, after: Aftercare) -> Aftercare:
+    """Where more is owed than is left to give back, what the shop gave back for no reason counts too, from the day on
+    which it went: nobody gets back more than he paid, and nothing is late of what he has.
+    """
+    if not _unclaimed(order, after):
+        return after
+    left = sum(left_minor(order))
+    for due in after.dues:
+        if due.by_hand:
+            continue
+        if unasked_minor(order, after, due) > left:
+            after = _with_others(order, after, due)
+        left = max(0, left - unasked_minor(order, after, after.due(due.id) or due))
+    return after
+
+
 def _is_for(refund: Refund, due: Due) -> bool:
     cause = _CAUSES.get(due.source.partition("/")[0])
     return refund.cause == cause and paris_date(refund.requested_at) >= due.notice_on
@@ -208,7 +229,7 @@ def _with_ended(order: Order, after: Aftercare) -> Aftercare:
     """An order that ended gives back all that came: by that, what was owed before is discharged, and the rest is owed
     too when the shop, or the law, has ended it after payment.
     """
-    fresh = _unclaimed(order, after) if order.state in ENDED else []
+    fresh = [one for one in _unclaimed(order, after) if not one.key] if order.state in ENDED else []
     if not fresh:
         return after
     ids = tuple(one.id for one in fresh)

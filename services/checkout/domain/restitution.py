@@ -10,6 +10,7 @@ import msgspec
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.domain.aftercare import Aftercare, Due, LineDecision, Regime, Statement, new_due, put_in
+from services.checkout.domain.dues import unasked_minor
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import ENDED, Order
 from services.checkout.domain.outcomes import Refusal
@@ -158,17 +159,19 @@ def unwound(
     notice_on: date,
 ) -> Aftercare:  # fmt: skip
     """The aftercare of an order that has ended before anything of it was kept: every cent goes back, the delivery
-    whole. Refunds that bring what was owed before, and not asked for, discharge that too.
+    whole. Refunds that bring what was owed before, and not asked for, discharge that too; not what the order's money
+    cannot bring.
     """
     known = {refund.id for refund in order.refunds}
     fresh = [refund for refund in moved.refunds if refund.id not in known]
     if not fresh:
         return after  # nothing was paid: nothing is owed
     ids = tuple(refund.id for refund in fresh)
-    waiting = [due for due in after.dues if not asked_for(order, due)]
-    amount = sum(refund.amount_minor for refund in fresh) - sum(due.amount_minor for due in waiting)
-    for due in waiting:
-        after = replace(after, dues=put_in(after.dues, replace(due, refund_ids=ids)))
+    amount = sum(refund.amount_minor for refund in fresh)
+    for due in after.dues:
+        if missing := 0 if due.by_hand else unasked_minor(order, after, due):
+            after = replace(after, dues=put_in(after.dues, replace(due, refund_ids=(*due.refund_ids, *ids))))
+            amount -= missing
     if amount <= 0:
         return after
     lines, gone = {line.id: line for line in order.lines}, gone_units(order, after)

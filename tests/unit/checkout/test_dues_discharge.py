@@ -221,6 +221,25 @@ def test_what_was_owed_before_the_end_is_discharged_by_it() -> None:
     assert first.refund_ids == second.refund_ids
 
 
+def test_what_the_shop_gave_for_no_reason_counts_where_no_more_is_left() -> None:
+    order = moved(paid(), GiveBack(key="shop/1", amount_minor=3000, cause="goodwill"), "2026-03-10 10:00")
+    order = moved(order, RefundNews(refund_id=order.refunds[0].id, status="succeeded", psp_at=at(NOON)), "2026-03-10")
+    _, held, _ = looked(order, owing({}), "2026-03-10 12:00", automatic_refunds=False)
+    stands = standing(order, held, only(held), days_after(DUE, 12), BOOK)
+    assert stands.open_minor == 1990, "of 54.80 that were paid 24.80 are left, and no goods cost more than 49.90"
+    assert stands.surcharge_minor == 100, "five percent of that alone"
+    little = moved(paid(), GiveBack(key="shop/1", amount_minor=490, cause="goodwill"), "2026-03-10 10:00")
+    _, held, _ = looked(little, owing({}), "2026-03-10 12:00", automatic_refunds=False)
+    assert only(held).refund_ids == (), "all of it can still go back"
+
+
+def test_who_cancels_owes_what_is_left_from_that_day() -> None:
+    order = moved(paid(), GiveBack(key="shop/1", amount_minor=480, cause="goodwill"), "2026-03-04 10:00")
+    order = moved(order, Cancel(reason="mistake"), "2026-03-09 10:00")
+    _, held, _ = looked(order, owing(), "2026-03-09 10:00")
+    assert (only(held).amount_minor, only(held).notice_on) == (5000, date(2026, 3, 9))
+
+
 def test_a_surplus_is_no_due() -> None:
     surplus = brought(only(owing({})), 700, DUE, key="", cause="surplus")
     _, held, _ = looked(paid(surplus, state="cancelled"), owing(), NOON)
@@ -307,6 +326,16 @@ def test_a_payout_is_neither_before_the_notice_nor_in_the_future() -> None:
         found = refused(pay_out(order, after, due.id, payout(1, on), setting("2026-04-02 10:00")))
         assert found.field == "payout.paid_on"
     assert refused(pay_out(order, after, "x", payout(1, "2026-04-01"), setting(NOON))).field == "due_id"
+
+
+def test_what_is_owed_when_a_contract_ends_may_be_paid_before() -> None:
+    after = owing({"regime": "renewal", "source": "contract/x", "by_hand": True, "notice_on": date(2026, 9, 1)})
+    early = Payout(id="p", minor=4990, paid_on=date(2026, 3, 10), for_="principal", means="bank_transfer")
+    found = done(pay_out(paid(), after, only(after).id, early, setting("2026-03-10 12:00")))
+    assert only(found.after).payouts == (early,)
+    for wrong in (date(2026, 3, 1), date(2026, 3, 11)):
+        act, now = replace(early, paid_on=wrong), setting("2026-03-10 12:00")
+        assert refused(pay_out(paid(), after, only(after).id, act, now)).field == "payout.paid_on"
 
 
 def test_what_a_refund_is_to_bring_is_not_paid_twice() -> None:

@@ -5,10 +5,15 @@ from itertools import product
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain import lifecycle
+from services.checkout.domain.aftercare import Aftercare, new_due
 from services.checkout.domain.delivery import OfferedFee
-from services.checkout.domain.orders import Order
+from services.checkout.domain.discharge import look
+from services.checkout.domain.dues import unasked_minor
+from services.checkout.domain.orders import GiveBack, Order
+from services.checkout.domain.outcomes import Moved
 from services.checkout.domain.statements import StartService, amounts
 from tests.unit.checkout.sold import (
     EXPRESS,
@@ -165,3 +170,23 @@ def test_units_that_will_never_come_count_before() -> None:
     )  # fmt: skip
     found = amounts(order, cared(), {"1": 2}, setting("2026-03-10T10:00"))
     assert (found.by_line, found.delivery_minor) == ({"1": 6667}, 490)
+
+
+def test_an_order_that_ends_gives_back_what_is_left_of_what_was_owed_before() -> None:
+    """Of one unit, a part was given back; then the other is withdrawn before anything has left."""
+    order, after, _ = follow(
+        ordered(line(quantity=2, net_minor=8000)), cared(), stated("2026-03-03T09:00", {"1": 1}), "2026-03-03T09:00",
+        automatic_refunds=False,
+    )  # fmt: skip
+    by_hand = {"amount_minor": 700, "product_minor": 700, "notice_on": date(2026, 6, 2), "by_hand": True}
+    after = replace(after, dues=(*after.dues, new_due(after, "renewal", "contract/x", **by_hand)))
+    given = lifecycle.step(order, GiveBack(key="shop/1", amount_minor=1500, cause="withdrawal"), at("2026-03-03T10:00"))
+    assert isinstance(given, Moved)
+    order, after = given.state, look(given.state, after, setting("2026-03-03T10:00", automatic_refunds=False)).after
+    order, after, _ = follow(order, after, stated("2026-03-03T11:00", id_="s2"), "2026-03-03T11:00")
+    assert order.state == "cancelled"
+    assert sum(one.amount_minor for one in order.refunds) == order.total_minor == 8490
+    assert [due.amount_minor for due in after.dues] == [4000, 700, 4490]
+    first, advance, _ = after.dues
+    assert unasked_minor(order, after, first) == 0
+    assert (advance.refund_ids, unasked_minor(order, after, advance)) == ((), 700), "that was paid later"
