@@ -152,8 +152,9 @@ def append(head: Head, act: Act) -> tuple[bytes, Head]:
         at=format_ms(act.at_ms), act=act.act, what=act.what, by=act.by, rules=act.rules, document=act.document,
         facts=act.facts, personal=act.personal,
     )  # fmt: skip
-    data = canonical(msgspec.to_builtins(entry))
-    decode(data)
+    value = msgspec.to_builtins(entry)
+    data = canonical(value)
+    _entry(value, len(data))
     return data, Head.of(entry, data)
 
 
@@ -162,9 +163,20 @@ def decode(data: bytes) -> Entry:
 
     Raises UnknownVersion, and InputError when they are too long, ill-formed, or not in their one canonical form.
     """
-    if len(data) > ENTRY_BYTES_MAX:
-        raise InputError(f"an entry of {len(data)} bytes; at most {ENTRY_BYTES_MAX} are one")
-    entry = typed(versioned(parse(data), KIND), Entry)
+    if len(data) > ENTRY_BYTES_MAX:  # before anything of it is read
+        raise _too_long(len(data))
+    return _entry(parse(data), len(data))
+
+
+def _too_long(size_bytes: int) -> InputError:
+    return InputError(f"an entry of {size_bytes} bytes; at most {ENTRY_BYTES_MAX} are one")
+
+
+def _entry(value: Any, size_bytes: int) -> Entry:
+    """The entry of its canonical value. Raises as `decode`."""
+    if size_bytes > ENTRY_BYTES_MAX:
+        raise _too_long(size_bytes)
+    entry = typed(versioned(value, KIND), Entry)
     check_instant(entry.at)
     document = entry.document
     if document is not None and (document.sha256 is None) == (document.sealed is None):
