@@ -1,9 +1,8 @@
 """What runs: one package per service, with the same rooms in each."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
-
-import numba
 
 __all__ = ["keep_kernels"]
 
@@ -15,6 +14,9 @@ def keep_kernels(domain: Path, *, with_tables: bool = False) -> None:
     older version of the functions that this one calls. A domain with kernels says this before it imports them.
     `with_tables`: kernels also hold tables made from other sources (the events' types), so all of them count.
     """
+    import numba  # noqa: PLC0415 - a third of a second, which services without kernels do not need
+
+    base = Path(_given()) if _given() else domain / "__pycache__"
     root = Path(__file__).parents[1]
     digest = hashlib.blake2b(digest_size=8)
     events = [path for path in root.glob("relance/events/*.py") if with_tables or path.stem in ("batch", "catalog")]
@@ -22,8 +24,12 @@ def keep_kernels(domain: Path, *, with_tables: bool = False) -> None:
         text = source.read_bytes()
         if with_tables or source in events or b"njit" in text or b"np.dtype(" in text:
             digest.update(text)
-    base = Path(_given) if _given else domain / "__pycache__"
     numba.config.CACHE_DIR = str(base / f"kernels-{domain.parent.name}-{digest.hexdigest()}")
 
 
-_given = numba.config.CACHE_DIR  # NUMBA_CACHE_DIR: where sources cannot be written beside
+@cache
+def _given() -> str:
+    """NUMBA_CACHE_DIR: where sources cannot be written beside. As it was when this was asked first."""
+    import numba  # noqa: PLC0415 - as above
+
+    return str(numba.config.CACHE_DIR)
