@@ -98,11 +98,9 @@ class CheckoutServicer(Selling, Returning, Outgoing, checkout_pb2_grpc.CheckoutS
 
         async def work(caller: Caller) -> pb.UpdateCheckoutResponse | Refusal:
             id_ = read_id(request.checkout_id, "checkout_id")
-            await self._view(caller, id_)
-            await self._attesting.vouch(caller.shop, id_)
-            refused = await self._update(caller.shop, id_, request)
+            refused = await self._attesting.vouch(caller.shop, id_) or await self._update(caller.shop, id_, request)
             if refused is not None:
-                return refused
+                return _named(refused, id_)
             return pb.UpdateCheckoutResponse(checkout=to_checkout(await self._view(caller, id_)))
 
         return await self._calls.answer("UpdateCheckout", context, work)
@@ -113,10 +111,9 @@ class CheckoutServicer(Selling, Returning, Outgoing, checkout_pb2_grpc.CheckoutS
 
         async def work(caller: Caller) -> pb.GetDisclosuresResponse | Refusal:
             id_ = read_id(request.checkout_id, "checkout_id")
-            await self._view(caller, id_)
             disclosing = await self._attesting.disclose(caller.shop, id_)
             if isinstance(disclosing, Refusal):
-                return disclosing
+                return _named(disclosing, id_)
             found, view, recap = disclosing
             return pb.GetDisclosuresResponse(
                 set_id=found.id,
@@ -145,9 +142,7 @@ class CheckoutServicer(Selling, Returning, Outgoing, checkout_pb2_grpc.CheckoutS
             press = Press(recap_hash="", terms_accepted="terms_accepted" in attested.acts, channel=channel)
             pressed = await self._attesting.place(shop, id_, attested, press)
             if isinstance(pressed, Refusal):
-                if pressed.field == "checkout_id":
-                    raise missing("checkout", request.checkout_id)
-                return pressed
+                return _named(pressed, id_)
             return pb.PlaceResponse(
                 order_id=str(pressed.order_id), payment_url=pressed.redirect_url or "", again=pressed.again
             )
@@ -213,9 +208,7 @@ class CheckoutServicer(Selling, Returning, Outgoing, checkout_pb2_grpc.CheckoutS
     async def _view(self, caller: Caller, checkout_id: UUID) -> View:
         found = await self._desk.view(caller.shop, checkout_id)
         if isinstance(found, Refusal):
-            if found.field == "checkout_id":
-                raise missing("checkout", str(checkout_id))
-            raise by_law(found)
+            raise by_law(_named(found, checkout_id))
         return found
 
     async def _update(self, shop: str, id_: UUID, request: pb.UpdateCheckoutRequest) -> Refusal | None:
@@ -243,3 +236,10 @@ class CheckoutServicer(Selling, Returning, Outgoing, checkout_pb2_grpc.CheckoutS
             if isinstance(done, Refusal):
                 return done
         return None
+
+
+def _named(refusal: Refusal, checkout_id: UUID) -> Refusal:
+    """The refusal again. Raises Refused when it says that there is no such checkout."""
+    if refusal.field == "checkout_id":
+        raise missing("checkout", str(checkout_id))
+    return refusal

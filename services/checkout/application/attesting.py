@@ -13,9 +13,9 @@ from relance.rules.law.buttons import ButtonLists
 from relance.rules.law.calendar import paris_date
 from relance.rules.law.terms import parameters
 from services.checkout.application.desk import Desk
-from services.checkout.application.tunnel import subject_of
+from services.checkout.application.tunnel import NO_CHECKOUT, Loaded, subject_of
 from services.checkout.domain.attested import Attested, Disclosed, DisclosureSet, agrees, told
-from services.checkout.domain.checkouts import Checkout, Press
+from services.checkout.domain.checkouts import Press
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import Pressed, View
 from services.checkout.domain.recap import canonical
@@ -23,6 +23,8 @@ from services.checkout.domain.records import PressActs, Record
 from services.checkout.store import Transaction
 
 __all__ = ["Attesting", "Disclosing"]
+
+replace = msgspec.structs.replace
 
 _SET_KEPT: Final = timedelta(days=1)  # beyond its end: who sends the same click again is told the same
 
@@ -41,16 +43,19 @@ class Attesting:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def vouch(self, shop: str, checkout_id: UUID) -> None:
+    async def vouch(self, shop: str, checkout_id: UUID) -> Refusal | None:
         """What is said of this checkout next is on the shop's word: evidence tells it from what our own pages saw."""
 
-        async def work(tx: Transaction) -> None:
-            record = await tx.get(Record, shop, str(checkout_id), lock=True)
-            if record is not None and not record.attested_by_shop:
-                after = msgspec.structs.replace(record, attested_by_shop=True, version=record.version + 1)
+        async def work(tx: Transaction) -> Refusal | None:
+            record = await tx.get(Record, shop, str(checkout_id))
+            if record is None:
+                return NO_CHECKOUT
+            if not record.attested_by_shop:
+                after = replace(record, attested_by_shop=True, version=record.version + 1)
                 await tx.put(shop, record.id, after, before=record.version)
+            return None
 
-        await self._desk.again(work)
+        return await self._desk.again(work)
 
     async def disclose(self, shop: str, checkout_id: UUID) -> Disclosing | Refusal:
         """All that the page of the order button must show now; kept as evidence, valid for fifteen minutes."""
@@ -76,10 +81,9 @@ class Attesting:
         return Disclosing(found, view, canonical(view.recap) if view.recap is not None else b"")
 
     async def place(self, shop: str, checkout_id: UUID, attested: Attested, press: Press) -> Pressed | Refusal:
-        """The click, with the recap of the set. What the shop attests is on record before the order is."""
-        found = await self._look(shop, checkout_id, attested, press)
-        if isinstance(found, Refusal):
-            return found
+        """The click, with the recap of the set. What the shop attests is on record before the order, and without it
+        when it is refused.
+        """
         acts = PressActs(
             button_text=attested.button_text,
             early_start="early_start_requested" in attested.acts,
@@ -87,36 +91,34 @@ class Attesting:
             adult="age_declared" in attested.acts,
             attested_by_shop=True,
         )
-        pressed = msgspec.structs.replace(press, recap_hash=found.recap_hash)
-        return await self._desk.press(shop, checkout_id, pressed, acts)
+
+        async def vouched(tx: Transaction, loaded: Loaded) -> Press | Refusal:
+            found = await self._look(tx, loaded, attested, press)
+            return found if isinstance(found, Refusal) else replace(press, recap_hash=found.recap_hash)
+
+        return await self._desk.press(shop, checkout_id, vouched, acts)
 
     async def _look(
-        self, shop: str, checkout_id: UUID, attested: Attested, press: Press
+        self, tx: Transaction, loaded: Loaded, attested: Attested, press: Press
     ) -> DisclosureSet | Refusal:  # fmt: skip
         """The set, when all that is attested agrees with it. A click that made its order already is not held up."""
-
-        async def work(tx: Transaction) -> DisclosureSet | Refusal:
-            at = self._desk.clock()
-            found = await tx.get(DisclosureSet, shop, attested.set_id)
-            checkout = await tx.get(Checkout, shop, str(checkout_id))
-            if checkout is None:
-                return Refusal("checkout_id", "there is no such checkout")
-            if press.channel == "phone_outbound":
-                reason = "after a call of the trader the consumer orders himself, in writing"
-                return Refusal("channel", reason, "E13", "L221-16 al. 2-3")
-            if found is not None and checkout.state == "ordered" and checkout.recap_hash == found.recap_hash:
-                return found
-            if refused := agrees(found, attested, str(checkout_id), at):
-                return refused
-            assert found is not None
-            subject = subject_of(checkout)
-            agent = await tx.seal(shop, str(checkout_id), subject, "user_agent", attested.user_agent)
-            facts = told(attested, press.channel)
-            act = Act(at_ms=to_ms(at), act="declared", what="attestation", by="shop", facts=facts, personal=(agent,))
-            await tx.record(shop, str(checkout_id), [act])
+        checkout, shop, id_ = loaded.checkout, loaded.shop.id, loaded.record.id
+        found = await tx.get(DisclosureSet, shop, attested.set_id)
+        if press.channel == "phone_outbound":
+            reason = "after a call of the trader the consumer orders himself, in writing"
+            return Refusal("channel", reason, "E13", "L221-16 al. 2-3")
+        if found is not None and checkout.state == "ordered" and checkout.recap_hash == found.recap_hash:
             return found
-
-        return await self._desk.again(work)
+        if refused := agrees(found, attested, id_, loaded.at):
+            return refused
+        assert found is not None
+        agent = await tx.seal(shop, id_, subject_of(checkout), "user_agent", attested.user_agent)
+        facts = told(attested, press.channel)
+        act = Act(
+            at_ms=to_ms(loaded.at), act="declared", what="attestation", by="shop", facts=facts, personal=(agent,)
+        )  # fmt: skip
+        await tx.record(shop, id_, [act])
+        return found
 
 
 def _page(view: View) -> bytes:

@@ -163,10 +163,11 @@ class Ordering(Room):
         news = answer.news if isinstance(answer, Opened) else answer
 
         async def work(tx: Transaction) -> str | None:
-            moved = await self.advance(tx, shop, order_id, news)
+            orders, kepts = await tx.several(Wanted(Order, shop, (order_id,)), Wanted(Kept, shop, (order_id,)))
+            moved = await self._advanced(tx, orders[order_id], news) if order_id in orders else _NO_ORDER
             if isinstance(moved, Refusal) or not any(one.live for one in moved.state.attempts if one.id == attempt_id):
                 return None  # it was given up while it was opened: nobody is sent there
-            if url is not None and (now := await tx.get(Kept, shop, order_id)) is not None:
+            if url is not None and (now := kepts.get(order_id)) is not None:
                 urls = {**now.pay_urls, attempt_id: url}
                 await tx.put(shop, order_id, replace(now, pay_urls=urls, version=now.version + 1), before=now.version)
             return url
@@ -224,9 +225,12 @@ class Ordering(Room):
         second is told when it is stored, and is repeated on what the first has made.
         """
         order = await tx.get(Order, shop, order_id)
-        if order is None:
-            return _NO_ORDER
-        at = self.clock()
+        return _NO_ORDER if order is None else await self._advanced(tx, order, act, by_shop=by_shop)
+
+    async def _advanced(
+        self, tx: Transaction, order: Order, act: OrderAct, *, by_shop: bool = False
+    ) -> Moved[Order] | Refusal:  # fmt: skip
+        shop, at = order.context.shop, self.clock()
         moved = lifecycle.step(order, act, at)
         if isinstance(moved, Refusal) or not moved.transition:
             return moved

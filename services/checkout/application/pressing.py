@@ -1,5 +1,7 @@
 """The click on the order button: one transaction of all that it touches, then the provider's page."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -23,15 +25,20 @@ from services.checkout.domain.tenders import BY_PROVIDER, Purse
 from services.checkout.domain.viewing import Seen, blocked, see
 from services.checkout.store import Transaction, Wanted
 
-__all__ = ["Pressing"]
+__all__ = ["Pressing", "Vouched"]
 
 replace = msgspec.structs.replace
+
+# What somebody else says was pressed, looked at and put on record in the transaction of the order.
+Vouched: TypeAlias = Callable[[Transaction, Loaded], Awaitable[Press | Refusal]]
 
 
 class Pressing(Ordering, Tunnel):
     """The order."""
 
-    async def press(self, shop: str, checkout_id: UUID, press: Press, acts: PressActs) -> Pressed | Refusal:
+    async def press(
+        self, shop: str, checkout_id: UUID, press: Press | Vouched, acts: PressActs
+    ) -> Pressed | Refusal:  # fmt: skip
         """Conclude the order that the recap of `press.recap_hash` showed, and begin to pay it.
 
         A refusal of field `recap.hash` says that something has changed: show the recap anew. The same button pressed
@@ -42,7 +49,8 @@ class Pressing(Ordering, Tunnel):
             loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
-            return await self._press(tx, loaded, press, acts)
+            pressed = press if isinstance(press, Press) else await press(tx, loaded)
+            return pressed if isinstance(pressed, Refusal) else await self._press(tx, loaded, pressed, acts)
 
         most = self.terms.attempts_per_address
         async with self.trying(acts.network_address, checkout_id, most) as counts:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -38,10 +38,11 @@ from services.checkout.domain.shops import Shop, allowed_return
 from services.checkout.domain.viewing import Seen, blocked, cart_of, see, wanted
 from services.checkout.store import Transaction, Wanted
 
-__all__ = ["Loaded", "Tunnel", "subject_of"]
+__all__ = ["NO_CHECKOUT", "Loaded", "Tunnel", "subject_of"]
 
 replace = msgspec.structs.replace
 
+NO_CHECKOUT: Final = Refusal("checkout_id", "there is no such checkout")
 _AT_THE_BUTTON = frozenset({"contact.age_declared"})  # what is declared beside the order button
 
 
@@ -89,14 +90,17 @@ class Tunnel(Room):
 
         return await self.again(work)
 
-    async def view(self, shop: str, checkout_id: UUID) -> View | Refusal:
-        """The checkout, priced anew; or as the act saw it a moment ago whose answer led here."""
+    async def view(self, shop: str, checkout_id: UUID, *, of_form: bool = False) -> View | Refusal:
+        """The checkout, priced anew; or as the act saw it a moment ago whose answer led here. `of_form`: as the page
+        showed it whose form has come, since the act that follows looks anew.
+        """
 
         async def work(tx: Transaction) -> View | Refusal:
             loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
-            return self.lately.take(*loaded) or (await self._seen(tx, loaded)).view
+            known = self.lately.page(*loaded) if of_form else self.lately.answer(*loaded)
+            return known or self.lately.keep((await self._seen(tx, loaded)).view)
 
         return await self.look(work)
 
@@ -146,23 +150,18 @@ class Tunnel(Room):
             loaded = await self.load(tx, shop, checkout_id)
             if isinstance(loaded, Refusal):
                 return loaded
-            at = loaded.at
             record = _sent_to(loaded, mode, address, place)
             if isinstance(record, Refusal):
                 return record
-            basis = await self.basis(tx, loaded.shop, record, (), lock=False)
-            asked = replace(wanted(loaded.shop, loaded.checkout, record), mode=mode, means=None)
-            priced = price(basis, asked, at, self.law(at))
-            if priced.needs_delivery and priced.chosen is None:
-                found = (one for one in priced.refusals if one.field.startswith("delivery"))
-                return next(found, Refusal("delivery.chosen", f"{mode} is not offered", "A06", "L221-14 al. 3"))
             act = ChooseDelivery(mode=mode, address_hash=address_hash(record.address, record.place))
-            moved = checkouts.step(loaded.checkout, act, at)
+            moved = checkouts.step(loaded.checkout, act, loaded.at)
             if isinstance(moved, Refusal):
                 return moved
-            if not moved.transition:
-                return (await self._seen(tx, loaded)).view
-            return await self._keep(tx, loaded, moved, record, basis)
+            seen = await self._seen(tx, loaded._replace(checkout=moved.state, record=record))
+            if seen.priced.needs_delivery and seen.priced.chosen is None:
+                found = (one for one in seen.priced.refusals if one.field.startswith("delivery"))
+                return next(found, Refusal("delivery.chosen", f"{mode} is not offered", "A06", "L221-14 al. 3"))
+            return await self._keep(tx, loaded, moved, record, seen) if moved.transition else seen.view
 
         return await self.again(work)
 
@@ -179,18 +178,14 @@ class Tunnel(Room):
             if isinstance(loaded, Refusal):
                 return loaded
             basis = await self.basis(tx, loaded.shop, loaded.record, tuple(purses), lock=False)
-            asked = wanted(loaded.shop, loaded.checkout, loaded.record)
-            asked = replace(asked, means=means, purses=tuple(purses))
-            priced = price(basis, asked, loaded.at, self.law(loaded.at))
             unknown.update(named - basis.purses.keys())
-            if refused := next((one for one in priced.refusals if one.field.startswith("payment")), None):
-                return refused
             moved = checkouts.step(loaded.checkout, ChooseMeans(means=means, purses=tuple(purses)), loaded.at)
             if isinstance(moved, Refusal):
                 return moved
-            if not moved.transition:
-                return (await self._seen(tx, loaded)).view
-            return await self._keep(tx, loaded, moved, loaded.record, basis)
+            seen = await self._seen(tx, loaded._replace(checkout=moved.state), basis)
+            if refused := next((one for one in seen.priced.refusals if one.field.startswith("payment")), None):
+                return refused
+            return await self._keep(tx, loaded, moved, loaded.record, seen) if moved.transition else seen.view
 
         try:
             return await self.again(work)
@@ -231,7 +226,7 @@ class Tunnel(Room):
             Wanted(Checkout, shop, (id_,)), Wanted(Record, shop, (id_,)), Wanted(Shop, "*", (shop,), settled=True)
         )
         if id_ not in found or id_ not in records:
-            return Refusal("checkout_id", "there is no such checkout")
+            return NO_CHECKOUT
         known = self.same_shop(shops.get(shop))
         return known if isinstance(known, Refusal) else Loaded(known, found[id_], records[id_], self.clock())
 
@@ -248,7 +243,8 @@ class Tunnel(Room):
         moved = checkouts.step(loaded.checkout, cart_of(priced), at)
         if isinstance(moved, Refusal):
             return moved
-        return await self._keep(tx, loaded, moved, record, basis)
+        seen = await self._seen(tx, loaded._replace(checkout=moved.state, record=record), basis)
+        return await self._keep(tx, loaded, moved, record, seen)
 
     async def _seen(self, tx: Transaction, loaded: Loaded, basis: Basis | None = None) -> Seen:
         means = loaded.checkout.means
@@ -271,7 +267,7 @@ class Tunnel(Room):
         if not priced.lines:
             return next(iter(priced.refusals), Refusal("lines", "the cart is empty"))
         moved = checkouts.begin(checkout_id, context, cart_of(priced), at, timedelta(days=shop.lasts_days))
-        view = see(moved.state, record, basis, at, self.law(at)).view
+        view = see(moved.state, record, basis, at, self.law(at), priced=priced).view
         if refused := blocked(view.verdict):
             return refused
         before = await self._supersede(tx, shop.id, cart.cart_id, checkout_id, at)
@@ -305,9 +301,9 @@ class Tunnel(Room):
 
     async def _keep(
         self, tx: Transaction, loaded: Loaded, moved: Moved[Checkout], record: Record,
-        basis: Basis | None = None, *, contact: GiveContact | None = None,
+        seen: Seen | None = None, *, contact: GiveContact | None = None,
     ) -> View:  # fmt: skip
-        """Store a step with its events and evidence, and look at what came of it."""
+        """Store a step with its events and evidence. `seen`: what came of it, if somebody has looked already."""
         shop, checkout = loaded.shop, moved.state
         if moved.transition:
             await tx.put(
@@ -318,10 +314,10 @@ class Tunnel(Room):
             record = replace(record, version=loaded.record.version + 1)
             await tx.put(shop.id, record.id, record, before=loaded.record.version)
         await tx.say(moved.events)
-        after = Loaded(shop, checkout, record, loaded.at)
-        view = (await self._seen(tx, after, basis)).view
+        seen = seen or await self._seen(tx, Loaded(shop, checkout, record, loaded.at))
+        view = replace(seen.view, record=record)
         await tx.record(shop.id, record.id, await self._evidence(tx, view, moved.transition, contact))
-        return self.lately.keep(view)
+        return self.lately.keep(view, is_answer=True)
 
     async def _evidence(self, tx: Transaction, view: View, transition: str, contact: GiveContact | None) -> list[Act]:
         shop, record, subject = view.shop.id, view.record, subject_of(view.checkout)

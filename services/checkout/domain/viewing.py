@@ -70,11 +70,14 @@ def see(
     at: datetime,
     law: tuple[Book, date],
     acts: PressActs | None = None,
+    priced: Priced | None = None,
 ) -> Seen:
-    """The checkout at `at`; with `acts` as it stands when the order button is pressed."""
+    """The checkout at `at`; with `acts` as it stands when the order button is pressed. `priced`: what it wants, if that
+    was priced already.
+    """
     shop = basis.shop
     language = shop.language(record.locale)
-    priced = price(basis, wanted(shop, checkout, record), at, law)
+    priced = priced or price(basis, wanted(shop, checkout, record), at, law)
     texts = order_texts(shop, language, basis.articles, priced.personalised, law)
     button = Button(text=speak(shop.button, language), language=language)
     recap = _recap(checkout, record, basis, priced, {name: one.sha256 for name, one in texts.items()}, button, law[1])

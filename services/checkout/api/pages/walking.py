@@ -61,7 +61,7 @@ class Walk:
         entry = visit.session.find("checkout", str(checkout_id))
         if entry is None:
             return self.parts.unknown(visit)
-        view = await self.parts.desk.view(entry.shop, checkout_id)
+        view = await self.parts.desk.view(entry.shop, checkout_id, of_form=visit.request.method == "POST")
         if isinstance(view, Refusal):
             return self.parts.unknown(visit)
         here = Here(view, entry, self.parts.painter.tongue(view.language))
