@@ -20,7 +20,7 @@ from services.checkout.domain.aftercare import (
     Stray,
 )  # fmt: skip
 from services.checkout.domain.contracts import Advance, Contract, refusal_until, renews_on, window
-from services.checkout.domain.dues import Standing, Step
+from services.checkout.domain.dues import Standing, Step, cap_minor
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.promises import Late
 
@@ -98,6 +98,7 @@ def to_due(order_id: str, due: Due, stands: Standing, forecast: Sequence[Step]) 
         surcharge_known=stands.surcharge_minor is not None, percent=stands.percent, rule=stands.rule,
         article=stands.article, reading=stands.reading, why=stands.why, missing=stands.missing,
         refund_ids=due.refund_ids, service_kept_minor=due.service_kept_minor, by_hand=due.by_hand,
+        cap_minor=cap_minor(due) or 0,
         voucher_means="" if voucher is None else voucher.means,
         voucher_agreed_at="" if voucher is None else instant(voucher.agreed_at),
         forecast=[
