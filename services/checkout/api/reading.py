@@ -172,7 +172,7 @@ def read_purse(purse: pb.Purse, field: str) -> Purse:
 
 def read_units(units: Mapping[str, int], order: orders.Order) -> dict[str, int]:
     """Units by line; all that is left when none are named."""
-    left = {line.id: line.quantity - line.shipped - line.withdrawn for line in order.lines}
+    left = {line.id: line.quantity - line.shipped - line.withdrawn - line.ended for line in order.lines}
     return dict(units) if units else {line: count for line, count in left.items() if count > 0}
 
 
