@@ -22,7 +22,7 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.metrics import CallMetrics
 from services.checkout.store import Conflict, Store
 
-__all__ = ["DEADLINE_MAX_S", "Calls", "Context"]
+__all__ = ["DEADLINE_MAX_S", "Calls", "Context", "same_of"]
 
 Context = Any  # grpc.aio.ServicerContext, whose type parameters differ from call to call
 Given = TypeVar("Given", bound=Message)
@@ -133,6 +133,7 @@ class Calls:
                 await tx.keep_answer(shop, key, method, _SAME, body)
         except Conflict:  # another process answered it meanwhile; the act itself is done once, whoever asks
             self._log.info("answered_twice", method=method)
+            await self._before(place, asked)  # unless the key came with another request at the same time
 
     def _ended(self, method: str, error: Exception) -> Refused:
         match error:
@@ -155,6 +156,14 @@ class Calls:
     def _count(self, method: str, code: grpc.StatusCode, began_s: float) -> None:
         self._metrics.calls.labels(method, code.name).inc()
         self._metrics.seconds.labels(method).observe(time.perf_counter() - began_s)
+
+
+def same_of(request: Message) -> str:
+    """What stays the same whenever a request is made again, and is another one when its key comes with other content:
+    ids are made of it, so that neither an act whose answer was lost is done twice, nor one is taken for another.
+    """
+    asked = msgspec.json.encode(sorted(_hashes(request)))
+    return f"{getattr(request, 'idempotency_key', '')}/{sha256(asked).hexdigest()[:16]}"
 
 
 def _remaining_s(context: Context) -> float:

@@ -5,7 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import day, to_aftercare, to_claim, to_contract
-from services.checkout.api.calls import Context
+from services.checkout.api.calls import Context, same_of
 from services.checkout.api.caring import Caring, mailed_to, needed_day, one_of, order_of, page, said, wrong
 from services.checkout.api.messages import read_day
 from services.checkout.api.reading import read_id, read_instant, required
@@ -50,7 +50,7 @@ class Lasting(Caring):
                 view = await self._aftercare(caller, request.order_id)
                 asked: Any = one_of(request.asked, _REMEDIES, "asked", "repair")
                 act = OpenClaim(
-                    id=str(uuid5(order_of(view), f"claim/{request.idempotency_key}")), asked=asked,
+                    id=str(uuid5(order_of(view), f"claim/{same_of(request)}")), asked=asked,
                     line_id=required(request.line_id, "line_id"), units=request.units or 1,
                     appeared_on=read_day(request.appeared_on, "appeared_on"),
                 )  # fmt: skip
@@ -155,7 +155,7 @@ class Lasting(Caring):
                 if request.minor > _MINOR_MAX:
                     raise invalid("minor", f"at most {_MINOR_MAX}")
                 advance = Advance(
-                    id=str(uuid5(NAMESPACE_URL, f"{contract_id}/advance/{request.idempotency_key}")), minor=request.minor,
+                    id=str(uuid5(NAMESPACE_URL, f"{contract_id}/advance/{same_of(request)}")), minor=request.minor,
                     paid_on=needed_day(request.paid_on, "paid_on"), from_on=needed_day(request.from_on, "from_on"),
                     until_on=needed_day(request.until_on, "until_on"),
                 )  # fmt: skip
@@ -177,7 +177,7 @@ class Lasting(Caring):
             raise invalid("asked_at", "is in the future")
         channel: Any = one_of(request.channel, _CHANNELS, "channel")
         act = Terminate(
-            id=str(uuid5(NAMESPACE_URL, f"{contract_id}/termination/{request.idempotency_key}")), channel=channel,
+            id=str(uuid5(NAMESPACE_URL, f"{contract_id}/termination/{same_of(request)}")), channel=channel,
             asked_at=asked_at, wished_on=read_day(request.wished_on, "wished_on"),
         )  # fmt: skip
         if len(request.name) > _NAME_MAX:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import to_due, to_incidents, to_late, to_notices
-from services.checkout.api.calls import Context
+from services.checkout.api.calls import Context, same_of
 from services.checkout.api.caring import MEDIA, Caring, needed_day, one_of, order_of, page, said, units_of, wrong
 from services.checkout.api.messages import read_day
 from services.checkout.api.reading import read_id, read_instant, required
@@ -93,6 +93,7 @@ class Remedies(Caring):
                 until=read_day(request.until, "until"),
                 medium=one_of(request.medium, MEDIA, "medium"),
                 units=units_of(request.units, view.order_view.order),
+                click=same_of(request),
             )
             return await self._desk.notify_late(caller.shop, order_of(view), notice, _words(request.words))
 
@@ -119,6 +120,7 @@ class Remedies(Caring):
                 medium=one_of(request.medium, MEDIA, "medium"),
                 units=units_of(request.units, view.order_view.order),
                 refused=request.delivery_refused,
+                click=same_of(request),
             )
             return await self._desk.resolve_late(caller.shop, order_of(view), ends, _words(request.words))
 
@@ -145,7 +147,8 @@ class Remedies(Caring):
             url = request.substitute_url
             if url and (len(url) > _URL_MAX or not url.isprintable() or " " in url):
                 raise invalid("substitute_url", "is no address of the web")
-            gone = ReportUnavailable(units=units_of(request.units, view.order_view.order), substitute_url=url)
+            units = units_of(request.units, view.order_view.order)
+            gone = ReportUnavailable(units=units, substitute_url=url, report=same_of(request))
             return await self._desk.report_unavailable(caller.shop, order_of(view), gone)
 
         return await self._cared("ReportUnavailable", request, context, act, pb.ReportUnavailableResponse)
@@ -214,7 +217,7 @@ def _payout(request: pb.PayDueRequest, view: AfterView) -> Payout:
         raise invalid("payout.minor", "more than nothing")
     purpose: Any = one_of(told.purpose, _PURPOSES, "payout.purpose", "principal")
     return Payout(
-        id=str(uuid5(order_of(view), f"payout/{request.idempotency_key}")),
+        id=str(uuid5(order_of(view), f"payout/{same_of(request)}")),
         minor=told.minor,
         paid_on=needed_day(told.paid_on, "payout.paid_on"),
         for_=purpose,

@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import to_aftercare, to_statement, to_stray
-from services.checkout.api.calls import Context
+from services.checkout.api.calls import Context, same_of
 from services.checkout.api.caring import Caring, mailed_to, needed_day, one_of, order_of, page, said, units_of, wrong
 from services.checkout.api.reading import read_id, read_instant, required
 from services.checkout.api.refusals import invalid, missing
@@ -159,7 +159,7 @@ def _statement(request: pb.RecordWithdrawalRequest, view: AfterView) -> StateWit
     stated_at = read_instant(request.stated_at, "stated_at")
     order = view.order_view.order
     return StateWithdrawal(
-        id=str(uuid5(order.id, f"grpc/{request.idempotency_key}")),
+        id=str(uuid5(order.id, f"grpc/{same_of(request)}")),
         channel=channel,
         stated_at=stated_at,
         received_at=_received_at(request, stated_at),

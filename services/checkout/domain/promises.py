@@ -90,10 +90,13 @@ class ReportIncident(msgspec.Struct, frozen=True, kw_only=True, tag="report_inci
 
 
 class ReportUnavailable(msgspec.Struct, frozen=True, kw_only=True, tag="report_unavailable"):
-    """Units by line that can no longer be supplied. `substitute_url`: where something else may be ordered anew."""
+    """Units by line that can no longer be supplied. `substitute_url`: where something else may be ordered anew.
+    `report`: whose report it is, so that the same one again ends no more units.
+    """
 
     units: dict[str, int]
     substitute_url: str = ""
+    report: str = ""
 
 
 class RefuseLiability(msgspec.Struct, frozen=True, kw_only=True, tag="refuse_liability"):
@@ -181,7 +184,8 @@ def resolve_late(order: Order, after: Aftercare, act: ResolveLate, setting: Sett
         return refused
     clicked = f"{paris_date(act.received_at)}/{act.click}" if act.click else len(after.resolutions)
     id_, sent = _id(order, f"resolution/{clicked}"), (act.received_at, act.medium)
-    if any(one.id == id_ or (one.received_at, one.medium) == sent for one in after.resolutions):
+    known = {one.id for one in after.resolutions}
+    if id_ in known or (not act.click and any((one.received_at, one.medium) == sent for one in after.resolutions)):
         return Outcome(after)
     if order.state in ENDED:
         return Refusal("order.state", f"the order is {order.state}: there is nothing to resolve")
@@ -236,6 +240,9 @@ def report_incident(order: Order, after: Aftercare, act: ReportIncident, setting
 
 def report_unavailable(order: Order, after: Aftercare, act: ReportUnavailable, setting: Setting) -> Outcome | Refusal:
     """What can no longer be supplied is ended and paid back, whole; nothing takes its place without a new order."""
+    told = once(after, f"unavailable/{act.report}") if act.report else after
+    if told is None:
+        return Outcome(after)
     if act.substitute_url and not act.substitute_url.startswith("https://"):
         reason = "a substitute is ordered anew, on a page of its own"
         return Refusal("substitute_url", reason, "C08", "L121-4 5°, 6°")
@@ -253,7 +260,7 @@ def report_unavailable(order: Order, after: Aftercare, act: ReportUnavailable, s
         return moved
     if not moved.transition:
         return Outcome(after)
-    now = given_back(order, moved.state, after, ended, source=f"unavailable/{len(after.dues)}", on=setting.on)
+    now = given_back(order, moved.state, told, ended, source=f"unavailable/{len(after.dues)}", on=setting.on)
     names = ", ".join(line.name for line in order.lines if act.units.get(line.id))
     facts = {"step": "unavailable", "units": act.units, "on": setting.on.isoformat()}
     letter = Letter("order.unavailable", {"link": "", "lines": names[:500], "substitute_url": act.substitute_url})
