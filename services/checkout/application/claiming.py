@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words
 from services.checkout.application.answering import answer_of, language_of, refusal_of
+from services.checkout.application.singly import looked_at
 from services.checkout.domain import claims
 from services.checkout.domain.aftercare import Aftercare, Claim
 from services.checkout.domain.claims import Answer, OpenClaim, RefuseClaim
@@ -18,6 +19,7 @@ from services.checkout.domain.shops import Shop
 from services.checkout.store import Transaction
 
 __all__ = ["ClaimView", "Claiming"]
+
 
 class ClaimView(NamedTuple):
     """A claim in a worklist. `right_until`: the last day to repair or replace; `late_days` after it, 0 until then;
@@ -64,7 +66,8 @@ class Claiming(Aftercaring):
                 break
             for held, order in page:
                 after = held.id
-                found += [one for one in self._views(order, held) if _is_listed(one, state)]
+                views = looked_at(shop, held.id, partial(self._views, order, held))
+                found += [one for one in views or () if _is_listed(one, state)]
                 if len(found) >= limit:
                     break
         return found
@@ -110,8 +113,8 @@ def _is_listed(one: ClaimView, state: str) -> bool:
 async def _page(tx: Transaction, shop: str, state: str, after: str) -> list[tuple[Aftercare, Order]]:
     """The next orders that were claimed about; open claims are something that is owed."""
     owing = None if state == "all" else "owing"
-    held = await tx.all(Aftercare, shop, state=owing, after=after, limit=100)
-    orders = await tx.many(Order, shop, list(held))
+    held, _ = await tx.legible(Aftercare, shop, state=owing, after=after, limit=100)
+    orders, _ = await tx.legible_of(Order, shop, list(held))
     return [(one, orders[id_]) for id_, one in held.items() if id_ in orders]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words
+from services.checkout.application.singly import looked_at
 from services.checkout.domain import promises
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.follow_up import Outcome, Setting
@@ -52,11 +53,12 @@ class Delivering(Aftercaring):
             (orders,) = await tx.several(Wanted(Order, shop, tuple(afters)))
             on = paris_date(at or self.clock())
             found = (
-                LateOrder(orders[id_], one, promises.late(orders[id_], one, on, self.book))
+                LateOrder(orders[id_], one, late)
                 for id_, one in afters.items()
                 if id_ in orders
+                and (late := looked_at(shop, id_, partial(promises.late, orders[id_], one, on, self.book)))
             )
-            return [one for one in found if one.late][:limit]
+            return list(found)[:limit]
 
         return await self.look(work)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words
 from services.checkout.application.refunding import BY_HAND, Agreement, Refunding
+from services.checkout.application.singly import looked_at, unread
 from services.checkout.domain import discharge, dues
 from services.checkout.domain.aftercare import Aftercare, Due, Payout, Voucher
 from services.checkout.domain.dues import Standing, Step
@@ -16,7 +17,7 @@ from services.checkout.domain.follow_up import Outcome, Setting
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.refunds import Redirect
-from services.checkout.store import Transaction, Wanted
+from services.checkout.store import Transaction
 
 __all__ = ["DueView", "Owing", "Which"]
 
@@ -66,12 +67,19 @@ class Owing(Refunding, Aftercaring):
             return []
         soon = read.aftercare.ahead_days if within_days is None else within_days
         async for order, held in self.owing_orders(shop, settled_too=which == "all"):
-            for due in held.dues:
-                stands = dues.standing(order, held, due, on or paris_date(self.clock()), self.book, soon)
-                if stands.state in wanted:
-                    found.append(DueView(order, held, due, stands, dues.forecast(order, held, due, self.book)))
+            views = looked_at(shop, held.id, partial(self._stands, order, held, on or paris_date(self.clock()), soon))
+            found += [one for one in views or () if one.standing.state in wanted]
         found.sort(key=lambda one: one.place)
         return [one for one in found if one.place > after][:limit]
+
+    def _stands(self, order: Order, held: Aftercare, on: date, soon: int) -> list[DueView]:
+        return [
+            DueView(
+                order, held, due, dues.standing(order, held, due, on, self.book, soon),
+                dues.forecast(order, held, due, self.book),
+            )
+            for due in held.dues
+        ]  # fmt: skip
 
     async def pay_due(self, shop: str, order_id: UUID, due_id: str) -> AfterView | Refusal:
         """Ask for a due's refund now, whatever the law still allows. Asked again nothing happens."""
@@ -108,22 +116,33 @@ class Owing(Refunding, Aftercaring):
             return Refusal("payout.means", f"one of the shop's means, or {', '.join(sorted(BY_HAND))}")
         return await self.follow(shop, order_id, partial(_paid_out, due_id, payout))
 
-    async def owing_orders(self, shop: str, *, settled_too: bool = False) -> AsyncIterator[tuple[Order, Aftercare]]:
-        """Orders of which a shop owes something, with their aftercare; or all of them."""
+    async def owing_orders(
+        self, shop: str, *, settled_too: bool = False, lost: list[str] | None = None
+    ) -> AsyncIterator[tuple[Order, Aftercare]]:  # fmt: skip
+        """Orders of which a shop owes something, with their aftercare; or all of them. `lost` gets the ids of those
+        that cannot be read.
+        """
         after, state = "", None if settled_too else "owing"
         while True:
-            some = await self.aftercares(shop, state=state, after=after, limit=_PAGE)
-            (orders,) = await self.look(partial(_orders, shop, [one.id for one in some]))
-            for held in some:
-                if held.id in orders:
-                    yield orders[held.id], held
-            if len(some) < _PAGE:
+            some, orders, illegible = await self.look(partial(_page, shop, state, after))
+            for id_ in illegible:
+                unread(shop, id_)
+            if lost is not None:
+                lost += illegible
+            for id_, held in some.items():
+                if id_ in orders:
+                    yield orders[id_], held
+            after = max((*some, *illegible), default="")
+            if len({*some, *illegible}) < _PAGE:
                 return
-            after = some[-1].id
 
 
-async def _orders(shop: str, ids: list[str], tx: Transaction) -> list[dict[str, Order]]:
-    return await tx.several(Wanted(Order, shop, ids))
+async def _page(
+    shop: str, state: str | None, after: str, tx: Transaction
+) -> tuple[dict[str, Aftercare], dict[str, Order], tuple[str, ...]]:
+    some, lost = await tx.legible(Aftercare, shop, state=state, after=after, limit=_PAGE)
+    orders, lost_too = await tx.legible_of(Order, shop, list(some))
+    return some, orders, (*lost, *lost_too)
 
 
 def _asked(due_id: str, order: Order, after: Aftercare, setting: Setting) -> Outcome | Refusal:

@@ -86,7 +86,7 @@ class Timekeeper:
     async def round(self) -> int:
         """Act on all that is due; how many were done."""
         done = await self._orders() + await self._checkouts() + await self._watches()
-        return done + (await self.daily.work(self._desk.clock())).looked + await self._sweep()
+        return done + await self._daily(self._desk.clock()) + await self._sweep()
 
     async def _orders(self) -> int:
         done = await self._all_due(Order, lambda shop, order: self._order(shop, str(order.id)))
@@ -103,14 +103,20 @@ class Timekeeper:
     async def _day(self) -> int:
         """What the day brings, once a minute: the clock that it is done by is this one."""
         now, last = self._desk.clock(), self.daily.ran_at
-        if last is not None and now - last < _DAY_EVERY:
+        if last is not None and timedelta() <= now - last < _DAY_EVERY:  # a clock that was ahead is no reason to wait
             return 0
-        return (await self.daily.work(now)).looked
+        return await self._daily(now)
+
+    async def _daily(self, now: datetime) -> int:
+        report = await self.daily.work(now)
+        for result, count in (("done", report.looked), ("failed", report.failed)):
+            self._metrics.timers.labels("aftercare", result).inc(count)
+        return report.looked
 
     async def _sweep(self) -> int:
         """A few rows of each table a turn, once an hour until none is left."""
         now = self._desk.clock()
-        if now - self._swept < _SWEEP_EVERY:
+        if timedelta() <= now - self._swept < _SWEEP_EVERY:
             return 0
         store = self._desk.store
         done = await sweep(store, now) + await forget_strays(store, now)

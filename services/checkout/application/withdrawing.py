@@ -61,9 +61,25 @@ class Withdrawing(Aftercaring):
             refused = await self._stated(tx, shop, order_id, act, words)
             return refused or await self._after_view(tx, shop, str(order_id))
 
-        view = await self.undone_when_refused(done)
+        try:
+            view = await self.undone_when_refused(done)
+        except NotNow:
+            raise
+        except Exception:
+            await self._kept_apart(shop, order_id, act, words)
+            raise
         self.nudge()
         return view
+
+    async def _kept_apart(self, shop: str, order_id: UUID, act: StateWithdrawal, words: Words) -> None:
+        """A statement on the page of an order that cannot be worked on, whatever is wrong with it: it is on record all
+        the same, acknowledged, and the shop, or the next click, brings both together.
+        """
+        if act.channel != "web":
+            return  # who records it for a consumer hears of it, and records it again
+        units = ", ".join(f"{line_id}: {count}" for line_id, count in act.units.items())
+        apart = words if words.text or not units else replace(words, text=units)
+        await self.state_unknown(shop, str(order_id), apart, at=act.stated_at, statement_id=act.id)
 
     async def answer_withdrawal(self, shop: str, order_id: UUID, act: WithdrawalAct) -> AfterView | Refusal:
         """What the shop does about withdrawals: goods are back, a service began, a seal was broken, it is kinder."""
