@@ -17,9 +17,11 @@ from services.checkout.domain.shops import Shop
 from tests.integration.checkout.owing_kit import works
 from tests.integration.checkout.pages_kit import Browser, Hosted, one_shop, order_as_far_as
 
-__all__ = ["after", "arrived", "bought", "fields", "later", "said", "shop_with_subscriptions", "subscriptions"]
+__all__ = [
+    "MAGAZINE", "after", "arrived", "bought", "fields", "later", "said", "shop_with_subscriptions", "subscriptions",
+]  # fmt: skip
 
-_MAGAZINE = Article(
+MAGAZINE = Article(
     sku="REVUE", product_id="revue", name="Revue Lumière", kind="service",
     facts={
         "characteristics": "un numéro par mois", "delivery_days": 0,
@@ -44,7 +46,7 @@ def shop_with_subscriptions() -> Shop:
 def subscriptions(pages: Hosted) -> None:
     """Put a subscription on sale."""
     price = Price(id="p1", since=datetime.now(UTC) - timedelta(days=60), price_minor=900)
-    assert pages.run(pages.desk.put_articles("demo", [_MAGAZINE])) is None
+    assert pages.run(pages.desk.put_articles("demo", [MAGAZINE])) is None
     assert pages.run(pages.desk.put_prices("demo", "REVUE", [price])) is None
 
 

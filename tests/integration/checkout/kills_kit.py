@@ -6,8 +6,9 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -21,11 +22,14 @@ from relance.events.topics import MESSAGES, RAW
 from relance.evidence.checkpoints import key_from_pem
 from relance.evidence.entries import decode
 from relance.kafka.consumer import read_all
+from relance.rpc.checkout.v1 import aftercare_pb2 as aftercare
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from services.checkout.domain.orders import Order, kept_minor, owed_minor
 from services.checkout.domain.stock import Level
 from services.checkout.store import Store, local_master_key, open_store
 from services.checkout.store.verifying import verify_store
+from tests.integration.checkout.after_pages_kit import MAGAZINE
+from tests.integration.checkout.aftercare_kit import After
 from tests.integration.checkout.bank_kit import RunningBank, running_bank
 from tests.integration.checkout.fork_kit import Forked, Nest
 from tests.integration.checkout.service_kit import (
@@ -86,6 +90,8 @@ class House:
         if not self.token:
             self.token = self.service.backend("demo").token
         self.shop = Backend(self.service.channel, self.token)
+        self.after = After(self.shop, self.service)
+        self.operator = After(self.service.operator, self.service)
 
     def revive(self) -> None:
         """Start it anew when it was killed."""
@@ -107,15 +113,20 @@ class House:
             self._nest.close()
 
     def ask(self, method: str, request: Any) -> Any:
-        """One call of the shop."""
-        return getattr(self.shop, method)(request, 15.0)
+        """One call of the shop, to whichever service has it."""
+        of_order = hasattr(self.after.stub, method)
+        return getattr(self.after if of_order else self.shop, method)(request, 15.0)
 
-    def insist(self, method: str, request: Any) -> Any:
+    def day(self) -> Any:
+        """What the day brings, done as its operator asks."""
+        return self.operator.RunDay(aftercare.RunDayRequest(), 15.0)
+
+    def insist(self, call: Callable[[], Any]) -> Any:
         """What the shop gets in the end: it asks again, with the same key, whatever happens to the service."""
         end_s = time.monotonic() + PATIENCE_S
         while True:
             try:
-                return self.ask(method, request)
+                return call()
             except grpc.RpcError as error:
                 if error.code() not in _AGAIN or time.monotonic() > end_s:
                     raise
@@ -123,7 +134,7 @@ class House:
             self.revive()
 
     def order(self, order_id: str) -> pb.Order:
-        found: pb.Order = self.insist("GetOrder", pb.GetOrderRequest(order_id=order_id)).order
+        found: pb.Order = self.insist(lambda: self.ask("GetOrder", pb.GetOrderRequest(order_id=order_id))).order
         return found
 
     def leap(self, hours: int) -> None:
@@ -187,10 +198,19 @@ def house(folder: Path, kafka: str, database: str) -> Iterator[House]:
 
 
 def _open_shop(shop: Backend) -> None:
-    """The example shop, with more on hand than all stories take."""
-    shop.PutShop(pb.PutShopRequest(shop=msgspec.json.encode(checkout_files.shop(EXAMPLE / "shop.yaml"))))
-    shop.PutArticles(checkout_files.articles(EXAMPLE / "articles.yaml"))
-    shop.PutOffers(checkout_files.offers(EXAMPLE / "offers.yaml"))
+    """The example shop, which sells a subscription too, with more on hand than all stories take."""
+    told = checkout_files.shop(EXAMPLE / "shop.yaml")
+    told["legal"]["sells"] = ["goods", "digital", "service"]
+    shop.PutShop(pb.PutShopRequest(shop=msgspec.json.encode(told)))
+    articles, offers = (
+        checkout_files.articles(EXAMPLE / "articles.yaml"),
+        checkout_files.offers(EXAMPLE / "offers.yaml"),
+    )
+    articles.articles.append(msgspec.json.encode(MAGAZINE))
+    since = (datetime.now(UTC) - timedelta(days=60)).isoformat()
+    offers.offers.add(sku=MAGAZINE.sku, prices=[pb.Price(id="p1", since=since, price_minor=900)])
+    shop.PutArticles(articles)
+    shop.PutOffers(offers)
     shop.PutStock(pb.PutStockRequest(levels=[pb.StockLevel(sku=sku, on_hand=STOCK) for sku in _LINES]))
 
 
@@ -210,65 +230,75 @@ class Story:
     def is_over(self) -> bool:
         return self.leaves and self.house.trap.sprung
 
+    def begin(self) -> None:
+        """What comes before anything is cut."""
+
     def tell(self) -> None:
         """Go through it as far as it goes."""
-        for act in (self._places, self._pays, self._receives_paper, self._ends):
+        for act in (self.places, self.pays, self.receives_paper, self._ends):
             if not self.is_over():
-                with self._leaving():
+                with self.leaving():
                     act()
         self.house.revive()
 
     @contextlib.contextmanager
-    def _leaving(self) -> Iterator[None]:
+    def leaving(self) -> Iterator[None]:
+        """Who leaves does not see how it ends."""
         try:
             yield
         except grpc.RpcError:
             if not self.is_over():
                 raise
 
-    def _ask(self, method: str, request: Any) -> Any:
-        if self.leaves:
-            return self.house.ask(method, request)
-        return self.house.insist(method, request)
+    def again(self, call: Callable[[], Any]) -> Any:
+        """A call, repeated by whoever does not leave until it is answered."""
+        return call() if self.leaves else self.house.insist(call)
 
-    def _places(self) -> None:
-        id_ = str(self._ask("CreateCheckout", cart(_LINES, cart_id=self.cart_id)).checkout.checkout_id)
+    def ask(self, method: str, request: Any) -> Any:
+        """A call of the shop, as `again`."""
+        return self.again(lambda: self.house.ask(method, request))
+
+    def places(self, lines: Mapping[str, int] = _LINES) -> None:
+        """The click, and the page of the bank."""
+        id_ = str(self.ask("CreateCheckout", cart(lines, cart_id=self.cart_id)).checkout.checkout_id)
         address = pb.Address(name="Camille Durand", line1="12 rue des Carmes", postcode="44000", city="Nantes")
         contact = pb.Contact(email="camille@client.example", objection_text_version="2")
         home = pb.DeliveryChoice(mode="home", address=address)
         means = pb.PaymentChoice(means="card")
         update = pb.UpdateCheckoutRequest(checkout_id=id_, contact=contact, delivery=home, payment=means)
-        self._ask("UpdateCheckout", update)
-        shown = self._ask("GetDisclosures", pb.GetDisclosuresRequest(checkout_id=id_))
-        placed = self._ask("Place", click(id_, shown))
+        self.ask("UpdateCheckout", update)
+        shown = self.ask("GetDisclosures", pb.GetDisclosuresRequest(checkout_id=id_))
+        placed = self.ask("Place", click(id_, shown))
         self.order_id = placed.order_id
 
         def page() -> str:
-            view = self._ask("Place", click(id_, shown))
+            view = self.ask("Place", click(id_, shown))
             assert view.order_id == self.order_id
             return str(view.payment_url)
 
-        self.page = placed.payment_url or self._until(page, "a page of the bank")
+        self.page = placed.payment_url or self.until(page, "a page of the bank")
 
-    def _pays(self) -> None:
+    def pays(self) -> None:
+        """By card, until the service knows."""
         assert self.house.bank.pay(self.page, "4242424242424242").status_code in {200, 303}
-        self._until(lambda: self._order().state == "confirmed", "confirmed")
+        self.until(lambda: self._order().state == "confirmed", "confirmed")
 
-    def _receives_paper(self) -> None:
-        self._until(lambda: [one for one in self._order().documents if one.name.endswith(".pdf")], "confirmation")
+    def receives_paper(self) -> None:
+        """The confirmation is printed."""
+        self.until(lambda: [one for one in self._order().documents if one.name.endswith(".pdf")], "confirmation")
 
     def _ends(self) -> None:
         id_ = self.order_id
         if self.end == "cancelled":
-            self._ask("CancelOrder", pb.CancelOrderRequest(idempotency_key=f"c{id_}", order_id=id_, reason="mistake"))
+            self.ask("CancelOrder", pb.CancelOrderRequest(idempotency_key=f"c{id_}", order_id=id_, reason="mistake"))
         else:
-            self._ask("ShipParcel", pb.ShipParcelRequest(idempotency_key=f"s{id_}", order_id=id_, parcel_id="P1"))
+            self.ask("ShipParcel", pb.ShipParcelRequest(idempotency_key=f"s{id_}", order_id=id_, parcel_id="P1"))
             got = pb.RECEIVED_BY_CONSUMER
             deliver = pb.DeliverParcelRequest(idempotency_key=f"d{id_}", order_id=id_, parcel_id="P1", received_by=got)
-            self._ask("DeliverParcel", deliver)
+            self.ask("DeliverParcel", deliver)
             back = pb.RefundOrderRequest(idempotency_key=f"b{id_}", order_id=id_, amount_minor=500)
-            self._ask("RefundOrder", back)
-        self._until(lambda: all(one.state == "succeeded" for one in self._order().refunds), "money back")
+            self.ask("RefundOrder", back)
+        self.until(lambda: all(one.state == "succeeded" for one in self._order().refunds), "money back")
 
     def _order(self) -> pb.Order:
         if self.leaves:
@@ -276,7 +306,8 @@ class Story:
             return found
         return self.house.order(self.order_id)
 
-    def _until(self, holds: Callable[[], Any], what: str) -> Any:
+    def until(self, holds: Callable[[], Any], what: str) -> Any:
+        """What it gives once it gives something; as far as it came for whoever leaves."""
         end_s = time.monotonic() + PATIENCE_S
         while not (found := holds()):
             assert time.monotonic() < end_s, f"not {what}: {self._order()}"
@@ -298,7 +329,7 @@ class Story:
                 await asyncio.sleep(0.05)
             self.house.revive()
             order = await self._of(store)
-            await self._holds(store, order)
+            await self.holds(store, order)
         finally:
             await store.close()
         return order
@@ -323,7 +354,7 @@ class Story:
             )
             return tuple(rows.one()) == (0, 0)
 
-    async def _holds(self, store: Store, order: "Order | None") -> None:
+    async def holds(self, store: Store, order: "Order | None") -> None:
         """One charge or none, what is kept is what the order says, stock is conserved, and evidence is there."""
         charges = self.house.bank.charges()
         async with store.reading() as tx:
@@ -334,8 +365,8 @@ class Story:
         assert {one["metadata"]["attempt"] for one in charges} <= attempts, "a charge without an order"
         assert level is not None
         assert not level.holds
-        assert level.on_hand == STOCK - sum(_is_gone(one) for one in orders)
-        assert level.committed == {str(one.id): 1 for one in orders if one.state == "confirmed"}
+        assert level.on_hand == STOCK - sum(_gone(one) for one in orders)
+        assert level.committed == {str(one.id): 1 for one in orders if one.state == "confirmed" and not _ended(one)}
         if order is None:
             return
         mine = [one for one in charges if one["metadata"]["order"] == str(order.id)]
@@ -355,5 +386,12 @@ def _is_open(state: str) -> bool:
     return state in {"requested", "pending", "redirected"}
 
 
-def _is_gone(order: Order) -> bool:
-    return order.state in {"shipped", "delivered", "closed"}
+def _gone(order: Order) -> int:
+    """How many lamps have left."""
+    lines = {line.id for line in order.lines if line.sku == _SKU}
+    return sum(count for parcel in order.parcels for id_, count in parcel.units.items() if id_ in lines)
+
+
+def _ended(order: Order) -> int:
+    """How many lamps will never come."""
+    return sum(line.ended + line.withdrawn for line in order.lines if line.sku == _SKU)
