@@ -53,6 +53,7 @@ def test_an_invoice_has_every_mention(documents: Documents) -> None:
         "RCS Paris 123 456 789", "10 000 €", "FR12123456789", "Ada Łukasiewicz", "4 rue de la Paix", "Lampe Élise",
         "49,90 €", "89,80 €", "Livraison", "baisse de prix de 10,00 €", "Total hors taxes", "87,50 €",
         "TVA à 20 % sur 78,55 € hors taxes", "15,71 €", "TVA à 5,5 % sur 8,95 € hors taxes", "0,49 €", "103,70 €",
+        "Prix unitaire HT", "41,58 €", "8,53 €", "4,13 €", "au prorata des articles",
         "Carte bancaire 83,70 €", "Carte cadeau 20,00 €", "Payée le 23 novembre 2026",
     )  # fmt: skip
     assert squeezed("Corrige la facture") not in words_of(pdf)
@@ -77,6 +78,15 @@ def test_a_seller_under_franchise_names_its_article_and_no_rate(documents: Docum
     holds(pdf, "TVA non applicable, article 293 B", "Client particulier", "(EI)", "Livraison achevée le")
     assert squeezed("hors taxes") not in words_of(pdf)
     assert "20%" not in words_of(pdf)
+    assert "TTC" not in words_of(pdf)
+
+
+def test_one_rate_is_that_of_all_lines_and_units_of_a_note_have_a_price_before_tax(documents: Documents) -> None:
+    lines = replace(LINES[0], unit_minor=0, amount_minor=9980), replace(LINES[2])
+    single = {"lines": lines, "total_minor": 10470, "taxed_minor": {"20": 10470}, "vat_minor": {"20": 1745}}
+    pdf = documents.paper(facts(replace(NOTE, **single)))
+    holds(pdf, "41,58 €", "4,08 €", "20 %", "87,25 €")
+    assert squeezed("au prorata") not in words_of(pdf)
 
 
 def test_a_part_of_the_price_that_is_of_no_line_is_named_so(documents: Documents) -> None:
