@@ -35,5 +35,23 @@ def test_the_answer_is_that_of_the_text(case: dict[str, Any]) -> None:
         assert answer.get(key) == case[key], (case["says"], key, answer)
 
 
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ('{"ask": "refund.due", "notice_on": "2026-03-02", "notice_on": "2026-04-02"}', "notice_on"),
+        (
+            '{"ask": "withdrawal.deadline", "lines": [{"id": "a"}, {"id": "b", "kind": "goods", "id": "c"}]}',
+            "lines[1].id",
+        ),
+        ('{"ask": "archive.until", "total_minor": 1e400}', "total_minor"),
+    ],
+)
+def test_what_json_leaves_open_is_refused(line: str, field: str) -> None:
+    """A reader that takes the last of two dates, and one that takes the first, would answer differently."""
+    answer = json.loads(answer_line(line.encode(), default_book(), TODAY))
+    assert set(answer) == {"error", "field"}
+    assert answer["field"] == field
+
+
 def test_every_question_of_the_format_is_asked() -> None:
     assert {case.values[0]["question"].get("ask") for case in asked()} >= set(KINDS)

@@ -13,7 +13,7 @@ import msgspec
 from relance.rules.law.calendar import Instant, Moment
 from relance.rules.law.consents import Said
 from relance.rules.law.delivery import Notice
-from relance.rules.law.faults import place_and_words
+from relance.rules.law.faults import place_and_words, spoilt
 from relance.rules.law.prices import Reduction, Step
 from relance.rules.law.refunds import Mode, Regime, ServiceUse
 from relance.rules.law.terms import Unanswerable
@@ -181,6 +181,8 @@ def read(line: bytes) -> Asked:
     line = line.removeprefix(codecs.BOM_UTF8)
     if not line.strip():
         raise Unanswerable("", "an empty line is no question")
+    if fault := spoilt(line):
+        raise Unanswerable(*fault)
     try:
         plain = msgspec.json.decode(line)
     except RecursionError:
@@ -197,8 +199,8 @@ def read(line: bytes) -> Asked:
         if alias in plain and "contact_history" not in plain:
             plain["contact_history"] = plain.pop(alias)
     named = plain.get("ask")
-    if named is not None and named not in KINDS:
-        raise Unanswerable("ask", f"there is no question {named!r}; known: {', '.join(KINDS)}")
+    if isinstance(named, str) and named not in KINDS:
+        raise Unanswerable("ask", f"there is no question {f'{named:.60}'!r}; known: {', '.join(KINDS)}")
     asked = convert(plain, _Any)
     assert isinstance(asked, Asked)
     return asked

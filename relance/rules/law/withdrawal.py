@@ -27,7 +27,7 @@ Kind = Literal["goods", "digital", "service"]
 ExceptionNumber = (
     Annotated[int, msgspec.Meta(ge=1, le=13)] | Annotated[str, msgspec.Meta(pattern="^(L221-28 )?(1[0-3]|[1-9])°?$")]
 )
-Need = Literal["early_start", "unsealed_proof", "receipt"]
+Need = Literal["early_start", "unsealed_proof", "receipt", "single_copy"]
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -151,7 +151,8 @@ def _received_on(place: int, line: Line, concluded_on: date, start: _Start) -> d
     by = "consumer" if line.received_by is None else "_".join(line.received_by.lower().replace("-", " ").split())
     if by not in start.receipts and by not in start.deposits:
         known = ", ".join(sorted(start.receipts | start.deposits))
-        raise Unanswerable(f"lines[{place}].received_by", f"unknown receiver {line.received_by!r}; known: {known}")
+        given = f"{line.received_by:.60}"
+        raise Unanswerable(f"lines[{place}].received_by", f"unknown receiver {given!r}; known: {known}")
     if line.received_at is None or by in start.deposits:
         return None
     return max(paris_date(line.received_at), concluded_on)
@@ -181,8 +182,9 @@ def decide(
     before the first instant that is out of time, and as long as the period has not begun. Raises Unanswerable.
     """
     found = []
-    for line, period in zip(lines, periods(concluded_at, lines, informed, law), strict=True):
-        exception = _exception(line, period, law.exceptions)
+    for place, (line, period) in enumerate(zip(lines, periods(concluded_at, lines, informed, law), strict=True)):
+        there = _received_on(place, line, paris_date(concluded_at), law.start) is not None
+        exception = _exception(line, law.exceptions, there=there)
         if exception is not None and not exception[1]:
             found.append(Decision("excepted", exception[0], period))
         elif period.ends_at is not None and stated_at >= period.ends_at:
@@ -195,8 +197,8 @@ def decide(
     return tuple(found)
 
 
-def _exception(line: Line, period: Period, exceptions: Mapping[int, Exclusion]) -> tuple[str, str] | None:
-    """(name of the exception, why it does not hold or ""); None when the line invokes none."""
+def _exception(line: Line, exceptions: Mapping[int, Exclusion], *, there: bool) -> tuple[str, str] | None:
+    """(name of the exception, why it does not hold or ""); None when the line invokes none. `there`: it is received."""
     number = _number(line.exception)
     if number is None and line.kind == "digital" and line.early_start and line.exception_shown:
         number = 13  # what the record describes is this exception, named or not
@@ -211,7 +213,8 @@ def _exception(line: Line, period: Period, exceptions: Mapping[int, Exclusion]) 
     missing = {
         "early_start": not line.early_start,
         "unsealed_proof": not line.unsealed_proof,
-        "receipt": period.last_day is None,
+        "receipt": not there,
+        "single_copy": line.regular,
     }
     for need in exception.needs:
         if missing[need]:
@@ -228,4 +231,5 @@ _MISSING: Mapping[Need, str] = {
     "early_start": "request, acknowledgement and confirmation of the early start are not on record (L221-25, L221-26)",
     "unsealed_proof": "the trader does not prove that the consumer unsealed the goods",
     "receipt": "the goods have not been received",
+    "single_copy": "subscriptions can be withdrawn from",
 }

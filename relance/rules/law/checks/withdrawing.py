@@ -138,8 +138,7 @@ def tariff_faults(rule: Rule, path: str, refund: Refund, rates: Rates | None) ->
     if rates is None and first.percent is None and (refund.refunded_on - due).days <= (first.until_days or 0):
         return  # the bracket of the legal rate: B27
     sum_minor = refund.amount_minor - refund.surcharge_minor
-    product = sum_minor if refund.product_minor is None else refund.product_minor
-    owed = surcharge(sum_minor, product, due, refund.refunded_on, tariff=tariff, rates=rates or Rates())
+    owed = surcharge(sum_minor, refund.product_minor or sum_minor, due, refund.refunded_on, tariff=tariff, rates=rates or Rates())
     if refund.surcharge_minor < owed.minor:
         reason = f"{owed.days_late} days late: {owed.minor} cents are owed on top, not {refund.surcharge_minor}"
         yield Fault(f"{path}.surcharge_minor", reason)
@@ -205,6 +204,8 @@ def exceptions(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault
             yield Fault(f"lines.{place}.exception", f"L221-28 has no {number}°")
         elif line.kind not in conditions[number]["kinds"]:
             yield Fault(f"lines.{place}.exception", f"L221-28 {number}° does not touch {line.kind}")
+        elif "single_copy" in conditions[number].get("needs", ()) and (line.regular or line.subscription is not None):
+            yield Fault(f"lines.{place}.exception", f"L221-28 {number}° does not touch subscriptions")
         elif not line.exception_shown:
             reason = f"{line.name}: the exception is not shown, so it cannot be opposed"
             yield Fault(f"lines.{place}.exception_shown", reason, "L221-5 I 10°")
