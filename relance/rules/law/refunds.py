@@ -106,14 +106,15 @@ def late(
     refunded: date,
     law: tuple[Book, date],
 ) -> Surcharge:
-    """What is owed on top of a sum that was due on `due`; the product's price is the sum when it is not given.
+    """What is owed on top of a sum that was due on `due`. The product's price is the sum when it is not given, and when
+    nothing was paid for the product: then the sum is its delivery, and a cap of nothing would make delay free.
 
     Raises Unanswerable when a half-year's legal rate is missing, NotInForce.
     """
     book, day = law
     tariff = parameters(book, TARIFF_RULE[regime], day, Tariff)
     rates = legal_rates(book) if regime == "withdrawal" else Rates()
-    cap = (sum_minor if product_minor is None else product_minor) if regime == "withdrawal" else None
+    cap = (product_minor or sum_minor) if regime == "withdrawal" else None
     return surcharge(sum_minor, cap, due, refunded, tariff=tariff, rates=rates)
 
 

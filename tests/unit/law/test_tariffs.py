@@ -126,7 +126,16 @@ def test_it_never_falls_by_waiting_and_never_passes_the_cap(sum_minor: int, prod
     days = [11, 15, 20, 21, 30, 31, 60, 61, 90, 91, 120, 125, 200, 400, 1000]
     found = [late("withdrawal", sum_minor, product_minor, DUE, DUE + timedelta(days=n), LAW).minor for n in days]
     assert all(earlier <= later for earlier, later in pairwise(found))
-    assert max(found) <= product_minor
+    assert max(found) <= (product_minor or sum_minor)
+
+
+def test_a_delivery_whose_goods_were_free_is_capped_by_itself() -> None:
+    """Nothing was paid for the product, 4.90 for its delivery: no delay would cost a cent."""
+    refunded = DUE + timedelta(days=45)
+    assert late("withdrawal", 490, 0, DUE, refunded, LAW).minor == 98
+    assert late("withdrawal", 490, 0, DUE, refunded, LAW) == late("withdrawal", 490, None, DUE, refunded, LAW)
+    assert late("withdrawal", 490, 0, DUE, DUE + timedelta(days=1000), LAW).minor == 490
+    assert late("withdrawal", 0, 0, DUE, refunded, LAW).minor == 0
 
 
 # L241-4 and L241-6: 10 % to the 14th day, 20 % to the 30th, 50 % ever after.
