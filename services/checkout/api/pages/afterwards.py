@@ -73,7 +73,7 @@ def statement_faces(view: AfterView, tongue: Tongue) -> tuple[StatementFace, ...
 def _statement(statement: Statement, names: Mapping[str, str], tongue: Tongue) -> StatementFace:
     headline = tongue.say(
         "Withdrawal of %(when)s, %(way)s",
-        when=tongue.moment(statement.stated_at), way=channel_of(statement.channel, tongue),
+        when=tongue.dated(statement.stated_at), way=channel_of(statement.channel, tongue),
     )  # fmt: skip
     lines = []
     for one in statement.decisions:

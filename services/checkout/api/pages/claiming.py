@@ -113,7 +113,7 @@ class Claiming:
             nonce=form.text("nonce")[:_NONCE_MAX] or token_urlsafe(16),
             lines=_lines(view, tongue),
             form={name: form.text(name) for name in ("line", "units", "fault", "asked")},
-            remedies=[(id_, tongue.say(_REMEDIES[id_])) for id_ in _offered(view)],
+            remedies=[(id_, _begun(tongue.say(_REMEDIES[id_]))) for id_ in _offered(view)],
             claims=[_claim(one, view, tongue) for one in reversed(view.after.claims)],
             guarantees_url=legal_url(shop, "guarantees", tongue.language),
         )  # fmt: skip
@@ -135,6 +135,11 @@ def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str | int]]:
     return found
 
 
+def _begun(text: str) -> str:
+    """Words that stand by themselves: with a capital."""
+    return text[:1].upper() + text[1:]
+
+
 def _offered(view: AfterView) -> list[Remedy]:
     """What may be asked for: repair or replacement first; the others once these were refused, or were not in time."""
     order, setting = view.order_view.order, view.setting
@@ -147,7 +152,7 @@ def _claim(claim: Claim, view: AfterView, tongue: Tongue) -> dict[str, object]:
     order, book, on = view.order_view.order, view.setting.book, view.setting.on
     names = {line.id: line.name for line in order.lines}
     texts = [
-        tongue.say("Claimed on %(when)s: %(what)s", when=tongue.moment(claim.opened_at),
+        tongue.say("Claimed on %(when)s: %(what)s", when=tongue.dated(claim.opened_at),
                    what=tongue.say(_REMEDIES[claim.asked])),
     ]  # fmt: skip
     if claim.state in OPEN:

@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from services.checkout.api.pages import forms
+from services.checkout.api.pages.devices import orders_here
 from services.checkout.api.pages.frames import Notice, shop_frame
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Parts, Visit, shop_of
@@ -23,7 +24,7 @@ class Finding:
     async def show(self, visit: Visit) -> Response:
         """The form."""
         found = await shop_of(self.parts, visit)
-        return found if isinstance(found, Response) else self._page(visit, *found)
+        return found if isinstance(found, Response) else await self._page(visit, *found)
 
     async def send(self, visit: Visit) -> Response:
         """Have a link sent, if there is such an order; the same words whether or not."""
@@ -32,7 +33,7 @@ class Finding:
             return found
         shop, tongue = found
         if not self.parts.honest(visit, _secret(shop)):
-            return self._page(visit, shop, tongue, notices=[stale_notice(tongue)], status=403)
+            return await self._page(visit, shop, tongue, notices=[stale_notice(tongue)], status=403)
         number, email = number_in(visit.form.text("number")), visit.form.text("email")
         problems = []
         if not number:
@@ -42,16 +43,16 @@ class Finding:
             text = tongue.say("Enter the e-mail address of the order, such as name@example.org.")
             problems.append(Problem("email", text))
         if problems:
-            return self._page(visit, shop, tongue, problems)
+            return await self._page(visit, shop, tongue, problems)
         who = f"find {visit.address}"
         if wait := self.parts.guesses.wait_s(who):
             return self.parts.slow_down(visit, wait)
         self.parts.guesses.wrong(who)
         await self.parts.desk.send_links(shop.id, number, email)
         said = tongue.say("If there is such an order with this address, a link is on its way to it.")
-        return self._page(visit, shop, tongue, notices=[Notice("good", said)])
+        return await self._page(visit, shop, tongue, notices=[Notice("good", said)])
 
-    def _page(
+    async def _page(
         self, visit: Visit, shop: Shop, tongue: Tongue, errors: list[Problem] | None = None, *,
         notices: list[Notice] | None = None, status: int = 0,
     ) -> Response:  # fmt: skip
@@ -63,6 +64,7 @@ class Finding:
             headline=title,
             action=f"/find/{shop.id}?lang={tongue.language}",
             form={name: visit.form.text(name) for name in ("number", "email")},
+            orders=await orders_here(self.parts, visit, shop, tongue),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
 

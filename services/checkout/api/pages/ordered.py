@@ -3,20 +3,23 @@
 import re
 from typing import Any, Final, NamedTuple
 
-from services.checkout.api.pages.facts import Fact, Sold, essential_facts, legal_url, withdrawal_words
+from relance.rules.law.calendar import paris_date
+from services.checkout.api.pages.facts import Fact, Sold, legal_url, withdrawal_words
 from services.checkout.api.pages.frames import Sums, Thing
 from services.checkout.api.pages.labels import figure_of, label_of
 from services.checkout.api.pages.recap import where
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_, Failure, failure
-from services.checkout.domain.orders import ENDED
+from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.orders import ENDED, Order, OrderLine
 from services.checkout.domain.presenting import OrderView
 from services.checkout.domain.shops import speak
 
 __all__ = [
-    "STATES", "Seen", "alert_of", "document_label", "email_of", "failed_of", "file_name", "is_lost", "lead_of",
-    "lines_of", "masked_email", "number_of", "order_rights", "parcels_of", "person_of", "place_of", "reachable",
-    "refunds_of", "sold_of", "state_label", "steps_of", "sums_of_order", "track_of", "ways_of",
+    "INCIDENTS", "STATES", "Seen", "alert_of", "alerts_of", "document_label", "email_of", "failed_of", "file_name",
+    "is_awaited", "is_lost", "lead_of", "lines_of", "masked_email", "number_of", "order_rights", "parcels_of",
+    "person_of", "place_of", "reachable", "refunds_of", "sold_of", "state_label", "steps_of", "sums_of_order",
+    "track_of", "ways_of",
 ]  # fmt: skip
 
 _LEADS: Final = {
@@ -24,6 +27,7 @@ _LEADS: Final = {
     "placed": N_("Your order is recorded. It is prepared as soon as it is paid."),
     "lapsed": N_("It was not paid in time and has lapsed. Nothing was kept; what came too late is given back."),
     "cancelled": N_("It was cancelled. What you paid is given back to the means you paid with."),
+    "withdrawn": N_("You withdrew from all of it. What you paid is given back to the means you paid with."),
     "resolved": N_("The contract was ended. What you paid is given back to the means you paid with."),
     "shipped": N_("It is on its way to you."),
     "delivered": N_("It has arrived."),
@@ -45,12 +49,26 @@ _ALERTS: Final = (  # how a kind begins, title and text
     ("refund.by_hand", N_("A refund is sent by hand"),
      N_("It takes some days. Get in touch with us if it does not arrive.")),
     ("refund.", N_("A refund did not reach you"), N_("Get in touch with us to agree on another way.")),
+    ("termination.by_post", N_("The shop confirms your termination at the address that you gave"),
+     N_("It says on which day the contract ends and what that brings about.")),
     ("withdrawal.requested", N_("Your withdrawal is on record"),
      N_("Your statement is kept with this order, and so is its date.")),
     ("payment.look", N_("We are looking at a payment of your order"), N_("Get in touch with us if you wish.")),
-    ("payment.failed.", *_UNREACHED), ("order.", *_UNREACHED), ("code.", *_UNREACHED),
 )  # fmt: skip
 _ADDRESS: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")  # as the letters know one
+INCIDENTS: Final = {
+    "lost": N_("lost on its way: we send its articles again"),
+    "damaged": N_("damaged on its way: we send its articles again"),
+    "returned": N_("came back to us: we send its articles again"),
+    "refused": N_("not accepted at the door: it is on its way back to us"),
+}
+_OUTCOMES: Final = frozenset({"bounced", "failed", "dead"})
+_ENDS: Final = {
+    "lapsed": N_("Lapsed"),
+    "cancelled": N_("Cancelled"),
+    "resolved": N_("Contract ended"),
+    "withdrawn": N_("Withdrawn from"),
+}
 STATES: Final = ("placed", "confirmed", "preparing", "shipped", "delivered")
 
 
@@ -109,19 +127,43 @@ def failed_of(seen: Seen) -> Failure | None:
     return failure(seen.tongue, last.category) if last.state == "failed" else None
 
 
+def _state(view: OrderView) -> str:
+    """How far its goods are: what is no goods is sent in no parcel, and never on its way."""
+    order, goods = view.order, {line.id for line in view.record.law_lines if line.kind == "goods"}
+    lines = [line for line in order.lines if line.id in goods]
+    arrived = all(line.received >= line.quantity - line.withdrawn - line.ended for line in lines)
+    if order.state in {"confirmed", "preparing", "shipped"} and arrived and any(line.received for line in lines):
+        return "delivered"
+    return order.state
+
+
+def _is_withdrawn(order: Order) -> bool:
+    """Whether it ended because its consumer withdrew from all of it."""
+    return order.state == "cancelled" and all(line.withdrawn >= line.quantity for line in order.lines)
+
+
 def lead_of(seen: Seen) -> str:
     """Where it stands, in a sentence."""
     order, tongue = seen.view.order, seen.tongue
-    state: str = order.state
-    if state == "placed" and order.live is not None:
+    state = _state(seen.view)
+    if _is_withdrawn(order):
+        state = "withdrawn"
+    elif state == "placed" and order.live is not None:
         state = "paying"
-    elif state in {"confirmed", "preparing"} and any(tender.state == "awaited" for tender in order.tenders):
+    elif state in {"confirmed", "preparing"} and is_awaited(order):
         state = "awaited"
     return tongue.say(_LEADS.get(state, _LEADS["confirmed"]))
 
 
-def state_label(state: str, tongue: Tongue) -> str:
-    """A state in words."""
+def is_awaited(order: Order) -> bool:
+    """Whether it was accepted to be paid later, and is not paid yet."""
+    return any(tender.state == "awaited" for tender in order.tenders)
+
+
+def state_label(state: str, tongue: Tongue, *, awaited: bool = False) -> str:
+    """A state in words. `awaited`: nobody has paid yet, and that was agreed."""
+    if awaited and state == "confirmed":
+        return tongue.say("Payment awaited")
     return {
         "placed": tongue.say("Ordered"),
         "confirmed": tongue.say("Payment confirmed"),
@@ -133,7 +175,7 @@ def state_label(state: str, tongue: Tongue) -> str:
 
 def place_of(view: OrderView) -> int:
     """How far it is, counted along STATES."""
-    state = view.order.state
+    state = _state(view)
     return STATES.index(state) if state in STATES else len(STATES) - 1 if state == "closed" else 0
 
 
@@ -144,13 +186,19 @@ def track_of(seen: Seen) -> list[dict[str, str]]:
         "placed": order.placed_at,
         "confirmed": order.confirmed_at,
         "shipped": order.parcels[-1].shipped_at if order.parcels else None,
-        "delivered": order.parcels[-1].received_at if order.parcels else None,
+        "delivered": max((one.received_at for one in order.parcels if one.received_at is not None), default=None),
     }
+    awaited = is_awaited(order)
+    if is_lost(seen):
+        end = "withdrawn" if _is_withdrawn(order) else order.state
+        begun = {"state": "done", "label": state_label("placed", tongue), "at": tongue.moment(order.placed_at)}
+        return [begun, {"state": "here done", "label": tongue.say(_ENDS[end]), "at": ""}]
     found = []
     for at, state in enumerate(STATES):
-        when = times.get(state) if at <= place else None
+        when = times.get(state) if at <= place and not (awaited and state == "confirmed") else None
         label = "here done" if at == place else "done" if at < place else ""
-        found.append({"state": label, "label": state_label(state, tongue), "at": tongue.moment(when) if when else ""})
+        said = state_label(state, tongue, awaited=awaited)
+        found.append({"state": label, "label": said, "at": tongue.moment(when) if when else ""})
     promised = seen.view.recap.delivery
     if promised is not None and not found[-1]["at"]:
         found[-1]["at"] = tongue.say("expected on %(day)s", day=tongue.day(promised.expected_on))
@@ -158,22 +206,22 @@ def track_of(seen: Seen) -> list[dict[str, str]]:
 
 
 def parcels_of(view: OrderView, tongue: Tongue) -> list[dict[str, str]]:
-    """Its parcels."""
+    """Its parcels: what each is, and where it is."""
     found = []
     for parcel in view.order.parcels:
         units = sum(parcel.units.values())
         said = tongue.catalogue.ngettext("Parcel with %(num)s unit", "Parcel with %(num)s units", units)
-        text = said % {"num": units}
-        if parcel.carrier:
-            text = f"{text} · {parcel.carrier}"
-        if parcel.received_at is not None:
-            received = tongue.say("received on %(when)s", when=tongue.moment(parcel.received_at))
-            text = f"{text} · {received}"
+        title = said % {"num": units}
+        if parcel.incident:
+            text = tongue.say(INCIDENTS[parcel.incident])
+        elif parcel.received_at is not None:
+            text = tongue.say("received on %(when)s", when=tongue.moment(parcel.received_at))
         elif parcel.deposited_at is not None:
-            waits = tongue.say("waits for you since %(when)s", when=tongue.moment(parcel.deposited_at))
-            text = f"{text} · {waits}"
+            text = tongue.say("waits for you since %(when)s", when=tongue.moment(parcel.deposited_at))
+        else:
+            text = tongue.say("sent on %(when)s", when=tongue.moment(parcel.shipped_at))
         url = parcel.tracking_url if parcel.tracking_url.startswith("https://") else ""
-        found.append({"text": text, "url": url})
+        found.append({"title": f"{title} · {parcel.carrier}" if parcel.carrier else title, "text": text, "url": url})
     return found
 
 
@@ -182,7 +230,10 @@ def refunds_of(view: OrderView, tongue: Tongue) -> list[str]:
     said = []
     for refund in view.order.refunds:
         amount = tongue.money(refund.amount_minor)
-        if refund.state == "succeeded":
+        if refund.state == "succeeded" and refund.succeeded_at is not None:
+            day = tongue.date(paris_date(refund.succeeded_at))
+            said.append(tongue.say("%(sum)s were given back on %(day)s.", sum=amount, day=day))
+        elif refund.state == "succeeded":
             said.append(tongue.say("%(sum)s were given back.", sum=amount))
         elif refund.state == "failed":
             said.append(tongue.say("%(sum)s could not be given back by the same means: we get in touch.", sum=amount))
@@ -193,11 +244,25 @@ def refunds_of(view: OrderView, tongue: Tongue) -> list[str]:
 
 def lines_of(view: OrderView, tongue: Tongue) -> list[dict[str, Any]]:
     """Its lines, as the recap bound them."""
+    by_id = {line.id: line for line in view.order.lines}
     return [
         {"name": line.name, "net_minor": line.net_minor, "unit_minor": line.unit_minor, "quantity": line.quantity,
-         "facts": essential_facts(None, tongue)}
+         "left": _left(by_id.get(line.id), tongue)}
         for line in view.recap.lines
     ]  # fmt: skip
+
+
+def _left(line: OrderLine | None, tongue: Tongue) -> str:
+    """What of a line is no longer bought."""
+    if line is None:
+        return ""
+    said = []
+    if line.withdrawn:
+        said.append(tongue.say("withdrawn: %(count)s of %(all)s", count=line.withdrawn, all=line.quantity))
+    if line.ended:
+        all_ = line.quantity
+        said.append(tongue.say("not delivered, and paid back: %(count)s of %(all)s", count=line.ended, all=all_))
+    return " · ".join(said)
 
 
 def sums_of_order(view: OrderView, tongue: Tongue, *, lines: bool) -> Sums:
@@ -221,7 +286,7 @@ def sums_of_order(view: OrderView, tongue: Tongue, *, lines: bool) -> Sums:
         vat=tuple((rate.replace(".", "," if tongue.language == "fr" else "."), amount)
                   for rate, amount in recap.vat_minor.items() if not view.shop.trader.vat_franchise),
         mode=label,
-        expected_on=recap.delivery.expected_on if recap.delivery is not None else None,
+        expected_on=recap.delivery.expected_on if recap.delivery and view.order.state not in ENDED else None,
         lines=things if lines else (),
     )  # fmt: skip
 
@@ -282,9 +347,26 @@ def ways_of(seen: Seen) -> dict[str, Any]:
     }
 
 
+def alerts_of(seen: Seen, after: Aftercare | None) -> list[dict[str, str]]:
+    """What needs attention now: not what was put right since, nor what the page says elsewhere in full."""
+    view, refunds = seen.view, {one.state for one in seen.view.order.refunds}
+    over = {
+        "withdrawal.requested": after is not None and bool(after.statements),
+        "refund.by_hand": not refunds & {"requested", "pending"},
+        "refund.failed": "failed" not in refunds,
+        "confirmation.refused": "confirmation.pdf" in view.documents,
+    }
+    kinds = dict.fromkeys(one.kind for one in view.alerts if not over.get(one.kind))
+    said = {alert["title"]: alert for alert in (alert_of(kind, seen.tongue) for kind in kinds)}
+    return list(said.values())
+
+
 def alert_of(kind: str, tongue: Tongue) -> dict[str, str]:
     """Something that needs attention."""
-    for begins, title, text in _ALERTS:
+    parts = kind.split(".")
+    told = parts[-1] in _OUTCOMES and (len(parts) > 2 or parts[0] == "code")  # what became of a message
+    known = ((kind, *_UNREACHED),) if told and not kind.startswith("order.confirmation.") else _ALERTS
+    for begins, title, text in known:
         if kind.startswith(begins):
             return {"title": tongue.say(title), "text": tongue.say(text)}
     return {

@@ -12,11 +12,12 @@ from services.checkout.api.pages.frames import Frame, Notice, Step, Sums, guard,
 from services.checkout.api.pages.ordered import (
     STATES,
     Seen,
-    alert_of,
+    alerts_of,
     document_label,
     email_of,
     failed_of,
     file_name,
+    is_awaited,
     is_lost,
     lead_of,
     lines_of,
@@ -186,13 +187,15 @@ class Purchase:
         """The order: what failed, what is due, where it is, what it holds, and what followed."""
         after = await self.parts.desk.aftercare(seen.view.shop.id, seen.view.order.id)
         view, tongue = seen.view, seen.tongue
-        labels = [state_label(state, tongue) for state in STATES]
+        awaited = is_awaited(view.order)
+        labels = [state_label(state, tongue, awaited=awaited) for state in STATES]
         place = place_of(view)
         steps = tuple(
             Step(label, "here" if at == place else "done" if at < place else "") for at, label in enumerate(labels)
         )
         frame = self._frame(
-            seen, tongue.say("Order %(number)s", number=number_of(view)), (steps, (place + 1, len(steps))),
+            seen, tongue.say("Order %(number)s", number=number_of(view)),
+            ((), (1, 1)) if is_lost(seen) else (steps, (place + 1, len(steps))),
             errors=errors or [], notices=notices or [],
         )  # fmt: skip
         failed = failed_of(seen)
@@ -202,7 +205,7 @@ class Purchase:
             headline=tongue.say("Your order %(number)s", number=number_of(view)),
             lead=lead_of(seen),
             here=seen.here,
-            alerts=[alert_of(one.kind, tongue) for one in view.alerts],
+            alerts=alerts_of(seen, None if isinstance(after, Refusal) else after.after),
             failed=failed,
             pay=self._pay(visit, seen, failed),
             track=track_of(seen),

@@ -22,6 +22,7 @@ from services.checkout.api.pages.walking import stale_notice, waiting_notice
 from services.checkout.api.pages.withdrawing import said_once
 from services.checkout.api.pages.wording import Problem
 from services.checkout.application.aftercaring import Words, opened_words
+from services.checkout.application.contracting import EFFECTS
 from services.checkout.domain.contracts import Contract, Terminate
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.references import number_in
@@ -168,6 +169,7 @@ class Terminating:
             (tongue.say("Contract"), f"{contract.name} ({contract.number})"),
             (tongue.say("Notified on"), tongue.stamp(done.asked_at)),
             (tongue.say("Ends on"), tongue.date(done.ends_on)),
+            (tongue.say("What that brings about"), EFFECTS[done.effects][tongue.language]),
         ]
         return self._done(asked, facts, (words.address if words is not None else "") or own)
 

@@ -45,12 +45,16 @@ class Tongue:
     def moment(self, at: datetime) -> str:
         """An instant as a Paris day and hour."""
         local = at.astimezone(PARIS)
-        hour = f"{local.hour} h {local.minute:02d}" if self.language == "fr" else f"{local.hour}:{local.minute:02d}"
-        return self.say("%(day)s at %(hour)s", day=_day(self.language, local.date()), hour=hour)
+        return self.say("%(day)s at %(hour)s", day=_day(self.language, local.date()), hour=_hour(self.language, local))
 
     def date(self, day: date) -> str:
         """A day with its year: `24 novembre 2026`."""
         return _date(self.language, day)
+
+    def dated(self, at: datetime) -> str:
+        """An instant as a Paris day with its year, and its hour: what is told long afterwards."""
+        local = at.astimezone(PARIS)
+        return self.say("%(day)s at %(hour)s", day=_date(self.language, local.date()), hour=_hour(self.language, local))
 
     def stamp(self, at: datetime) -> str:
         """An instant to the second as proof of it: the Paris date, hour and zone."""
@@ -69,6 +73,10 @@ class Tongue:
 def load_tongues() -> Mapping[str, Tongue]:
     """All languages, from the catalogues beside this file; the compiled form is made here, once."""
     return {language: Tongue(language, _catalogue(language)) for language in LANGUAGES}
+
+
+def _hour(language: str, local: datetime) -> str:
+    return f"{local.hour}\u00a0h\u00a0{local.minute:02d}" if language == "fr" else f"{local.hour}:{local.minute:02d}"
 
 
 def _catalogue(language: str) -> GNUTranslations:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from relance.rules.law.calendar import paris_date
 from relance.rules.law.terms import parameters
 from services.checkout.api.pages.frames import shop_frame
-from services.checkout.api.pages.ordered import Seen, number_of
+from services.checkout.api.pages.ordered import INCIDENTS, Seen, number_of
 from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.visits import Parts, Visit, see_other
@@ -28,12 +28,6 @@ __all__ = ["Tracking", "day_of"]
 
 _NONCE_MAX: Final = 64
 
-_INCIDENTS: Final = {
-    "lost": N_("lost on its way: we send its articles again"),
-    "damaged": N_("damaged on its way: we send its articles again"),
-    "returned": N_("came back to us: we send its articles again"),
-    "refused": N_("not accepted at the door: it is on its way back to us"),
-}
 _NOT_ENDED: Final = (  # how the reason begins that the law gives
     ("delivered", N_("the articles had been delivered")),
     ("delivery is not late", N_("delivery was not late yet")),
@@ -122,6 +116,7 @@ class Tracking:
             lines=_lines(view, tongue),
             late=_late_words(is_late, _names(view), tongue),
             held=order.held_at is not None,
+            over=order.state in ENDED,
             can_hold=bool(is_late) and order.paid_at is None and order.state not in ENDED,
             until=visit.form.text("until"),
             days=view.setting.terms.reasonable_days,
@@ -174,7 +169,7 @@ def _parcel(parcel: Parcel, names: Mapping[str, str], tongue: Tongue) -> ParcelF
     if parcel.received_at is not None:
         events.append(tongue.say("received on %(when)s", when=tongue.moment(parcel.received_at)))
     if parcel.incident:
-        events.append(tongue.say(_INCIDENTS[parcel.incident]))
+        events.append(tongue.say(INCIDENTS[parcel.incident]))
     return ParcelFace(
         title=tongue.say("Parcel %(number)s", number=parcel.id) + (f" · {parcel.carrier}" if parcel.carrier else ""),
         things=_counted(parcel.units, names),
@@ -186,6 +181,8 @@ def _parcel(parcel: Parcel, names: Mapping[str, str], tongue: Tongue) -> ParcelF
 def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str]]:
     """What is to be delivered, until when, and what the day follows from."""
     order, after = view.order_view.order, view.after
+    if order.state in ENDED:
+        return []
     days = latest(order, after, view.setting.book)
     found = []
     for line in order.lines:
@@ -212,7 +209,7 @@ def _late_words(found: tuple[Late, ...], names: Mapping[str, str], tongue: Tongu
     said = []
     for one in found:
         name = f"{names[one.line_id]} ({one.units})" if one.units > 1 else names[one.line_id]
-        said.append(tongue.say("%(name)s: was due on %(day)s", name=name, day=tongue.day(one.latest_on)))
+        said.append(tongue.say("%(name)s: was due on %(day)s", name=name, day=tongue.date(one.latest_on)))
     return said
 
 
@@ -225,12 +222,12 @@ def _said(view: AfterView, tongue: Tongue) -> list[str]:
 
 
 def _notice(one: LateNotice, tongue: Tongue) -> str:
-    day, when = tongue.day(one.until), tongue.moment(one.at)
+    day, when = tongue.date(one.until), tongue.dated(one.at)
     return tongue.say("Extra time until %(day)s, given on %(when)s", day=day, when=when)
 
 
 def _resolved(one: Resolved, names: Mapping[str, str], tongue: Tongue) -> str:
-    when = tongue.moment(one.received_at)
+    when = tongue.dated(one.received_at)
     if one.resolved:
         things = ", ".join(_counted(one.units, names))
         return tongue.say("Contract ended on %(when)s for: %(things)s", when=when, things=things)

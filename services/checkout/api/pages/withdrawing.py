@@ -285,11 +285,11 @@ def _faces(visit: Visit, seen: Seen) -> list[LineFace]:
     """The lines with units left; all are chosen until the form says otherwise."""
     order, form = seen.view.order, visit.form
     left = left_units(order)
-    sent = visit.request.method == "POST"
+    sent, none = visit.request.method == "POST", visit.request.query_params.get("chosen") == "none"
     found = []
     for place, line in enumerate(order.lines):
         if (units := left.get(line.id, 0)) > 0:
-            chosen = _units(form.text(f"units.{place}"), units) if sent else units
+            chosen = _units(form.text(f"units.{place}"), units) if sent else 0 if none else units
             options = range(units + 1) if units <= _CHOICES_MAX else None
             found.append(LineFace(place, line.id, line.name, units, chosen, options))
     return found
@@ -317,7 +317,11 @@ def _units(typed: str, left: int) -> int:
 
 
 def _stated_lines(seen: Seen, statement: Statement) -> str:
-    lines = [(line.name, statement.units.get(line.id, 0)) for line in seen.view.order.lines]
-    parts = [f"{name} ({count})" if count > 1 else name for name, count in lines if count]
+    parts = [
+        line.name if line.quantity == 1 else seen.tongue.say(
+            "%(name)s (%(count)s of %(all)s)", name=line.name, count=statement.units[line.id], all=line.quantity
+        )
+        for line in seen.view.order.lines if statement.units.get(line.id)
+    ]  # fmt: skip
     named = [line.name for line in seen.view.order.lines if line.id in statement.units]  # stated before already
-    return ", ".join(parts or named) or seen.tongue.say("the whole contract")
+    return "\n".join(parts or named) or seen.tongue.say("the whole contract")
