@@ -213,7 +213,7 @@ def due(question: Question) -> int | None:
 def surcharge(question: Question) -> int:
     """L242-4, L241-4, L241-6. Raises RateMissingError."""
     owed: int = question["sum_minor"]
-    cap: int = question.get("product_minor", owed)
+    cap: int = question.get("product_minor") or owed  # of goods that were free only their delivery is owed
     start, end = read(question["due_on"]), read(question["refunded_on"])
     late = end - start
     if late <= 0:

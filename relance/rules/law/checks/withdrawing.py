@@ -138,7 +138,9 @@ def tariff_faults(rule: Rule, path: str, refund: Refund, rates: Rates | None) ->
     if rates is None and first.percent is None and (refund.refunded_on - due).days <= (first.until_days or 0):
         return  # the bracket of the legal rate: B27
     sum_minor = refund.amount_minor - refund.surcharge_minor
-    owed = surcharge(sum_minor, refund.product_minor or sum_minor, due, refund.refunded_on, tariff=tariff, rates=rates or Rates())
+    owed = surcharge(
+        sum_minor, refund.product_minor or sum_minor, due, refund.refunded_on, tariff=tariff, rates=rates or Rates()
+    )
     if refund.surcharge_minor < owed.minor:
         reason = f"{owed.days_late} days late: {owed.minor} cents are owed on top, not {refund.surcharge_minor}"
         yield Fault(f"{path}.surcharge_minor", reason)
