@@ -128,9 +128,10 @@ def archive(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
 
 @meaning("G10", "order")
 def invoice(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
-    """A complete invoice."""
-    if document.order is not None and document.order.invoice != "complete":
-        yield Fault("order.invoice", f"the invoice is {document.order.invoice}")
+    """A complete invoice of what was paid."""
+    order = document.order
+    if order is not None and order.charged_minor and order.invoice != "complete":
+        yield Fault("order.invoice", "there is no invoice" if order.invoice == "none" else "the invoice lacks mentions")
 
 
 @meaning("G11", "cart")
