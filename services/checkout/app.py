@@ -39,9 +39,9 @@ from services.checkout.api.http import HttpEdge, make_webhooks
 from services.checkout.api.law import LawServicer
 from services.checkout.api.pages import PageSettings, make_pages
 from services.checkout.api.tokens import local_token
-from services.checkout.application.daily import DayGauges
 from services.checkout.application.desk import Desk
 from services.checkout.application.effects import EffectRunner
+from services.checkout.application.gauging import DayGauges
 from services.checkout.application.reviewing import ShopReview
 from services.checkout.application.room import Terms
 from services.checkout.application.timing import Timekeeper
@@ -139,7 +139,7 @@ class _Till:
         clock = Timekeeper(self.desk, metrics)
         self._loops.start("timing", clock.run, self._stop)
         self._troubles["timing"] = lambda: clock.problem
-        gauges = DayGauges(self.desk, clock.daily, AfterMetrics(self._registry))
+        gauges = DayGauges(self.desk, lambda: clock.daily.ran_at, AfterMetrics(self._registry))
         self._loops.start("worklists", gauges.run, self._stop)
         self._loops.start("standing", ShopReview(self.desk, StandingMetrics(self._registry)).run, self._stop)
         self._seal()

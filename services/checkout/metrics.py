@@ -107,17 +107,40 @@ class AfterMetrics:
             return Gauge(f"relance_checkout_{name}", said, ("shop",), registry=registry)
 
         self._gauges = {
+            # Names are stable: alert rules are made of them (deploy/alerts/checkout.rules.yaml, docs/aftercare.md).
             "soon": gauge("refunds_soon_count", "Refunds that the law wants within the shop's days of warning"),
             "late": gauge("refunds_late_count", "Refunds after their date, or paid but for what that costs"),
             "surcharge_minor": gauge("surcharge_today_cents", "What late refunds cost on top if they went today"),
             "missing": gauge("legal_rate_missing_count", "Late refunds of which the legal rate was not entered (B27)"),
+            "deliveries_soon": gauge(
+                "deliveries_soon_count", "Orders of which something is to come within the shop's days of warning (C01)"
+            ),
+            "notices": gauge(
+                "delivery_notices_count", "Late orders whose consumer's extra time ends soon or is over (C03)"
+            ),
+            "claims_soon": gauge("claims_soon_count", "Guarantee claims to be put right within the days of warning"),
+            "unconfirmed": gauge(
+                "confirmations_bounced_count", "Orders whose confirmation is on no durable medium: it came back"
+            ),
+            "unannounced": gauge(
+                "renewals_unannounced_count", "Contracts in their window of notice that were not announced yet (B23)"
+            ),
+            "leavable": gauge(
+                "renewals_missed_count", "Contracts renewed without a valid notice: they may be ended at any time (B23)"
+            ),
             "deliveries": gauge("deliveries_late_count", "Orders of which goods are late"),
             "claims": gauge("claims_late_count", "Guarantee claims that were not put right in time"),
             "unacknowledged": gauge(
                 "acknowledgements_unsent_count", "Withdrawals that wait more than a minute for their acknowledgement"
             ),
             "strays": gauge("strays_open_count", "Withdrawals that name no order"),
+            "failing": gauge("orders_failing_count", "Orders that owe something and cannot be read or looked at"),
         }
+        self._stuck = Gauge(
+            "relance_checkout_work_stuck_count",
+            "Work that was tried for more than a minute: print_paper, acknowledge (the confirmation), write_letter, …",
+            ("shop", "kind"), registry=registry,
+        )  # fmt: skip
         self._day = Gauge(
             "relance_checkout_day_timestamp_seconds", "By when all that has its day was done last", registry=registry
         )
@@ -131,3 +154,9 @@ class AfterMetrics:
                 gauge.labels(shop).set(figures[name])
         if ran_at is not None:
             self._day.set(ran_at.timestamp())
+
+    def tell_stuck(self, found: Mapping[tuple[str, str], int]) -> None:
+        """Work that does not get done, by shop and kind: what was said before no longer holds."""
+        self._stuck.clear()
+        for (shop, kind), count in found.items():
+            self._stuck.labels(shop, kind).set(count)

@@ -1,43 +1,42 @@
-"""The daily job: all that a new day brings to orders, contracts and worklists. It takes its clock as an argument.
+"""The daily job: all that a new day brings to orders and contracts. It takes its clock as an argument.
 
-What the job does at midnight is what a click would do at noon; who runs it twice does nothing the second time.
+What the job does at midnight is what a click would do at noon; who runs it twice, in however many processes, or after
+it was killed, does nothing the second time: each order is looked at in a transaction of its own. What is decided is
+decided as of the clock that it is given; evidence and letters have the hour at which it is done.
 """
 
-import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from relance.kernel.errors import NotNow
+from relance.kernel.errors import InputError, NotNow
 from relance.observability import logs
-from relance.rules.law.calendar import paris_date
 from services.checkout.application.desk import Desk
-from services.checkout.domain import dues, guarantees, lateness, looking
-from services.checkout.domain.aftercare import Aftercare, Stray
+from services.checkout.application.gauging import figures
+from services.checkout.domain import looking
+from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.contracts import Contract
 from services.checkout.domain.follow_up import Outcome, Setting
 from services.checkout.domain.orders import GiveBack, Order
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.shops import Shop
-from services.checkout.metrics import AfterMetrics
 from services.checkout.store import Conflict, Transaction
 
-__all__ = ["Daily", "DayGauges", "DayReport", "Figures", "figures"]
+__all__ = ["Daily", "DayReport"]
 
 _PAGE: Final = 100
 _PUT_OFF: Final = timedelta(hours=1)
-_EVERY_S: Final = 60.0
-_SLOW: Final = timedelta(seconds=60)  # an acknowledgement leaves within seconds, or somebody has to look
 
 Look = Callable[[str, str, datetime], Awaitable[Outcome | None]]
 
 
 class DayReport(NamedTuple):
     """What a run did: orders looked at, those that could not be, refunds asked for, letters; and what then stands in
-    the worklists of all shops.
+    the worklists of all shops. `left`: what is due and was not done, for a limit; then nothing is counted.
     """
 
     looked: int = 0
@@ -46,21 +45,7 @@ class DayReport(NamedTuple):
     letters: int = 0
     soon: int = 0
     late: int = 0
-
-
-class Figures(NamedTuple):
-    """What waits for a shop on a day: dues by their dates, today's surcharge in cents and dues of which no legal rate
-    is known; late deliveries (orders) and claims; statements not acknowledged, and those that name no order.
-    """
-
-    soon: int = 0
-    late: int = 0
-    surcharge_minor: int = 0
-    missing: int = 0
-    deliveries: int = 0
-    claims: int = 0
-    unacknowledged: int = 0
-    strays: int = 0
+    left: int = 0
 
 
 class Daily:
@@ -71,29 +56,40 @@ class Daily:
         self._log = logs.logger("daily")
         self.ran_at: datetime | None = None
 
-    async def run(self, at: datetime) -> DayReport:
-        """Do what is due by `at`, as of then, and count the worklists. What fails is put off an hour, and holds up no
-        other. Raises NotNow when the database is away.
+    async def run(self, at: datetime, *, limit: int | None = None) -> DayReport:
+        """Do what is due by `at`, as of then, and count the worklists; with a `limit` at most so many orders and
+        contracts. What fails is put off an hour, and holds up no other. Raises NotNow when the database is away, and
+        InputError for an instant that has not come: what is due then may still be settled before.
         """
-        report = await self.work(at)
+        if at > self._desk.clock():
+            raise InputError(f"{at.isoformat()} is in the future: a day is done once it has come")
+        report = await self.work(at, limit=limit)
+        if report.left:
+            return report
         found = await figures(self._desk, at)
         return report._replace(
             soon=sum(one.soon for one in found.values()), late=sum(one.late for one in found.values())
         )  # fmt: skip
 
-    async def work(self, at: datetime) -> DayReport:
+    async def work(self, at: datetime, *, limit: int | None = None) -> DayReport:
         """As `run`, without counting."""
-        report = await self._all(Aftercare, self._look, at)
-        others = await self._all(Contract, self._look_at_contract, at)
+        most = sys.maxsize if limit is None else limit
+        report = await self._all(Aftercare, self._look, at, most)
+        most -= report.looked + report.failed
+        others = await self._all(Contract, self._look_at_contract, at, most)
         report = DayReport(*(one + other for one, other in zip(report, others, strict=True)))
-        self.ran_at = at
+        if limit is not None:
+            report = report._replace(left=await self._desk.look(lambda tx: _left(tx, at)))
+        if not report.left:
+            self.ran_at = at
         if report.looked:
             self._desk.nudge()
         return report
 
-    async def _all(self, type_: type[msgspec.Struct], look: Look, at: datetime) -> DayReport:
+    async def _all(self, type_: type[msgspec.Struct], look: Look, at: datetime, most: int) -> DayReport:
         report, seen = DayReport(), set[tuple[str, str]]()
-        while names := await self._desk.look(lambda tx: tx.due_names(type_, at, _PAGE)):
+        while names := await self._desk.look(partial(_names, type_, at, min(most, _PAGE))):
+            most -= len(names)
             for shop, id_ in names:
                 outcome = None if (shop, id_) in seen else await self._guarded(look, shop, id_, at)
                 seen.add((shop, id_))
@@ -142,60 +138,9 @@ class Daily:
         return found[-1]
 
 
-class DayGauges:
-    """Shows what waits for shops, now and then."""
-
-    def __init__(self, desk: Desk, daily: Daily, metrics: AfterMetrics, every_s: float = _EVERY_S) -> None:
-        self._desk = desk
-        self._daily = daily
-        self._metrics = metrics
-        self._every_s = every_s
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. While the database is away the last numbers stand."""
-        while not stop.is_set():
-            try:
-                found = await figures(self._desk, self._desk.clock())
-            except NotNow:
-                pass
-            else:
-                self._metrics.tell({shop: one._asdict() for shop, one in found.items()}, self._daily.ran_at)
-            try:
-                async with asyncio.timeout(self._every_s):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+async def _names(type_: type[msgspec.Struct], at: datetime, limit: int, tx: Transaction) -> list[tuple[str, str]]:
+    return await tx.due_names(type_, at, limit)
 
 
-async def figures(desk: Desk, at: datetime) -> dict[str, Figures]:
-    """What waits for each shop at an instant."""
-    shops = await desk.look(lambda tx: tx.all(Shop, "*"))
-    return {shop: await _of_shop(desk, found, at) for shop, found in shops.items()}
-
-
-async def _of_shop(desk: Desk, shop: Shop, at: datetime) -> Figures:
-    strays = await desk.look(lambda tx: tx.all(Stray, shop.id, state="open"))
-    total = Figures(strays=len(strays), unacknowledged=sum(_waits(one, at) for one in strays.values()))
-    async for order, after in desk.owing_orders(shop.id):
-        one = _of_order(order, after, Setting(at, desk.book, shop.aftercare))
-        total = Figures(*(mine + more for mine, more in zip(total, one, strict=True)))
-    return total
-
-
-def _of_order(order: Order, after: Aftercare, setting: Setting) -> Figures:
-    stands = list(dues.standings(order, after, setting).values())
-    on, book = paris_date(setting.at), setting.book
-    return Figures(
-        soon=sum(one.state == "soon" for one in stands),
-        late=sum(one.state in {"late", "paid"} for one in stands),
-        surcharge_minor=sum(one.surcharge_minor or 0 for one in stands),
-        missing=sum(one.surcharge_minor is None for one in stands),
-        deliveries=bool(lateness.late(order, after, on, book)),
-        claims=len(guarantees.late_claims(order, after, on, book)),
-        unacknowledged=sum(_waits(one, setting.at) for one in after.statements),
-    )
-
-
-def _waits(said: Any, at: datetime) -> bool:
-    """Whether a statement should have been acknowledged by now."""
-    return said.acknowledged_at is None and at - said.recorded_at > _SLOW
+async def _left(tx: Transaction, at: datetime) -> int:
+    return await tx.due_count(Aftercare, at) + await tx.due_count(Contract, at)

@@ -41,9 +41,11 @@ def next_look(order: Order, after: Aftercare, setting: Setting) -> datetime | No
 
 
 def state_of(order: Order, after: Aftercare, setting: Setting) -> State:
-    """What a worklist asks: whether the shop owes something, be it money, goods or an answer; whether time will bring
-    something; or neither.
+    """What a worklist asks: whether the shop owes something, be it money, goods, an answer or a confirmation that came
+    back; whether time will bring something; or neither.
     """
+    if order.confirmed_at is not None and after.confirmed_at is None:
+        return "owing"
     if any(one.acknowledged_at is None for one in after.statements):
         return "owing"
     if any(one.state in _OPEN_CLAIMS for one in after.claims) or lateness.late(order, after, setting.on, setting.book):

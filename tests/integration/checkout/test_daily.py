@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import first_instant, paris_date
-from services.checkout.application.daily import Daily, DayGauges, DayReport, figures
+from services.checkout.application.daily import Daily, DayReport
 from services.checkout.application.desk import Desk
+from services.checkout.application.gauging import DayGauges, figures
 from services.checkout.application.timing import Timekeeper
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.outcomes import Refusal
@@ -159,7 +160,8 @@ async def test_time_does_the_day_by_itself_and_gauges_show_what_waits(desk: Desk
     assert await keeper.round() >= 1
     assert [one.facts["step"] for one in await noted(store, order_id) if "step" in one.facts] == ["opened", "late"]
     registry, stop = CollectorRegistry(), asyncio.Event()
-    running = asyncio.create_task(DayGauges(desk, keeper.daily, AfterMetrics(registry), every_s=0.01).run(stop))
+    gauges = DayGauges(desk, lambda: keeper.daily.ran_at, AfterMetrics(registry), every_s=0.01)
+    running = asyncio.create_task(gauges.run(stop))
     await asyncio.sleep(0.2)
     stop.set()
     await running
