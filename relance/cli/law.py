@@ -90,6 +90,8 @@ def explain(
 def _show(rule: "Rule") -> None:
     from rich.markup import escape
 
+    from relance.cli.law_words import KNOWN, in_words
+
     OUT.print(f"[bold]{rule.id}[/] {escape(rule.title)} (version {rule.version}, {_coloured(rule.severity)})")
     OUT.print(rule.statement, markup=False)
     dated = "" if rule.dated == "read" else ", a date that was not read in a text"
@@ -98,24 +100,18 @@ def _show(rule: "Rule") -> None:
     for source in rule.sources:
         OUT.print(f"source: {source.code}, {source.article} <{source.url}>", markup=False)
     reading = "settled" if rule.reading == "settled" else "unsettled: put it to counsel"
-    OUT.print(f"evidence: {rule.evidence}; reading: {reading}", markup=False)
+    OUT.print(f"evidence: {KNOWN[rule.evidence]}; reading: {reading}", markup=False)
     if rule.reason:
         OUT.print(f"out: {rule.reason}", markup=False)
     if rule.consequence:
         OUT.print(f"consequence: {rule.consequence}", markup=False)
     for name, value in rule.parameters.items():
-        OUT.print(f"parameter {name} = {_plain(value)} ({rule.parameter_articles[name]})", markup=False)
+        OUT.print(f"{name.replace('_', ' ')}: {in_words(value)} ({rule.parameter_articles[name]})", markup=False)
     for name, wording in rule.wordings.items():
         pinned = f"sha256 {wording.sha256}" if wording.sha256 else "the shop's counsel fills it, see docs/law.md"
         OUT.print(f"wording {rule.id}.{name}: {wording.article}; {wording.source}; {pinned}", markup=False)
         if wording.text is not None:
             OUT.print("".join(f"  | {line}\n" for line in wording.text.splitlines()), markup=False, end="")
-
-
-def _plain(value: object) -> str:
-    import msgspec
-
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def check(

@@ -52,6 +52,25 @@ def test_explain_shows_source_parameters_and_the_prescribed_text(
 
 
 @pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("B15", "brackets: up to 10 days late the legal rate; up to 20 days late 5 %; up to 30 days late 10 %"),
+        ("B15", "consequence: Owed by the law itself"),
+        ("C05", "brackets: up to 14 days late 10 %; up to 30 days late 20 %; after that 50 % (L241-4)"),
+        ("B27", "6.67 % from 2026-01-01 to 2026-06-30"),
+        ("B17", "10: kinds: goods, digital, needs: single_copy"),
+        ("B03", "function: yes (L221-5 I 7°)"),
+        ("B09", "evidence: the rule is generally known, no source was read (K)"),
+    ],
+)
+def test_explain_says_what_is_counted_with_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rule: str, said: str
+) -> None:
+    assert run(monkeypatch, "explain", rule, "--on", "2026-11-22") == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["explain", "B05", "--on", "2026-01-01"], "B05 is not in force on 2026-01-01: version 1 from 2026-06-19 on"),
