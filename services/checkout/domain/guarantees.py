@@ -133,13 +133,14 @@ def late_claims(order: Order, after: Aftercare, on: date, book: Book) -> tuple[L
 
 def held_units(line: OrderLine, order: Order, after: Aftercare) -> int:
     """Units that the consumer has: of goods, received and not gone back, where what was withdrawn before it left was
-    never here; of digital content, those that are still sold.
+    never here; of digital content, those that are still sold. None of an order that has ended: what still comes of it
+    is sold no more.
     """
     sold = after.line(line.id)
-    if sold is None or guaranteed_from(line.id, order, after) is None:
+    if sold is None or order.state in ENDED or guaranteed_from(line.id, order, after) is None:
         return 0
     if sold.kind == "digital":
-        return 0 if order.state in ENDED else line.quantity - line.withdrawn - line.ended
+        return line.quantity - line.withdrawn - line.ended
     return line.received - max(0, line.withdrawn + line.ended - (line.quantity - line.received))
 
 

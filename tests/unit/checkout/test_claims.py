@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import msgspec
 import pytest
 
 from services.checkout.domain import lifecycle
@@ -111,6 +112,14 @@ def test_withdrawn_units_are_not_claimed() -> None:
     moved = lifecycle.step(RECEIVED, act, at("2026-03-06T10:00"))
     assert isinstance(moved, Moved)
     assert claimable(moved.state, cared()) == {"1": 1}
+
+
+def test_what_comes_of_a_sale_that_has_ended_is_not_claimed() -> None:
+    """Resolved while it was on its way, it arrives all the same: it was paid back, and goes back."""
+    ended = msgspec.structs.replace(RECEIVED, state="resolved")
+    assert claimable(ended, cared()) == {}
+    found = refused(step(ended, cared(), OpenClaim(id="c1", line_id="1"), setting("2026-04-01T10:00")))
+    assert (found.field, found.article) == ("units", "L217-3")
 
 
 def test_postage_is_owed_from_the_day_on_which_the_claim_is_taken() -> None:
