@@ -117,15 +117,24 @@ def _new_months(due_on: date, refunded_on: date, until_days: int, new_month: str
 
 def _interest(due_on: date, days: int, tariff: Tariff, rates: Rates) -> Fraction:
     """Interest on 1 for `days` days after the due date, each at the rate of its own half-year."""
-    percent = sum((rate_of(due_on + timedelta(days=day), rates) for day in range(1, days + 1)), Fraction())
+    last, day, percent = due_on + timedelta(days=days), due_on + timedelta(days=1), Fraction()
+    while day <= last:
+        of = _half_year(day, rates)
+        until = min(of.last, last)
+        percent += Fraction(of.percent) * ((until - day).days + 1)
+        day = until + timedelta(days=1)
     return percent / 100 / tariff.year_days
 
 
 def rate_of(day: date, rates: Rates) -> Fraction:
     """The consumer legal rate of a day, percent a year. Raises Unanswerable when its half-year was not entered."""
+    return Fraction(_half_year(day, rates).percent)
+
+
+def _half_year(day: date, rates: Rates) -> HalfYear:
     for half_year in rates.half_years:
         if half_year.first <= day <= half_year.last:
-            return Fraction(half_year.percent)
+            return half_year
     half = "H1" if day.month <= 6 else "H2"
     reason = f"the consumer legal rate of the half-year {half} {day.year} is missing (CMF L313-2): enter it in rule B27"
     raise Unanswerable("refunded_on", reason)
