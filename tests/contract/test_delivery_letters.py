@@ -8,7 +8,16 @@ import pytest
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.follow_up import Letter, folded
 from services.checkout.domain.orders import Order
-from services.checkout.domain.promises import DeliveryAct, NotifyLate, ReportIncident, ResolveLate, look, step
+from services.checkout.domain.promises import (
+    DeliveryAct,
+    NotifyLate,
+    ReportIncident,
+    ReportUnavailable,
+    ResolveLate,
+    look,
+    step,
+)  # fmt: skip
+from services.checkout.domain.tenders import Tender
 from services.notification.adapters.mail.rendering import LANGUAGES, Templates
 from services.notification.domain.linting import lint_structure, lint_wording
 from services.notification.domain.senders import read_senders
@@ -19,6 +28,7 @@ from tests.unit.checkout.test_promises import PROMISED, lamp
 SENDER = read_senders(sender_document())["demo"]
 TEMPLATES = Templates()
 LINK = "https://demo.example/p/token"
+AWAITED = Tender(means="transfer", kind="offline", amount_minor=7480, state="awaited")
 
 
 def read(letter: Letter, language: str = "fr") -> str:
@@ -30,7 +40,7 @@ def read(letter: Letter, language: str = "fr") -> str:
     assert lint_structure(made.html, SENDER.link_hosts) == []
     assert "None" not in made.text
     assert LINK in made.text
-    return f"{made.subject}\n{made.text}"
+    return f"{made.subject}\n{made.text}".replace("\u00a0", " ").replace("\u202f", " ")
 
 
 def answered(order: Order, after: Aftercare, act: DeliveryAct, now: str) -> Letter:
@@ -167,3 +177,24 @@ def test_the_letters_leave_the_order_as_it_was() -> None:
     order = ordered(line(), parcels=(parcel("p", {"1": 1}),))
     found = done(step(order, lamp(), ReportIncident(parcel_id="p", kind="refused"), setting("2026-03-12T10:00")))
     assert folded(order, found, at("2026-03-12T10:00")).lines[0].withdrawn == 0
+
+
+def test_what_is_unavailable_is_paid_back_by_a_day_and_costs_nothing_where_nobody_paid() -> None:
+    order = ordered(line("1"), line("2", net_minor=2000))
+    after = cared(sold("1", promised_on=PROMISED), sold("2", promised_on=PROMISED))
+    (letter,) = done(step(order, after, ReportUnavailable(units={"2": 1}), setting("2026-03-05T10:00"))).letters
+    assert "au plus tard le 19 mars 2026 (article" in read(letter)
+    assert "Ligne 2" in read(letter)
+    unpaid = ordered(line("1"), line("2", net_minor=2000), paid_at=None, tenders=(AWAITED,))
+    both = ReportUnavailable(units={"1": 1, "2": 1})
+    (letter,) = done(step(unpaid, after, both, setting("2026-03-05T10:00"))).letters
+    assert "rien à payer" in read(letter)
+    assert "nothing to pay" in read(letter, "en")
+
+
+def test_a_late_delivery_names_what_is_missing() -> None:
+    order = ordered(line("1"), line("2", net_minor=900), parcels=(parcel("p", {"1": 1}, "2026-03-09T09:00"),))
+    after = cared(sold("1", promised_on=PROMISED), sold("2", promised_on=PROMISED))
+    (letter,) = [one for one in look(order, after, setting("2026-03-11T00:00")).letters if one.kind == "delivery.late"]
+    assert "Il manque encore : Ligne 2." in read(letter)
+    assert "Still missing: Ligne 2." in read(letter, "en")

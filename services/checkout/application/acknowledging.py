@@ -12,10 +12,12 @@ import msgspec
 from relance.events.messages import Body, Document, MessageRequest, encode, request_id
 from relance.evidence.entries import Act
 from relance.kernel.instants import to_ms
+from relance.rules.law.calendar import paris_date
 from services.checkout.application.aftercaring import Aftercaring
 from services.checkout.application.stocking import Stocking, alert
 from services.checkout.application.tunnel import subject_of
 from services.checkout.domain.accounts import accounts_of
+from services.checkout.domain.attempts import Attempt
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.confirmation import ConfirmationFacts
 from services.checkout.domain.disclosures import rule_ref, shown_legal
@@ -60,7 +62,7 @@ class Acknowledging(Stocking, Aftercaring):
         return True
 
     async def tell(self, tx: Transaction, shop: str, order_id: UUID, ref: str) -> None:
-        """Say what failed and what to do next; nothing when it has been mended meanwhile."""
+        """Say what failed and what to do next, nothing when it has been mended meanwhile; or that it takes days."""
         order = await tx.get(Order, shop, str(order_id))
         if order is None:
             return
@@ -72,6 +74,8 @@ class Acknowledging(Stocking, Aftercaring):
             return
         if any(one.attempt_id == ref and one.cause == "surplus" for one in order.refunds):
             await alert(tx, shop, order_id, Alert("payment.refunded", self.clock(), ref))
+        elif order.state == "placed" and attempt.slow and attempt.live:
+            await self._tell_of_days(tx, shop, order, attempt)
         elif order.state == "placed" and order.due is not None and order.live is None:
             token = secrets.token_urlsafe(32)
             until = min(order.deadline, self.clock() + timedelta(days=self.terms.tokens_last_days))
@@ -84,6 +88,19 @@ class Acknowledging(Stocking, Aftercaring):
                 "until": order.deadline.isoformat(),
             }
             await self.message(tx, shop, str(order_id), "payment.failed", facts)
+
+    async def _tell_of_days(self, tx: Transaction, shop: str, order: Order, attempt: Attempt) -> None:
+        """The money is on its way, and the shopper has nothing to do."""
+        token = secrets.token_urlsafe(32)
+        until = self.clock() + timedelta(days=self.terms.tokens_last_days)
+        await tx.put_token(token, "order.view", shop, str(order.id), until)
+        euros, cents = divmod(attempt.amount_minor, 100)
+        facts: dict[str, str | int] = {
+            "link": self.url_of("order.view", token), "amount": f"{euros},{cents:02d} EUR", "means": attempt.means,
+        }  # fmt: skip
+        if attempt.waits_until is not None:
+            facts["until"] = paris_date(attempt.waits_until).isoformat()
+        await self.message(tx, shop, str(order.id), "payment.pending", facts)
 
     async def _facts(self, tx: Transaction, shop: str, order_id: str) -> _Asked | None:
         order = await tx.get(Order, shop, order_id)

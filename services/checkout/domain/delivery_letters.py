@@ -12,7 +12,7 @@ from services.checkout.domain.lateness import latest
 from services.checkout.domain.orders import Order, Parcel
 from services.checkout.domain.rights import decide
 
-__all__ = ["came", "noticed", "refused", "resolution_answered"]
+__all__ = ["came", "names_of", "noticed", "refused", "resolution_answered", "unavailable"]
 
 _NAMES_MAX: Final = 500
 _REASONS: Final = {
@@ -60,7 +60,7 @@ def resolution_answered(
     """
     facts: dict[str, str | int] = {"link": "", "case": _case(resolved, found)}
     if resolved.resolved:
-        facts["lines"] = _names(order, resolved.units)
+        facts["lines"] = names_of(order, resolved.units)
         due = after.due(resolved.due_id)
         paid_back_on = None if due is None or not due.amount_minor else due_on(due, setting.book)
         return Letter("delivery.answered", facts | ({"refund_until": paid_back_on.isoformat()} if paid_back_on else {}))
@@ -81,10 +81,23 @@ def came(order: Order, after: Aftercare, parcel: Parcel, setting: Setting) -> Le
     dated = sorted((day, ids) for day, ids in groups.items() if day is not None)
     named = len(groups) > 1 or {line_id for ids in groups.values() for line_id in ids} != set(parcel.units)
     for (until, lines), (day, ids) in zip(_DAYS, dated, strict=False):  # goods have two days at most
-        facts |= {until: day.isoformat()} | ({lines: _names(order, ids)} if named else {})
+        facts |= {until: day.isoformat()} | ({lines: names_of(order, ids)} if named else {})
     if None in groups:
-        facts |= {"waiting": "yes"} | ({"waiting_lines": _names(order, groups[None])} if named else {})
+        facts |= {"waiting": "yes"} | ({"waiting_lines": names_of(order, groups[None])} if named else {})
     return Letter("order.delivered", facts)
+
+
+def unavailable(
+    order: Order, after: Aftercare, units: Mapping[str, int], substitute_url: str, setting: Setting
+) -> Letter:
+    """What can no longer be supplied, and until when its money is back. `after` holds what is owed for it."""
+    facts: dict[str, str | int] = {
+        "link": "", "lines": names_of(order, (line_id for line_id, count in units.items() if count)),
+        "substitute_url": substitute_url,
+    }  # fmt: skip
+    due = after.dues[-1] if after.dues and after.dues[-1].source.startswith("unavailable/") else None
+    back_on = None if due is None or not due.amount_minor or order.paid_at is None else due_on(due, setting.book)
+    return Letter("order.unavailable", facts | ({"refund_until": back_on.isoformat()} if back_on else {}))
 
 
 def _rights(order: Order, after: Aftercare, parcel: Parcel, setting: Setting) -> Mapping[date | None, list[str]]:
@@ -104,7 +117,8 @@ def _case(resolved: Resolved, found: Resolution) -> str:
     return "not_late" if found.reason.startswith(_NOT_LATE) else _REASONS.get(found.reason, "other")
 
 
-def _names(order: Order, ids: Iterable[str]) -> str:
+def names_of(order: Order, ids: Iterable[str]) -> str:
+    """The names of lines, in their order; cut where a letter would be too long."""
     wanted = set(ids)
     listed = ", ".join(line.name for line in order.lines if line.id in wanted)
     return listed if len(listed) <= _NAMES_MAX else f"{listed[:_NAMES_MAX]}…"

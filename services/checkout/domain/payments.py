@@ -112,7 +112,8 @@ def hear(order: Order, news: News, at: datetime) -> Moved[Order] | Refusal:
     elif after.slow and not before.slow and after.waits_until is not None:
         # the order waits for what the shopper has already done
         longer = max(heard.deadline, after.waits_until)
-        done = moved(replace(heard, deadline=longer, lapsing=False), "attempt_slow")
+        slow = replace(heard, deadline=longer, lapsing=False)
+        done = moved(slow, "attempt_slow", (), [Effect("tell_shopper", after.id)])
     elif before.closed and after.open_at_psp:
         done = moved(heard, "attempt_found_open", (), [Effect("cancel_at_psp", after.id)])
     else:

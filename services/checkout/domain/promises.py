@@ -261,9 +261,8 @@ def report_unavailable(order: Order, after: Aftercare, act: ReportUnavailable, s
     if not moved.transition:
         return Outcome(after)
     now = given_back(order, moved.state, told, ended, source=f"unavailable/{len(after.dues)}", on=setting.on)
-    names = ", ".join(line.name for line in order.lines if act.units.get(line.id))
     facts = {"step": "unavailable", "units": act.units, "on": setting.on.isoformat()}
-    letter = Letter("order.unavailable", {"link": "", "lines": names[:500], "substitute_url": act.substitute_url})
+    letter = delivery_letters.unavailable(order, now, act.units, act.substitute_url, setting)
     return Outcome(now, (end,), (Noted("happened", "delivery", ("C08", "C05"), facts, "shop"),), (letter,))
 
 
@@ -293,7 +292,8 @@ def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
         after = once(after, f"late/{one.line_id}") or after
     if fresh:
         promised = min(one.latest_on for one in fresh).isoformat()
-        letters.append(Letter("delivery.late", {"link": "", "promised_on": promised}))
+        missing = delivery_letters.names_of(order, (one.line_id for one in fresh))
+        letters.append(Letter("delivery.late", {"link": "", "promised_on": promised, "lines": missing}))
         lines = {one.line_id: {"units": one.units, "latest_on": one.latest_on.isoformat()} for one in fresh}
         noted.append(Noted("happened", "delivery", ("C01",), {"step": "late", "lines": lines}))
     return Outcome(after, noted=tuple(noted), letters=tuple(letters))

@@ -17,6 +17,7 @@ _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TAG_BYTES: Final = 8
 _TOKEN: Final = re.compile(r"b\+([a-z2-7]{39})", re.IGNORECASE | re.ASCII)
+_SPACES: Final = dict.fromkeys(map(ord, "\u00a0\u202f"), " ")
 
 
 class Address(NamedTuple):
@@ -48,7 +49,10 @@ def parse_address(text: str) -> Address:
 
 
 def header_text(text: str, limit: int = 200) -> str:
-    """`text` as a header may hold it. Raises InputError for a control character, which could begin another header."""
+    """`text` as a header may hold it, its unbreakable spaces as plain ones. Raises InputError for a control character,
+    which could begin another header.
+    """
+    text = text.translate(_SPACES)
     if not text.isprintable():
         raise InputError("a header may hold no control character")
     if not text.strip() or len(text) > limit:

@@ -8,11 +8,14 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from relance.events.messages import MessageRequest, decode_request
 from relance.kernel.instants import to_ms
+from relance.rules.law.calendar import paris_date
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import OfferedMeans, Shop, check_shop
 from services.checkout.domain.tenders import Means
 from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
 from tests.integration.checkout.payments_kit import Till, open_till
@@ -62,12 +65,22 @@ async def debited(till: Till, iban: str) -> UUID:
     return pressed.order_id
 
 
+async def told(till: Till, kind: str) -> list[MessageRequest]:
+    queued = await Outbox(till.store.database, lambda: 0).unsent(10_000)
+    asked = [decode_request(one.value) for one in queued if one.topic == "checkout.messages.v1"]
+    return [one for one in asked if one.kind == kind]
+
+
 async def test_the_order_waits_for_days_and_is_confirmed_when_the_money_comes(till: Till) -> None:
     order_id = await debited(till, PAYS)
     order = await till.order(order_id)
     assert (order.state, order.attempts[0].state, order.attempts[0].slow) == ("placed", "sent", True)
     assert order.deadline == order.attempts[0].created_at + timedelta(days=14)
     assert not (await till.view(order_id)).pay_url, "nothing is left for the shopper to do"
+    await till.works()
+    (letter,) = await told(till, "payment.pending")
+    days = {"amount": "54,80 EUR", "means": "Prélèvement", "until": paris_date(order.deadline).isoformat()}
+    assert days.items() <= letter.facts.items()
     again = await till.desk.start_payment(SHOP.id, order_id)
     assert isinstance(again, Refusal)
     assert "days" in again.reason

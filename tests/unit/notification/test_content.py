@@ -1,5 +1,7 @@
 """What messages are made of, and what none may hold."""
 
+import html
+import re
 import time
 from email import message_from_bytes
 from email.policy import SMTP
@@ -219,3 +221,51 @@ def test_a_report_with_lines_without_end_takes_no_time_and_tells_no_address() ->
     assert time.perf_counter() - began < 2.0
     assert told == "x" * 300
     assert "jane" not in without_addresses("a@b.example " * 165 + "b" * 10 + " jane.doe@example.com")
+
+
+@pytest.mark.parametrize(
+    ("at", "french", "english"),
+    [
+        ("2026-10-25T00:30:00Z", "25 octobre 2026 à 02:30, UTC+2 (heure de Paris)", "25 October 2026 at 02:30, UTC+2"),
+        ("2026-10-25T01:30:00Z", "25 octobre 2026 à 02:30, UTC+1 (heure de Paris)", "25 October 2026 at 02:30, UTC+1"),
+        ("2026-10-31T23:30:00Z", "1er novembre 2026 à 00:30 (heure de Paris)", "1 November 2026 at 00:30 (Paris time)"),
+    ],
+)
+def test_dates_and_times_are_in_words_of_paris_and_an_hour_that_comes_twice_is_told_apart(
+    at: str, french: str, english: str
+) -> None:
+    asked = make_request("termination.received", notified_at=at)
+    assert french in TEMPLATES.render(asked, SENDER).text
+    assert english in TEMPLATES.render(msgspec.structs.replace(asked, locale="en"), SENDER).text
+
+
+def test_sums_are_written_as_their_language_writes_them_and_signs_hold_to_their_words() -> None:
+    asked = make_request("payment.pending", amount="1249,90 EUR", means="Prélèvement : SEPA", until="2027-01-01")
+    french = TEMPLATES.render(asked, SENDER).text
+    assert "paiement de 1\u202f249,90\u00a0€ par\u00a0: Prélèvement : SEPA." in french
+    assert "jusqu'au 1er janvier 2027 au plus tard" in french
+    assert "payment of €1,249.90 by" in TEMPLATES.render(msgspec.structs.replace(asked, locale="en"), SENDER).text
+
+
+@pytest.mark.parametrize("kind", sorted(load_kinds()))
+def test_no_sign_of_a_french_letter_begins_a_line_and_no_article_is_parted_from_its_number(kind: Kind) -> None:
+    rendered = TEMPLATES.render(make_request(kind), SENDER)
+    assert not re.search(r" [:;?!»%€]|« |\b[LRD]\. [0-9]|n° ", rendered.subject + rendered.text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", sorted(load_kinds()))
+def test_both_parts_of_a_letter_say_the_same(kind: Kind, language: str) -> None:
+    rendered = TEMPLATES.render(msgspec.structs.replace(make_request(kind), locale=language), SENDER)
+    shown = html.unescape(
+        re.sub(r"<(head|style|title).*?</\1>|<!--.*?-->|<[^>]+>", " ", rendered.html, flags=re.DOTALL)
+    )
+    for block in rendered.text.split("\n\n"):
+        for line in block.strip("*\n ").splitlines():
+            if line.strip("*- ") and not line.startswith("https://"):
+                assert " ".join(line.rstrip(":\u00a0").split()) in " ".join(shown.split()), line
+
+
+def test_a_subject_with_the_spaces_of_french_is_a_header() -> None:
+    message = message_from_bytes(compose(letter(subject="Votre commande\u00a0: 49,90\u00a0€\u202f!")), policy=SMTP)
+    assert message["Subject"] == "Votre commande : 49,90 € !"

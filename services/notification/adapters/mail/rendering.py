@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import yaml
 from babel.dates import format_date
+from babel.numbers import format_currency
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -24,6 +26,11 @@ __all__ = ["LANGUAGES", "Rendered", "Templates"]
 
 _TEXTS: Final = Path(__file__).with_name("texts.yaml")
 _PARIS: Final = ZoneInfo("Europe/Paris")
+_LOCALES: Final = {"fr": "fr_FR", "en": "en_GB"}
+_SUM: Final = re.compile(r"([0-9]+),([0-9]{2}) EUR")  # as requests say a sum
+_FILLED: Final = re.compile(r"(\{[{%].*?[%}]\})", re.DOTALL)
+_HIGH: Final = re.compile(r" (?=[;?!])")
+_WIDE: Final = re.compile(r"(?<=«) | (?=[:»%€])|(?<=n°) |(?<= [LRD]\.) ")
 _OPTIONAL: Final = ("until", "minutes", "link")  # of several kinds
 
 
@@ -41,7 +48,13 @@ class Templates:
     def __init__(self) -> None:
         self.kinds = load_kinds()
         self._common: dict[str, Any] = yaml.safe_load(_TEXTS.read_text(encoding="utf-8"))
-        self._words = {(kind, language): words_of(kind, language) for kind in self.kinds for language in LANGUAGES}
+        self._common["fr"] = _unbroken(self._common["fr"])
+        self._words = {
+            (kind, language): _unbroken(words) if language == "fr" else words
+            for kind in self.kinds
+            for language in LANGUAGES
+            for words in (words_of(kind, language),)
+        }
         # Texts become plain text first; HTML escapes them when they are put in.
         self._plain = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         self._markup = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
@@ -81,6 +94,8 @@ class Templates:
             for name in ("help_phone", "help_hours", "help_email")
             if (each := facts.get(name) or getattr(sender, name))
         )
+        if found := _SUM.fullmatch(str(facts.get("amount", ""))):
+            facts["amount"] = format_currency(Decimal(f"{found[1]}.{found[2]}"), "EUR", locale=_LOCALES[language])
         for name in kind.instants:
             if facts.get(name):
                 facts[name] = _instant(datetime.fromisoformat(str(facts[name])).astimezone(_PARIS), language)
@@ -136,9 +151,10 @@ def _day(day: date, language: str) -> str:
 def _instant(at: datetime, language: str) -> str:
     """Date and time of a Paris instant; in the hour that an autumn night has twice, with what tells the two apart."""
     said = f"{_day(at.date(), language)} {'à' if language == 'fr' else 'at'} {at:%H:%M}"
-    if at.utcoffset() == at.replace(fold=1 - at.fold).utcoffset():
+    offset = at.utcoffset() or timedelta()
+    if offset == at.replace(fold=1 - at.fold).utcoffset():
         return said
-    return f"{said} ({at:%Z})"
+    return f"{said}, UTC+{offset // timedelta(hours=1)}"
 
 
 def _compiled(name: str) -> str:
@@ -146,6 +162,18 @@ def _compiled(name: str) -> str:
         return (COMPILED / f"{name}.html").read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"the template {name}: {error.strerror}") from None
+
+
+def _unbroken(node: Any) -> Any:
+    """Texts in French with the unbreakable spaces that its signs want; what is filled in stays as it is."""
+    if isinstance(node, str):
+        parts = _FILLED.split(node)
+        return "".join(
+            part if place % 2 else _WIDE.sub("\u00a0", _HIGH.sub("\u202f", part)) for place, part in enumerate(parts)
+        )
+    if isinstance(node, Mapping):
+        return {key: _unbroken(value) for key, value in node.items()}
+    return [_unbroken(each) for each in node] if isinstance(node, list) else node
 
 
 def _strings(node: Any) -> list[str]:
