@@ -1,86 +1,33 @@
 """Subscriptions and guarantee claims at the desk, day by day; on both databases."""
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
-from relance.events.messages import MessageOutcome, MessageRequest
-from relance.evidence.entries import Entry, decode
-from services.checkout.application.aftercaring import AfterView, Words, opened_words
+from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
-from services.checkout.domain.articles import Article
 from services.checkout.domain.claims import OpenClaim, RefuseClaim, RepairClaim, TakeClaim
 from services.checkout.domain.contracts import Advance, Contract, Terminate
-from services.checkout.domain.offers import Price
-from services.checkout.domain.orders import Received
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.statements import StateWithdrawal
 from services.checkout.store import Store
-from tests.integration.checkout.desk_kit import AT, SHOP, Clock, at_recap, ok, open_shop, ordered
-from tests.integration.checkout.owing_kit import bought, letters, works
-
-ADA = Words(name="Ada Martin", text="Je résilie.", address="k1@example.org")
-YEAR = {"term_months": 12, "renews_tacitly": True, "refusal_days": 31, "monthly_total_minor": 900,
-        "period_total_minor": 10800, "duration": "12 mois"}  # fmt: skip
-
-
-def magazine(**subscription: Any) -> Article:
-    facts = {"characteristics": "un numéro par mois", "delivery_days": 0, "subscription": YEAR | subscription}
-    return Article(sku="A-1", product_id="magazine", name="Abonnement", kind="service", facts=facts)
+from tests.integration.checkout.contracts_kit import ADA, bounced, lives, noted, press, seen, subscribed, told
+from tests.integration.checkout.desk_kit import SHOP, Clock, ok
+from tests.integration.checkout.owing_kit import bought, works
 
 
 @pytest.fixture
 async def desk(store: Store, clock: Clock) -> Desk:
-    legal = msgspec.structs.replace(SHOP.legal, sells=("goods", "digital", "service"))
-    opened = await open_shop(store, clock, shop=msgspec.structs.replace(SHOP, legal=legal))
-    assert await opened.put_articles(SHOP.id, [magazine()]) is None
-    price = Price(id="p1", since=AT - timedelta(days=60), price_minor=900)
-    assert await opened.put_prices(SHOP.id, "A-1", [price]) is None
-    return opened
-
-
-async def subscribed(desk: Desk) -> tuple[UUID, Contract]:
-    order_id = (await ordered(desk, await at_recap(desk, "k1", sku="A-1", means="transfer"))).order_id
-    await works(desk)
-    total = ok(await desk.order(SHOP.id, order_id)).order.total_minor
-    ok(await desk.act(SHOP.id, order_id, Received(amount_minor=total, received_at=desk.clock())))
-    await works(desk)
-    return order_id, (await seen(desk, order_id)).contracts[0]
-
-
-async def seen(desk: Desk, order_id: UUID) -> AfterView:
-    found = ok(await desk.aftercare(SHOP.id, order_id))
-    assert isinstance(found, AfterView)
-    return found
-
-
-async def told(store: Store, order_id: UUID, kind: str) -> list[MessageRequest]:
-    return [one for one in await letters(store, order_id) if one.kind == kind]
-
-
-async def noted(store: Store, order_id: UUID, what: str) -> list[Entry]:
-    async with store.reading() as tx:
-        found = [decode(one) for one in await tx.entries(SHOP.id, str(order_id))]
-    return [one for one in found if (one.what == what and "contract" in one.facts) or one.what == what == "guarantees"]
+    return await press(store, clock)
 
 
 async def by_post(desk: Desk, order_id: UUID) -> list[str]:
     """The contracts whose end is to be confirmed by post."""
     alerts = (await seen(desk, order_id)).order_view.alerts
     return [one.detail for one in alerts if one.kind == "termination.by_post"]
-
-
-async def lives(desk: Desk, clock: Clock, until: date) -> None:
-    """The job of each day, at its Paris midnight or a little later."""
-    daily = Daily(desk)
-    while clock.at.date() < until:
-        clock.passes(days=1)
-        await daily.run(clock.at)
-        await works(desk)
 
 
 async def test_a_contract_is_announced_renewed_and_ended(desk: Desk, store: Store, clock: Clock) -> None:
@@ -128,10 +75,7 @@ async def test_a_notice_that_bounces_is_none_and_is_sent_again(desk: Desk, store
     clock.at = datetime(2027, 7, 22, 9, tzinfo=UTC)
     await lives(desk, clock, date(2027, 7, 24))
     (notice,) = await told(store, order_id, "renewal.notice")
-    outcome = MessageOutcome(
-        id=uuid4(), request_id=notice.id, shop=SHOP.id, order_id=order_id, kind=notice.kind, outcome="bounced",
-        at=clock.at,
-    )  # fmt: skip
+    outcome = bounced(notice, clock)
     for _ in range(2):
         await desk.message_sent(outcome)
     assert (await seen(desk, order_id)).contracts[0].notices == ()
@@ -263,10 +207,14 @@ async def test_a_claim_from_words_to_repair(desk: Desk, store: Store, clock: Clo
     assert repaired.guarantee_until == date(2029, 6, 23)
     answers = await told(store, order_id, "claim.answered")
     assert [str(one.facts["answer"]) for one in answers] == [
-        "Nous prenons votre demande en charge : l'article est réparé ou remplacé au plus tard le 01/02/2027. "
-        "Vos frais d'envoi, 7,90 EUR, vous sont remboursés au plus tard le 16/01/2027.",
-        "Votre demande est satisfaite : l'article est réparé. "
-        "La garantie légale de conformité court désormais jusqu'au 23/06/2029.",
+        (
+            "Nous prenons votre demande en charge : l'article est réparé ou remplacé au plus tard le 01/02/2027. "
+            "Vos frais d'envoi, 7,90 EUR, vous sont remboursés au plus tard le 16/01/2027."
+        ),
+        (
+            "Votre demande est satisfaite : l'article est réparé. "
+            "La garantie légale de conformité court désormais jusqu'au 23/06/2029."
+        ),
     ]
     steps = [one.facts.get("step", "opened") for one in await noted(store, order_id, "guarantees")]
     assert steps[-3:] == ["taken", "not_put_right", "repaired"]
