@@ -36,7 +36,6 @@ __all__ = ["StripeProvider"]
 
 replace = msgspec.structs.replace
 
-_KEYS_KEPT: Final = timedelta(hours=23)  # Stripe keeps them for 24 hours at least
 _LONGEST: Final = timedelta(hours=24)  # that a page is open
 _BEFORE: Final = timedelta(minutes=1)  # clocks differ
 _AFTER: Final = timedelta(minutes=15)  # within which a call is repeated whose answer was lost
@@ -241,7 +240,8 @@ class StripeProvider(PaymentProvider):
             options: Any = {"idempotency_key": f"{refund.id}/{refund.tries}"}
             await self._connection.client.v1.payment_intents.cancel_async(intent.id, {}, options)
             return RefundNews(refund_id=refund.id, status="succeeded", psp_at=self._now(), attempted=refund.tries)
-        if self._now() - refund.requested_at >= _KEYS_KEPT and (known := await self._find_refund(refund, intent.id)):
+        # A key alone is not enough: it is forgotten after a day, and a database may be restored as it was before that.
+        if known := await self._find_refund(refund, intent.id):
             return self._refund_news(known, refund)
         return await self._create_refund(refund, intent.id, page.metadata)
 
@@ -250,8 +250,10 @@ class StripeProvider(PaymentProvider):
         params: Any = refund_params(refund, intent_id, named)
         try:
             made = await self._connection.client.v1.refunds.create_async(params, options)
-        except (stripe.InvalidRequestError, stripe.CardError) as error:
+        except (stripe.InvalidRequestError, stripe.CardError, stripe.IdempotencyError) as error:
             known = await self._find_refund(refund, intent_id)
+            if known is None and isinstance(error, stripe.IdempotencyError):
+                raise  # the first request with this key is under way
             return self._refund_news(known, refund) if known else self._refund_failed(refund, _reason(error))
         return self._refund_news(returned_of(made.to_dict()), refund)
 

@@ -128,8 +128,13 @@ def news_of(page: Page, attempt: Attempt, declined: int, now: datetime) -> News:
 
 def news_of_refund(returned: Returned, refund: Refund, now: datetime) -> RefundNews:
     """The state of one try of a refund. Stripe does not say when one that was pending succeeded: it is when we see it,
-    which is never too early for what the law counts from it.
+    which is never too early for what the law counts from it. One of another amount is not this refund: the database was
+    restored from a time before that one, and somebody has to look.
     """
+    if returned.amount != refund.amount_minor:
+        return RefundNews(
+            refund_id=refund.id, status="failed", psp_at=now, attempted=refund.tries, reason="another_amount"
+        )
     if returned.status == "succeeded":
         at = now if refund.state == "pending" else max(_time(returned.created, now), refund.requested_at)
         return RefundNews(refund_id=refund.id, status="succeeded", psp_at=at, attempted=refund.tries)

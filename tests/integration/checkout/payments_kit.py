@@ -37,7 +37,7 @@ class Till:
         self.door = door
         self.effects = EffectRunner(desk, _unprinted, metrics)
         self.time = Timekeeper(desk, metrics)
-        self._begun = clock.at
+        self.begun = clock.at
         self._heard = 0
 
     async def orders(self, key: str) -> tuple[UUID, str]:
@@ -74,7 +74,7 @@ class Till:
     def passes(self, **much: float) -> None:
         """Time, here and at the bank."""
         self.clock.passes(**much)
-        self.bank.control("clock", ahead_s=(self.clock.at - self._begun).total_seconds())
+        self.bank.control("clock", ahead_s=(self.clock.at - self.begun).total_seconds())
 
     async def lives_through(self, *minutes: float) -> None:
         """Time passes in steps, and what is due then is done."""
