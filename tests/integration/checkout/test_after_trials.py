@@ -12,23 +12,29 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from relance.events.messages import MessageOutcome, decode_request
 from relance.kernel.instants import to_ms
 from relance.rules.law.calendar import first_instant, paris_date
 from services.checkout.application.aftercaring import Words
+from services.checkout.application.desk import Desk
+from services.checkout.application.effects import EffectRunner
 from services.checkout.application.refunding import Agreement
+from services.checkout.application.room import Terms
 from services.checkout.domain.claims import OpenClaim, ResolveClaim
 from services.checkout.domain.orders import Cancel, Deliver, GiveBack, Ship, kept_minor, owed_minor
 from services.checkout.domain.promises import ReportIncident, ReportUnavailable, ResolveLate
 from services.checkout.domain.refunds import Redirect, Settle
 from services.checkout.domain.statements import ProveDispatch, RecordReturn, StateWithdrawal
+from services.checkout.metrics import DeskMetrics
 from services.checkout.store import MasterKey, Store, open_store
 from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ordered
 from tests.integration.checkout.owing_kit import seen
 from tests.integration.checkout.payments_kit import Till, open_till
+from tests.integration.checkout.payments_kit import _unprinted as unprinted
 from tests.integration.checkout.sums_kit import agrees, keeps_its_price
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
@@ -73,6 +79,8 @@ class Trial:
         self.till, self.desk, self.draw = till, till.desk, draw
         self.orders: list[UUID] = []
         self.heard = 0
+        hasty = Desk(till.store, till.desk.book, till.desk.providers, Terms(lease_s=0.0), clock=till.clock)
+        self.twice = [EffectRunner(hasty, unprinted, DeskMetrics(CollectorRegistry())) for _ in range(2)]
 
     async def buys(self, key: str) -> None:
         """Some lamps, paid by one of the cards."""
@@ -90,8 +98,14 @@ class Trial:
         acts = [self.draw.choice(some)(order_id) for _ in range(self.draw.randint(1, 2))]
         await asyncio.gather(*acts)
         if self.draw.random() < 0.5:
-            await self.till.works()
+            await self.works()
         await agrees(self.desk, order_id)
+
+    async def works(self) -> None:
+        """Do all that is due; now and then by two processes that both take the same, for neither has it for long."""
+        if self.draw.random() < 0.3:
+            await asyncio.gather(*(one.drain() for one in self.twice))
+        await self.till.works()
 
     async def _moves(self, order_id: UUID) -> None:
         order = await self.till.order(order_id)
