@@ -120,7 +120,8 @@ class AfterMetrics:
             ),
             "claims_soon": gauge("claims_soon_count", "Guarantee claims to be put right within the days of warning"),
             "unconfirmed": gauge(
-                "confirmations_bounced_count", "Orders whose confirmation is on no durable medium: it came back"
+                "confirmations_missing_count",
+                "Orders whose confirmation is on no durable medium: it does not leave, or came back",
             ),
             "unannounced": gauge(
                 "renewals_unannounced_count", "Contracts in their window of notice that were not announced yet (B23)"

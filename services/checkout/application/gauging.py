@@ -34,9 +34,9 @@ class Figures(NamedTuple):
     Money: dues that are `soon` due, and `late`, with today's surcharge in cents, and those of which a legal rate is
     `missing`. Delivery: orders of which something should come soon, or should have come; late ones whose consumer's
     extra time ends soon or is over (`notices`). Claims likewise. Statements that are `unacknowledged`, orders that are
-    `unconfirmed` because their confirmation came back, `strays`: statements that name no order. Renewals: contracts
-    whose window of notice is open and that have none (`unannounced`), and those that run on without a valid one
-    (`leavable`). `failing`: orders that cannot be read or looked at, which are in none of these.
+    `unconfirmed` (their confirmation did not leave, or came back), `strays`: statements that name no order. Renewals:
+    contracts whose window of notice is open and that have none (`unannounced`), and those that run on without a valid
+    one (`leavable`). `failing`: orders that cannot be read or looked at, which are in none of these.
     """
 
     soon: int = 0
