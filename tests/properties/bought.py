@@ -29,6 +29,9 @@ def with_rates() -> Book:
         {"first": "2026-07-01", "last": "2026-12-31", "percent": "7.30"},
         {"first": "2027-01-01", "last": "2027-06-30", "percent": "5.90"},
         {"first": "2027-07-01", "last": "2027-12-31", "percent": "6.05"},
+        {"first": "2028-01-01", "last": "2028-06-30", "percent": "6.20"},
+        {"first": "2028-07-01", "last": "2028-12-31", "percent": "6.45"},
+        {"first": "2029-01-01", "last": "2029-06-30", "percent": "5.75"},
     ]
     entered = replace(rule, parameters=rule.parameters | {"half_years": halves})
     return Book([one for one in BOOK.all() if one.id != "B27"] + [entered])
@@ -47,11 +50,13 @@ def placed(plan: Plan) -> Order:
         for id_, one in plan.things.items()
     )  # fmt: skip
     total = sum(line.net_minor for line in lines) + plan.delivery
-    card = Tender(means="card", kind="card", amount_minor=total - plan.gift)
+    card = Tender(means="card", kind="card", amount_minor=total - plan.gift - plan.voucher)
     gift = Tender(means="gift", kind="gift_card", amount_minor=plan.gift, state="held", ref="g")
+    voucher = Tender(means="voucher", kind="voucher", amount_minor=plan.voucher, state="held", ref="v")
+    tenders = tuple(one for one in (gift, voucher, card) if one.amount_minor)
     placement = lifecycle.Placement(
         order_id=UUID(int=plan.number + 1), checkout_id=f"c{plan.number}", recap_hash="h",
-        context=Context(shop="lumen", cart_id="c"), lines=lines, tenders=(gift, card) if plan.gift else (card,),
+        context=Context(shop="lumen", cart_id="c"), lines=lines, tenders=tenders,
         delivery_minor=plan.delivery, discount_minor=0, total_minor=total,
     )  # fmt: skip
     moved = lifecycle.place(placement, plan.placed)
@@ -64,9 +69,10 @@ def cared(plan: Plan) -> Aftercare:
         SoldLine(
             id=id_, name=f"Article {id_}", kind=one.kind, vat_percent="20",
             promised_on=one.promised if one.kind == "goods" else None, essential=plan.essential and one.kind == "goods",
-            exception=13 if one.waived else None, exception_shown=one.waived,
-            requested_at=plan.placed if one.waived or one.days else None,
-            loss_at=plan.placed if one.waived else None, service_days=one.days, ancillary_to=tuple(sorted(one.beside)),
+            exception=13 if one.waived else 1 if one.full else None, exception_shown=one.waived or one.full,
+            requested_at=plan.placed if one.waived or one.full or one.days else None,
+            loss_at=plan.placed if one.waived or one.full else None, service_days=one.days, subscribed=one.runs,
+            ancillary_to=tuple(sorted(one.beside)),
         )
         for id_, one in plan.things.items()
     )  # fmt: skip

@@ -6,127 +6,19 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-PARIS = ZoneInfo("Europe/Paris")
-DAY = timedelta(days=1)
-FIXED = {(1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25)}
-EASTER = {
-    2024: date(2024, 3, 31), 2025: date(2025, 4, 20), 2026: date(2026, 4, 5), 2027: date(2027, 3, 28),
-    2028: date(2028, 4, 16), 2029: date(2029, 4, 1),
-}  # fmt: skip
-RATES = {
-    (2025, 2): Fraction("6.65"), (2026, 1): Fraction("6.67"), (2026, 2): Fraction("7.30"), (2027, 1): Fraction("5.90"),
-    (2027, 2): Fraction("6.05"), (2028, 1): Fraction("6.20"),
-}  # fmt: skip
-
-
-def day_of(at: datetime) -> date:
-    return at.astimezone(PARIS).date()
-
-
-def is_off(day: date) -> bool:
-    """A Saturday, a Sunday, or a national holiday: Easter Monday, Ascension, Whit Monday move."""
-    moving = {EASTER[day.year] + timedelta(days=count) for count in (1, 39, 50)}
-    return day.isoweekday() > 5 or (day.month, day.day) in FIXED or day in moving
-
-
-def moved(day: date) -> date:
-    while is_off(day):
-        day += DAY
-    return day
-
-
-def months_on(day: date, months: int) -> date:
-    """The same day of a later month, or that month's last."""
-    count = day.year * 12 + day.month - 1 + months
-    for last in range(day.day, 27, -1):
-        try:
-            return date(count // 12, count % 12 + 1, last)
-        except ValueError:
-            continue
-    return date(count // 12, count % 12 + 1, day.day)
-
-
-def whole_months(first: date, last: date) -> int:
-    count = 0
-    while months_on(first, count + 1) <= last:
-        count += 1
-    return count
-
-
-def cents(exact: Fraction) -> int:
-    """Rounded, half a cent up."""
-    return int((exact * 2 + 1) // 2)
-
-
-# -- what lateness costs ----------------------------------------------------------------------------------------------
-
-
-def on_withdrawal(minor: int, due: date, paid: date) -> int:
-    """L242-4, before its cap."""
-    days = (paid - due).days
-    if days <= 0:
-        return 0
-    if days <= 10:
-        each = (due + timedelta(days=count) for count in range(1, days + 1))
-        points = sum((RATES[one.year, 1 if one.month < 7 else 2] for one in each), Fraction(0))
-        return cents(minor * points / 36500)
-    for until, percent in ((20, 5), (30, 10), (60, 20), (90, 50)):
-        if days <= until:
-            return cents(Fraction(minor * percent, 100))
-    months = max(whole_months(due + timedelta(days=90), paid), whole_months(due, paid) - 3)
-    return cents(Fraction(minor * (50 + 5 * months), 100))
-
-
-def on_delivery(minor: int, due: date, paid: date) -> int:
-    """L241-4."""
-    days = (paid - due).days
-    percent = 0 if days <= 0 else 10 if days <= 14 else 20 if days <= 30 else 50
-    return cents(Fraction(minor * percent, 100))
-
-
-@dataclass
-class Debt:
-    """What is owed for a reason. `paid`: (cents, day) as the bank had them."""
-
-    regime: Literal["withdrawal", "delivery"]
-    minor: int
-    product: int
-    notice_on: date
-    shipped: bool = False
-    away: dict[str, int] = field(default_factory=dict)
-    back_on: date | None = None
-    sent_on: date | None = None
-
-    def due(self) -> date | None:
-        """Fourteen days, of goods not before they are back or their dispatch is proven; weekends move nothing."""
-        plain = self.notice_on + timedelta(days=14)
-        if not self.shipped:
-            return plain
-        events = [day for day in (self.back_on, self.sent_on) if day is not None]
-        return max(plain, min(events)) if events else None
-
-    def costs(self, paid: list[tuple[int, date]], today: date) -> int:
-        """On top of it, as if what is not paid went today."""
-        due = self.due()
-        if due is None:
-            return 0
-        by_day: dict[date, int] = {}
-        for minor, day in [*paid, (self.minor - sum(minor for minor, _ in paid), today)]:
-            by_day[day] = by_day.get(day, 0) + minor
-        if self.regime == "delivery":
-            return sum(on_delivery(minor, due, day) for day, minor in by_day.items())
-        cap = self.product or self.minor  # of goods that were free only their delivery is owed
-        return min(cap, sum(min(cap, on_withdrawal(m, due, day)) for day, m in by_day.items()))
-
+from tests.reference.days import cents, day_of, months_on, moved
+from tests.reference.tariffs import Debt, kept_until
 
 # -- an order ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Thing:
-    """A line. `waived`: digital content whose loss of the right was shown, asked for and confirmed."""
+    """A line. `waived`: digital content whose loss of the right was shown, asked for and confirmed; `full`: a service
+    whose loss with its performance was. `runs`: a subscription. `cheaper`: units whose price was reduced, by `off` in
+    all; `given`: what was owed back of the line so far.
+    """
 
     kind: Literal["goods", "digital", "service"]
     quantity: int
@@ -134,11 +26,17 @@ class Thing:
     unit: int
     promised: date
     waived: bool = False
+    full: bool = False
     days: int = 0
+    runs: bool = False
     started: date | None = None
+    performed: date | None = None
     beside: frozenset[str] = frozenset()
     withdrawn: int = 0
     ended: int = 0
+    cheaper: int = 0
+    off: int = 0
+    given: int = 0
 
     @property
     def gone(self) -> int:
@@ -149,18 +47,26 @@ class Thing:
         return self.quantity - self.gone
 
     def price(self, count: int) -> int:
-        """Of the next units that go back: all of them give back the line, whatever the steps."""
-        after, before = Fraction(self.net * (self.gone + count), self.quantity), Fraction(self.net * self.gone)
-        return cents(after) - cents(before / self.quantity)
+        """Of the next units that go back: all of them give back the line, whatever the steps. Those whose price was
+        reduced go last, for what they cost by now; and never is more given back than was paid.
+        """
+        first, last = self.gone, self.gone + count
+        whole = cents(Fraction(self.net * last, self.quantity)) - cents(Fraction(self.net * first, self.quantity))
+        return max(0, min(whole - self._off(last) + self._off(first), self.net - self.given))
+
+    def _off(self, count: int) -> int:
+        reduced = count - (self.quantity - self.cheaper)
+        return cents(Fraction(self.off * reduced, self.cheaper)) if reduced > 0 else 0
 
 
 @dataclass
 class Box:
-    """A parcel."""
+    """A parcel. `his`: lost with a carrier of the consumer's own."""
 
     units: dict[str, int]
     received: datetime | None = None
     lost_on: date | None = None
+    his: bool = False
 
 
 @dataclass
@@ -172,11 +78,14 @@ class Sale:
     delivery: int
     fees: tuple[tuple[int, int | None], ...]
     boxes: dict[str, Box] = field(default_factory=dict)
-    debts: dict[tuple[str, bool], Debt] = field(default_factory=dict)
+    debts: list[Debt] = field(default_factory=list)
     informed: bool = True
     informed_on: date | None = None
     over: bool = False
     way: int = 0
+
+    def debt(self, source: str, *, shipped: bool = False) -> Debt | None:
+        return next((one for one in self.debts if (one.source, one.shipped) == (source, shipped)), None)
 
     @property
     def total(self) -> int:
@@ -190,6 +99,9 @@ class Sale:
 
     def came(self, id_: str) -> int:
         return sum(box.units.get(id_, 0) for box in self.boxes.values() if box.received)
+
+    def came_at_all(self) -> bool:
+        return any(box.received for box in self.boxes.values())
 
     # the period
 
@@ -222,7 +134,27 @@ class Sale:
         return last is None or day_of(stated) <= last
 
     def may(self, id_: str, stated: datetime) -> bool:
-        return not self.things[id_].waived and self.in_time(id_, stated)
+        """A service that is fully performed before that day is no longer withdrawn from (L221-28 1°)."""
+        one = self.things[id_]
+        over = one.full and one.performed is not None and one.performed < day_of(stated)
+        return not one.waived and not over and self.in_time(id_, stated)
+
+    def late(self, on: date) -> dict[str, int]:
+        """Units of goods that should have come."""
+        if self.over:
+            return {}
+        left = {
+            id_: one.left - self.came(id_) - sum(box.units.get(id_, 0) for box in self.boxes.values() if box.his)
+            for id_, one in self.goods().items()
+            if on > one.promised
+        }
+        return {id_: count for id_, count in left.items() if count > 0}
+
+    def archived_until(self) -> date | None:
+        """From the conclusion, the last receipt, or the performance of a service."""
+        receipts = [day_of(box.received) for box in self.boxes.values() if box.received]
+        performed = [one.performed for one in self.things.values() if one.performed]
+        return kept_until(self.total, [day_of(self.concluded), *receipts, *performed])
 
     # sums
 
@@ -253,13 +185,19 @@ class Sale:
         days = min(max(0, (on - one.started).days), one.days)
         return cents(Fraction(one.price(units) * days, one.days))
 
-    def owe(self, key: tuple[str, bool], debt: Debt, way: int = 0) -> None:
+    def owe(self, debt: Debt, way: int = 0) -> None:
         self.way += way
         if debt.minor:
-            self.debts[key] = debt
+            self.debts.append(debt)
 
     def rest(self) -> int:
-        return self.total - sum(debt.minor for debt in self.debts.values())
+        """Of what was paid for the order, what is not owed yet."""
+        return self.total - sum(debt.minor for debt in self.debts if not debt.by_hand)
+
+    def counted(self, prices: dict[str, int]) -> None:
+        """What is owed back of each line."""
+        for line, minor in prices.items():
+            self.things[line].given += minor
 
     # acts
 
@@ -282,6 +220,7 @@ class Sale:
         taken = self.with_those_beside(plain)
         in_full = {line for line in taken if self.things[line].beside and line not in plain} | {
             line for line in taken if self.things[line].beside
+            and any(plain.get(main) for main in self.things[line].beside)
             and not any(self.things[main].left - plain.get(main, 0) for main in self.things[line].beside)
         }  # fmt: skip
         if not taken:
@@ -292,7 +231,7 @@ class Sale:
         if ends and not any(box.received or not box.lost_on for box in self.boxes.values()) and not any(used.values()):
             self._all_back(f"statement/{id_}", "withdrawal", taken, known_on)
         else:
-            self._part_back(f"statement/{id_}", taken, used, known_on)
+            self._part_back(id_, taken, used, known_on)
         for line, count in taken.items():
             self.things[line].withdrawn += count
         return taken
@@ -300,11 +239,12 @@ class Sale:
     def _all_back(
         self, source: str, regime: Literal["withdrawal", "delivery"], taken: dict[str, int], on: date
     ) -> None:
-        product = sum(self.things[line].price(count) for line, count in taken.items())
-        self.owe((source, False), Debt(regime, self.rest(), product, on))
+        prices = {line: self.things[line].price(count) for line, count in taken.items()}
+        self.owe(Debt(source, regime, self.rest(), sum(prices.values()), on))
+        self.counted(prices)
         self.over = True
 
-    def _part_back(self, source: str, taken: dict[str, int], used: dict[str, int], on: date) -> None:
+    def _part_back(self, id_: str, taken: dict[str, int], used: dict[str, int], on: date) -> None:
         here: dict[str, int] = {}
         for line, count in taken.items():
             one = self.things[line]
@@ -314,19 +254,16 @@ class Sale:
         prices = {line: self.things[line].price(count) for line, count in taken.items()}
         stays = {line: self.things[line].price(count) for line, count in here.items() if count}
         left = {line: prices[line] - stays.get(line, 0) for line in taken if taken[line] > here[line]}
-        kept = sum(used.values())
+        kept, source = sum(used.values()), f"statement/{id_}"
         goes = 0 if left else way
-        self.owe((source, False), Debt("withdrawal", sum(stays.values()) - kept + goes, sum(stays.values()), on), goes)
+        self.owe(Debt(source, "withdrawal", sum(stays.values()) - kept + goes, sum(stays.values()), on), goes)
         goes = way if left else 0
         debt = Debt(
-            "withdrawal",
-            sum(left.values()) + goes,
-            sum(left.values()),
-            on,
-            shipped=True,
+            source, "withdrawal", sum(left.values()) + goes, sum(left.values()), on, shipped=True,
             away={line: taken[line] - here[line] for line in left},
-        )
-        self.owe((source, True), debt, goes)
+        )  # fmt: skip
+        self.owe(debt, goes)
+        self.counted({line: minor - used[line] for line, minor in prices.items()})
 
     def end(self, source: str, units: dict[str, int], on: date) -> None:
         """Goods that never come: all that was paid for them; with the last of them, when none ever came, the way."""
@@ -335,19 +272,25 @@ class Sale:
         if everything and not any(self.came(line) for line in self.things):
             self._all_back(source, "delivery", ended, on)
         else:
-            price = sum(self.things[line].price(count) for line, count in ended.items())
+            prices = {line: self.things[line].price(count) for line, count in ended.items()}
+            price = sum(prices.values())
             goods = self.goods()
             none = not any(one.left > ended.get(line, 0) or self.came(line) for line, one in goods.items())
             way = max(0, self.delivery - self.way) if none else self.way_owed(ended)
-            self.owe((source, False), Debt("delivery", price + way, price, on), way)
+            self.owe(Debt(source, "delivery", price + way, price, on), way)
+            self.counted(prices)
         for line, count in ended.items():
             self.things[line].ended += count
+
+    def entrusted(self, box: str) -> None:
+        """The consumer's own carrier lost it: that is not the trader's."""
+        self.boxes[box].his = True
 
     def lose(self, box: str, on: date) -> None:
         """A parcel that never arrives: what was withdrawn of it counts as back, each unit once, by age of the debts."""
         self.boxes[box].lost_on = on
         lost = dict(self.boxes[box].units)
-        for debt in self.debts.values():
+        for debt in self.debts:
             if not debt.shipped or debt.back_on is not None:
                 continue
             for line, count in debt.away.items():
