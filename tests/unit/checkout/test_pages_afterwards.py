@@ -7,11 +7,13 @@ import pytest
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.api.pages.afterwards import due_faces, last_days, statement_faces
+from services.checkout.api.pages.ordered import Seen, lead_of
 from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.api.pages.tracking import day_of
 from services.checkout.application.aftercaring import AfterView
 from services.checkout.domain import dues, lateness, rights
 from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.attempts import Attempt
 from services.checkout.domain.orders import Order
 from services.checkout.domain.presenting import OrderView
 from services.checkout.domain.recap import Button, Recap
@@ -19,7 +21,7 @@ from services.checkout.domain.records import Record
 from services.checkout.domain.references import is_number, number_in, numbers_in
 from services.checkout.domain.statements import RecordReturn
 from tests.unit.checkout.documents.lumen import SHOP
-from tests.unit.checkout.sold import BOOK, at, cared, follow, line, ordered, parcel, setting, sold, stated
+from tests.unit.checkout.sold import BOOK, PLACED, at, cared, follow, line, ordered, parcel, setting, sold, stated
 
 FR, EN = load_tongues()["fr"], load_tongues()["en"]
 
@@ -51,6 +53,18 @@ def withdrawn(now: str = "2026-03-12T10:00", **more: Any) -> tuple[Order, Afterc
     order = ordered(line(quantity=2, net_minor=9980), parcels=(parcel("P1", {"1": 2}, "2026-03-05T10:00"),))
     moved, after, _ = follow(order, cared(sold()), stated("2026-03-10T09:00", {"1": 1}, **more), now)
     return moved, after
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_an_order_whose_debit_is_awaited_says_that_it_takes_days(*, slow: bool) -> None:
+    live = Attempt(
+        id="a1", tender=0, means="debit", psp="bank", amount_minor=5480, created_at=PLACED, state="sent", slow=slow
+    )
+    order = ordered(line(), state="placed", confirmed_at=None, paid_at=None, attempts=(live,))
+    view = seen(order, cared(sold()), "2026-03-02T12:00").order_view
+    said = plain(lead_of(Seen(view, FR, "/o/1", "", masked=False)))
+    assert ("dans quelques jours : vous n'avez rien à faire" in said) is slow
+    assert ("The money comes in some days" in lead_of(Seen(view, EN, "/o/1", "", masked=False))) is slow
 
 
 def test_a_due_that_waits_for_goods_says_so_and_names_no_day() -> None:

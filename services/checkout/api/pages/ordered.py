@@ -24,6 +24,10 @@ __all__ = [
 
 _LEADS: Final = {
     "paying": N_("Your order is recorded. The payment is under way."),
+    "collecting": N_(
+        "Your order is recorded. The money comes in some days: there is nothing to do, and we write to you when it is "
+        "here, or did not come."
+    ),
     "placed": N_("Your order is recorded. It is prepared as soon as it is paid."),
     "lapsed": N_("It was not paid in time and has lapsed. Nothing was kept; what came too late is given back."),
     "cancelled": N_("It was cancelled. What you paid is given back to the means you paid with."),
@@ -149,7 +153,7 @@ def lead_of(seen: Seen) -> str:
     if _is_withdrawn(order):
         state = "withdrawn"
     elif state == "placed" and order.live is not None:
-        state = "paying"
+        state = "collecting" if order.live.slow else "paying"
     elif state in {"confirmed", "preparing"} and is_awaited(order):
         state = "awaited"
     return tongue.say(_LEADS.get(state, _LEADS["confirmed"]))

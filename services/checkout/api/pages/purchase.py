@@ -86,7 +86,8 @@ class Purchase:
         if failed_of(seen) is not None or is_lost(seen):
             return see_other(seen.here)
         view, tongue = seen.view, seen.tongue
-        order, waiting = view.order, view.order.live is not None
+        order, live = view.order, view.order.live
+        waiting = live is not None and not live.slow  # the money of a debit comes in days: nobody waits for it here
         steps, step = faces.steps_at(tongue, steps_of(view), "thanks")
         whole = sums_of_order(view, tongue, lines=True)
         frame = self._frame(seen, tongue.say("Confirmation"), (steps, step), summary=whole)
