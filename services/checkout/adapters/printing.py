@@ -199,15 +199,21 @@ class LegalShelf:
         self._book = book
         self._documents: Documents | None = None
         self._hashes: dict[tuple[str, int, str, date], str] = {}
+        self._hashing: dict[tuple[str, int, str, date], asyncio.Future[bytes | Refusal]] = {}
         self._alone = Lock()
 
     async def terms_sha256(self, shop: Shop, language: str, on: date) -> str:
         """Hash of the terms of sale as PDF under the law of `on`: what the link beside the button shows. "" when they
-        may not be published. They are set once for each version of a shop, language and day.
+        may not be published. They are set once for each version of a shop, language and day, however many ask.
         """
         key = (shop.id, shop.version, shop.language(language), on)
         if key not in self._hashes:
-            made = await asyncio.to_thread(self._terms, shop, language, on)
+            making = self._hashing.get(key)
+            if making is None:
+                making = asyncio.ensure_future(asyncio.to_thread(self._terms, shop, language, on))
+                making.add_done_callback(lambda _: self._hashing.pop(key, None))
+                self._hashing[key] = making
+            made = await asyncio.shield(making)
             if len(self._hashes) >= _HASHES_KEPT:
                 self._hashes.clear()
             self._hashes[key] = sha256(made).hexdigest() if isinstance(made, bytes) else ""

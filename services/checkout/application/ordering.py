@@ -34,6 +34,7 @@ replace = msgspec.structs.replace
 
 _UNTOLD: Final = frozenset({"type", "reason", "tracking_url", "purse", "key"})  # free words may name a person
 TOO_MANY: Final = Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
+_UNOPENED: Final = frozenset({"created", "unknown"})  # at the provider, as far as we have heard
 _NO_ORDER: Final = Refusal("order_id", "there is no such order")
 
 
@@ -156,7 +157,7 @@ class Ordering(Room):
         if found is None:
             return None
         provider = self.providers.get(found.attempt.psp)
-        if found.attempt.state not in {"created", "unknown"} or provider is None:
+        if found.attempt.state not in _UNOPENED or provider is None:
             return found.kept.pay_urls.get(attempt_id)
         answer = await provider.open(self._ask_of(found))
         url = answer.url if isinstance(answer, Opened) else None
@@ -178,25 +179,24 @@ class Ordering(Room):
 
     async def is_unopened(self, shop: str, order_id: str, attempt_id: str) -> bool:
         """Whether an attempt is still to be opened at its provider."""
-        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
-        return found is not None and found.attempt.state in {"created", "unknown"} and found.order.state == "placed"
+        order, attempt = await self._named(shop, order_id, attempt_id)
+        return order is not None and order.state == "placed" and attempt is not None and attempt.state in _UNOPENED
 
     async def ask(self, shop: str, order_id: str, attempt_id: str) -> News | None:
         """Ask the provider for an attempt's state, and act on it."""
-        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
-        provider = None if found is None else self.providers.get(found.attempt.psp)
-        if found is None or provider is None:
+        _, attempt = await self._named(shop, order_id, attempt_id)
+        provider = None if attempt is None else self.providers.get(attempt.psp)
+        if attempt is None or provider is None:
             return None
-        news = await provider.look(found.attempt)
+        news = await provider.look(attempt)
         await self.hear(shop, order_id, news)
         return news
 
     async def close_attempt(self, shop: str, order_id: str, attempt_id: str) -> News | None:
         """Have the provider let go of an attempt, and act on what it proves."""
-        found = await self.look(lambda tx: self._attempt(tx, shop, order_id, attempt_id))
-        if found is None or not found.attempt.open_at_psp:
+        _, attempt = await self._named(shop, order_id, attempt_id)
+        if attempt is None or not attempt.open_at_psp:
             return None
-        attempt = found.attempt
         provider = self.providers.get(attempt.psp)
         if provider is not None:
             news = await provider.close(attempt)
@@ -286,6 +286,12 @@ class Ordering(Room):
             evidence_head=(await tx.head(shop, order_id)).printed,
             at=self.clock(),
         )
+
+    async def _named(self, shop: str, order_id: str, attempt_id: str) -> tuple[Order | None, Attempt | None]:
+        """An order and one of its attempts."""
+        order = await self.look(lambda tx: tx.get(Order, shop, order_id))
+        attempts = () if order is None else order.attempts
+        return order, next((one for one in attempts if one.id == attempt_id), None)
 
     async def _attempt(self, tx: Transaction, shop: str, order_id: str, attempt_id: str) -> Trial | None:
         """An attempt with all that its provider is told; the live one when none is named."""

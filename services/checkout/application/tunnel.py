@@ -213,7 +213,10 @@ class Tunnel(Room):
             page = rendered(view)
             return await self._bind(tx, loaded, seen, page, media_type, attested=attested)
 
-        return await self.again(work)
+        shown = await self.again(work)
+        if not isinstance(shown, Refusal):  # what the click needs, and takes its time once a day
+            await self.terms_as_shown(shown[0].shop, shown[0].record.locale, shown[0].at)
+        return shown
 
     # -- what they share --------------------------------------------------------------------------------------------
 
