@@ -17,6 +17,7 @@ from tests.integration.checkout.after_pages_kit import (
     arrived,
     bought,
     fields,
+    later,
     said,
     shop_with_subscriptions,
     subscriptions,
@@ -242,3 +243,42 @@ def test_a_link_that_has_had_its_time_leads_to_what_needs_none(pages: Hosted) ->
         assert "Ce lien a expiré" not in Browser(pages).go(f"/{letter}/{token}x").text
         other = {"w": "v", "v": "p", "p": "w"}[letter]
         assert "Ce lien a expiré" not in Browser(pages).go(f"/{other}/{token}").text, "each for its own purpose"
+
+
+def test_extra_time_that_was_mistyped_locks_nobody_in(bank: RunningBank, tmp_path: Path) -> None:
+    with hosted(tmp_path, bank, guesses_max=10_000) as pages:
+        owner = Browser(pages)
+        order_id = bought(owner)
+        url = f"/o/{order_id}/delivery"
+        pages.desk.clock = later(40)
+        owner.go(url)
+        for until in ("9999-12-31", "31/12/9999", "0001-01-01", "12026-01-01"):
+            assert owner.send(url, {"act": "notice", "until": until, "nonce": "n"}).status_code == 422, until
+        assert owner.send(url, {"act": "", "until": ""}).status_code == 303
+        assert owner.send(url, {"act": "resolve", "nonce": "r"}).status_code == 303
+        found = after(pages, order_id)
+        assert (found.after.late_notices, found.order_view.order.held_at) == ((), None)
+
+
+def test_a_contract_that_has_ended_says_so_and_asks_for_nothing(pages: Hosted) -> None:
+    owner = Browser(pages)
+    order_id = bought(owner, "REVUE")
+    (contract,) = after(pages, order_id).contracts
+    owner.go(f"/o/{order_id}/withdraw")
+    owner.send(f"/o/{order_id}/withdraw", {"nonce": "n", "units.0": "1", "name": "C. Martin"})
+    pages.run(works(pages.desk))
+    page = owner.go(f"/o/{order_id}/terminate/{contract.id}")
+    assert page.status_code == 200
+    assert "<form" not in page.text
+    assert "plus rien à notifier" in said(page.text)
+
+
+def test_a_claim_is_of_no_more_units_than_there_are(pages: Hosted) -> None:
+    for typed, units in (("0", 1), ("-1", 1), ("9" * 900, 2), ("0001" + "1" * 900, 1), ("\u00b2", 1), ("2", 2)):
+        owner = Browser(pages)
+        order_id = bought(owner, "LL-AURORE", "LL-AURORE")
+        arrived(pages, order_id)
+        owner.go(f"/o/{order_id}/claim")
+        form = {"nonce": "n", "line": "1", "fault": "x", "asked": "repair", "units": typed}
+        assert owner.send(f"/o/{order_id}/claim", form).status_code == 303, typed
+        assert [one.units for one in after(pages, order_id).after.claims] == [units], typed

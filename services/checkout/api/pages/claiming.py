@@ -84,7 +84,7 @@ class Claiming:
         units = form.text("units")
         claim = OpenClaim(
             id=str(uuid5(order.id, f"claim/{said}")), line_id=line.id, asked=asked,
-            units=int(units) if units.isascii() and units.isdigit() and 0 < int(units[:4]) <= line.quantity else 1,
+            units=min(max(1, int(units[:4])), line.quantity) if units.isascii() and units.isdigit() else 1,
         )  # fmt: skip
         words = Words(text=form.text("fault")[:SAID_MAX], address=seen.view.email)
         found = await self.parts.desk.open_claim(seen.view.shop.id, order.id, claim, words)

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from services.checkout.api.pages.bounds import SAID_MAX, Form
 from services.checkout.api.pages.devices import contracts_here
-from services.checkout.api.pages.frames import Notice, shop_frame
+from services.checkout.api.pages.frames import LegalLink, Notice, shop_frame
 from services.checkout.api.pages.labels import label_of
 from services.checkout.api.pages.ordered import Seen, number_of, reachable
 from services.checkout.api.pages.reaching import Reach
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.tracking import day_of
-from services.checkout.api.pages.visits import Parts, Visit, see_other, shop_of
+from services.checkout.api.pages.visits import Message, Parts, Visit, see_other, shop_of
 from services.checkout.api.pages.walking import stale_notice, waiting_notice
 from services.checkout.api.pages.withdrawing import said_once
 from services.checkout.api.pages.wording import Problem
@@ -60,6 +60,8 @@ class Terminating:
             return asked
         if asked.contract is not None and asked.contract.termination is not None:
             return await self._notified(asked, asked.contract)
+        if asked.contract is not None and (day := asked.contract.ended_on or asked.contract.withdrawn_on):
+            return self._over(visit, asked, asked.contract.name, day)
         return await self._form(visit, asked)
 
     async def act(self, visit: Visit) -> Response:
@@ -117,6 +119,14 @@ class Terminating:
             return self.parts.unknown(visit)
         url = f"{seen.here}/terminate/{contract.id}"
         return Asked(seen.view.shop, seen.tongue, url, seen.secret, seen.here, seen, contract)
+
+    def _over(self, visit: Visit, asked: Asked, name: str, day: date) -> Response:
+        """The contract has ended without being terminated: nothing of it is left to notify."""
+        tongue = asked.tongue
+        headline = tongue.say("%(name)s ends on %(day)s", name=name, day=tongue.date(day))
+        text = tongue.say("Nothing more is to be notified: this contract goes no further.")
+        links = (LegalLink(asked.back, tongue.say("Back to the order")),)
+        return self.parts.message(visit, Message(headline, (text,), links), 200, asked.shop, tongue.language)
 
     # -- the three steps ---------------------------------------------------------------------------------------------
 

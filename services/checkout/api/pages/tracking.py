@@ -1,7 +1,7 @@
 """Where the goods of an order are, until when they are due, and what can be done while they are late."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from secrets import token_urlsafe
 from typing import Final, NamedTuple
 
@@ -27,6 +27,7 @@ from services.checkout.domain.promises import Late, NotifyLate, ResolveLate, Sus
 __all__ = ["Tracking", "day_of"]
 
 _NONCE_MAX: Final = 64
+_LONGEST: Final = timedelta(days=366)  # of extra time: whoever mistypes the year would wait for ever
 
 _NOT_ENDED: Final = (  # how the reason begins that the law gives
     ("delivered", N_("the articles had been delivered")),
@@ -82,14 +83,18 @@ class Tracking:
             until = day_of(typed)
             if typed and until is None:
                 return Problem("until", tongue.say("Enter a day, such as 24/12/2026."))
+            if until is not None and until > at.date() + _LONGEST:
+                return Problem("until", tongue.say("The extra time ends within a year."))
             notice = NotifyLate(at=at, until=until, medium="web", click=click)
             found = await desk.notify_late(shop, order_id, notice)
             if isinstance(found, Refusal) and found.field == "until":
                 return Problem("until", tongue.say("The extra time ends today at the earliest."))
         elif wished == "resolve":
             found = await desk.resolve_late(shop, order_id, ResolveLate(received_at=at, medium="web", click=click))
-        else:
+        elif wished in {"suspend", "resume"}:
             found = await desk.suspend(shop, order_id, Suspend(on=wished == "suspend"))
+        else:
+            found = await desk.aftercare(shop, order_id)
         if isinstance(found, Refusal):
             law = f"{found.rule}, {found.article}" if found.rule else ""
             return Problem("", tongue.say("This is not possible as the order stands now."), law)
@@ -107,13 +112,15 @@ class Tracking:
             seen.view.shop, tongue, title, secret=self.parts.keys.form_token(seen.secret),
             reference=number_of(seen.view), said=(errors or [], [stale_notice(tongue)] if stale else []),
         )  # fmt: skip
+        lines = _lines(view, tongue)
         is_late = late(order, view.after, view.setting.on, view.setting.book)
         body = self.parts.painter.paint(
             "tracking", frame,
             headline=title,
             here=seen.here,
             parcels=[_parcel(one, _names(view), tongue) for one in order.parcels],
-            lines=_lines(view, tongue),
+            lines=lines,
+            awaited=any(line["awaited"] for line in lines),
             late=_late_words(is_late, _names(view), tongue),
             held=order.held_at is not None,
             over=order.state in ENDED,
@@ -178,13 +185,13 @@ def _parcel(parcel: Parcel, names: Mapping[str, str], tongue: Tongue) -> ParcelF
     )
 
 
-def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str]]:
+def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str | bool]]:
     """What is to be delivered, until when, and what the day follows from."""
     order, after = view.order_view.order, view.after
     if order.state in ENDED:
         return []
     days = latest(order, after, view.setting.book)
-    found = []
+    found = list[dict[str, str | bool]]()
     for line in order.lines:
         sold = after.line(line.id)
         if sold is None or line.id not in days or line.quantity <= line.withdrawn + line.ended:
@@ -198,9 +205,10 @@ def _lines(view: AfterView, tongue: Tongue) -> list[dict[str, str]]:
             text = tongue.say(
                 "by %(day)s at the latest, %(count)s days from the order (L216-1)", day=day, count=_law(view)["days"]
             )
-        if here(after, line):
+        has_come = here(after, line)
+        if has_come:
             text = tongue.say("received") if sold.kind == "goods" else tongue.say("supplied")
-        found.append({"name": line.name, "text": text})
+        found.append({"name": line.name, "text": text, "awaited": not has_come})
     return found
 
 
