@@ -1,6 +1,6 @@
 """The pages of what follows an order in a real Chromium: under axe-core, on a phone, without JavaScript or mouse."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
@@ -72,6 +72,7 @@ def test_every_page_after_the_order_passes_axe(
         check(page, axe, "withdrawal with an error")
         page.fill("#name", "Camille Martin")
         page.select_option("select", "1")
+        page.uncheck("input[name='units.2']")  # the subscription goes on
         press(page, confirm)
         assert "/withdraw/" in page.url
         check(page, axe, "receipt")
@@ -164,6 +165,96 @@ def test_targets_of_these_pages_are_large_enough_for_a_thumb(pages: Hosted, chro
                     .map(([html]) => html)"""
             )
             assert not small
+
+
+Family = Callable[[Hosted, Browser, Page], None]
+
+
+def typed(page: Page, *answers: tuple[str, str]) -> None:
+    """Answer the fields that are named; `area` and `select` are reached like others, and choices by the space bar."""
+    for name, text in answers:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.name") == name:
+                break
+        else:
+            pytest.fail(f"{name} is not reached by the keyboard")
+        page.keyboard.type(text) if text != " " else page.keyboard.press("Space")
+
+
+def entered(page: Page, words: str) -> None:
+    """Reach a control by its words, and press it."""
+    tab_to(page, words)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def ends_a_contract(pages: Hosted, owner: Browser, page: Page) -> None:
+    order_id = bought(owner, "REVUE")
+    (contract,) = after(pages, order_id).contracts
+    page.goto(f"{pages.url}/terminate/demo?lang=fr")
+    typed(page, ("name", "Camille Martin"), ("email", "camille@example.org"), ("reference", contract.number))
+    entered(page, "Continuer : vérifier")
+    entered(page, "notification de la résiliation")
+    assert page.get_by_role("heading", level=1).inner_text() == "Votre résiliation est notifiée"
+    pages.run(works(pages.desk))
+    assert after(pages, order_id).contracts[0].termination is not None
+
+
+def states_it_in_words(pages: Hosted, owner: Browser, page: Page) -> None:
+    order_id = bought(owner)
+    page.goto(f"{pages.url}/withdraw/demo?lang=fr")
+    number = str(order_id)[:8]
+    typed(page, ("name", "Camille Martin"), ("reference", number), ("email", "camille@example.org"))
+    entered(page, "confirmer la rétractation")
+    assert page.get_by_role("heading", level=1).inner_text() == "Votre rétractation est envoyée"
+    pages.run(works(pages.desk))
+    assert len(after(pages, order_id).after.statements) == 1
+
+
+def claims_an_article(pages: Hosted, owner: Browser, page: Page) -> None:
+    order_id = bought(owner)
+    arrived(pages, order_id)
+    page.context.set_extra_http_headers({"cookie": owner.cookie})
+    page.goto(f"{pages.url}/o/{order_id}/claim")
+    typed(page, ("fault", "elle clignote"), ("asked", " "))
+    entered(page, "Envoyer la demande")
+    assert [one.asked for one in after(pages, order_id).after.claims] == ["repair"]
+
+
+def ends_what_is_late(pages: Hosted, owner: Browser, page: Page) -> None:
+    order_id = bought(owner)
+    real = pages.desk.clock
+    token = pages.run(pages.desk.issue("demo", "order.view", str(order_id)))
+    try:
+        for days, words in ((40, "Donner ce délai"), (60, "Mettre fin au contrat pour ce qui n\u2019est pas arrivé")):
+            pages.desk.clock = later(days)
+            page.goto(f"{pages.url}/v/{token}/delivery")
+            entered(page, words)
+    finally:
+        pages.desk.clock = real
+    assert [one.resolved for one in after(pages, order_id).after.resolutions] == [True]
+
+
+def finds_an_order(pages: Hosted, owner: Browser, page: Page) -> None:
+    order_id = bought(owner)
+    page.goto(f"{pages.url}/find/demo?lang=fr")
+    typed(page, ("number", str(order_id)[:8]), ("email", "camille@example.org"))
+    entered(page, "M\u2019envoyer le lien")
+    (letter,) = pages.messages("order.link", str(order_id))
+    page.goto(str(letter["facts"]["link"]))
+    entered(page, "renoncer au contrat ici")
+    assert page.locator("input[name=name]").is_visible()
+
+
+@pytest.mark.parametrize(
+    "family", [ends_a_contract, states_it_in_words, claims_an_article, ends_what_is_late, finds_an_order]
+)
+def test_each_right_is_used_on_a_phone_by_keyboard_and_without_javascript(
+    pages: Hosted, chromium: Chromium, family: Family
+) -> None:  # fmt: skip
+    with looking(chromium, script=False) as page:
+        family(pages, Browser(pages), page)
 
 
 def every_page(pages: Hosted) -> tuple[Browser, list[str]]:
