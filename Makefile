@@ -4,9 +4,10 @@ SHELL := /bin/bash
 PYTHON_BIN := .venv/bin
 REPORTS := build/reports
 
-# Property tests use every core; a test on the real broker brings processes of its own, so two files at a time are enough.
+# Property tests use every core. A test on the real broker brings processes of its own, and waits for them a good part of
+# its time: three files at a time keep two cores busy.
 WORKERS ?= logical
-INTEGRATION_WORKERS ?= 2
+INTEGRATION_WORKERS ?= 3
 
 .PHONY: help
 help: ## this list
