@@ -1,6 +1,6 @@
 """`relance law`: what the law asks of a checkout, and what follows from an act."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -124,11 +124,15 @@ def check(
     ] = None,
     on: On = None,
     shop: Annotated[str, typer.Option(help="Of the shops that are stored, only this one.", metavar="ID")] = "",
+    order: Annotated[str, typer.Option(help="Not shops: this order, with all that was done since.", metavar="ID")] = "",
     database: Database = "",
 ) -> None:
-    """Hold a checkout, or every stored shop, against the law of a day; a day to come shows what will block. Exit code
-    1 when blocked.
+    """Hold a checkout, every stored shop, or a stored order against the law of a day; a day to come shows what will
+    block, and of an order what becomes late. Exit code 1 when blocked.
     """
+    if order:
+        _check_order(on, order, database)
+        return
     if file is None:
         _check_shops(on, shop, database)
         return
@@ -141,6 +145,19 @@ def check(
     verdict = verdict_on(document, default_book(), day)
     held = day or _paris(document.at)
     if not _told(f"under the law of {held}", verdict.blockers, verdict.warnings):
+        raise typer.Exit(1)
+
+
+def _check_order(on: datetime | None, order: str, database: str) -> None:
+    from relance.cli.law_orders import stored_order
+    from relance.rules.law.book import default_book
+    from relance.rules.law.calendar import first_instant_after
+    from relance.rules.law.verdict import check as verdict_on
+
+    at = datetime.now(UTC) if on is None else first_instant_after(on.date()) - timedelta(seconds=1)
+    verdict = verdict_on(stored_order(database, order, at), default_book())
+    when = "now" if on is None else f"at the end of {on.date()}"
+    if not _told(f"order {order}, {when}", verdict.blockers, verdict.warnings):
         raise typer.Exit(1)
 
 

@@ -1,10 +1,14 @@
 """Real orders are held against the book: what was done in time breaks nothing, what is late is named with its rule."""
 
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4
 
 import msgspec
+import typer
+from typer.testing import CliRunner, Result
 
+from relance.cli import law
 from relance.rules.law.verdict import check
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
@@ -53,3 +57,24 @@ async def test_what_is_late_is_named(desk: Desk, clock: Clock) -> None:
     blocked, warned = await broken(desk, order_id)
     assert blocked & {"B15"}
     assert "B13" in warned
+
+
+async def test_whoever_keeps_the_shop_holds_a_stored_order_against_the_law_of_today_and_of_a_day_to_come(
+    desk: Desk, database_url: str
+) -> None:
+    order_id = await bought(desk, "k1", 2)
+    statement = await withdrawn(desk, order_id, 2)
+    await returned(desk, order_id, statement)
+    program = typer.Typer()
+    law.register(program)
+
+    async def told(day: date, order: str = str(order_id)) -> Result:
+        words = ["law", "check", "--order", order, "--on", day.isoformat(), "--database", database_url]
+        return await asyncio.to_thread(CliRunner().invoke, program, words)
+
+    last = AT.date() + timedelta(days=14)
+    in_time, late = await told(last), await told(last + timedelta(days=11))
+    assert "B15" not in in_time.output
+    assert (late.exit_code, "B15" in late.output, "L242-4" in late.output) == (1, True, True)
+    nobody = await told(last, str(uuid4()))
+    assert "there is no order" in str(nobody.exception) + nobody.output
