@@ -41,6 +41,7 @@ __all__ = [
 replace = msgspec.structs.replace
 
 _DAY: Final = timedelta(days=1)
+_LONGEST: Final = timedelta(days=366)  # of extra time: a mistyped year would lock the consumer in
 _NEWS: Final = timedelta(days=7)  # what is older is no news of a parcel
 _ON_OUR_PAGE: Final = "web"
 _LETTERS: Final = "order.shipped", "order.delivered"
@@ -136,6 +137,8 @@ def notify_late(order: Order, after: Aftercare, act: NotifyLate, setting: Settin
     until = act.until or on + timedelta(days=setting.terms.reasonable_days)
     if until < on:
         return Refusal("until", "the extra time ends before the notice was given", "C03", "L216-6 I 2°")
+    if until > on + _LONGEST:
+        return Refusal("until", "extra time is a reasonable one, and ends within a year", "C03", "L216-6 I 2°")
     if refused := _unknown(order, act.units):
         return refused
     clicked = f"{on}/{until}/{act.click}" if act.click else len(after.late_notices)

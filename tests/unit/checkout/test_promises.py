@@ -16,6 +16,7 @@ from services.checkout.domain.orders import (
     left_minor,
     owed_minor,
 )
+from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.promises import (
     DeliveryAct,
     NotifyLate,
@@ -123,6 +124,14 @@ def test_a_notice_without_a_date_gives_a_reasonable_one() -> None:
     again = done(step(ordered(line()), after, NotifyLate(at=at("2026-03-12T10:00"), medium="web"),
                       setting("2026-03-13T10:00")))  # fmt: skip
     assert (again.after, again.noted, again.letters) == (after, (), ())
+
+
+@pytest.mark.parametrize(("until", "taken"), [("2027-03-13", True), ("2027-03-14", False), ("9999-12-31", False)])
+def test_extra_time_of_more_than_a_year_is_a_mistyped_one(until: str, taken: bool) -> None:  # noqa: FBT001
+    notice = NotifyLate(at=at("2026-03-12T10:00"), until=date.fromisoformat(until), medium="email")
+    found = step(ordered(line()), lamp(), notice, setting("2026-03-12T10:00"))
+    assert isinstance(found, Refusal) != taken
+    assert getattr(found, "field", "until") == "until"
 
 
 def test_delivered_meanwhile_is_not_resolved() -> None:
