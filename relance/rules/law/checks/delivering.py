@@ -27,12 +27,21 @@ def _latest(order: Order, parcel: Parcel, days: int) -> date:
     return parcel.promised_on or order.concluded_on + timedelta(days=days)
 
 
-def _overdue(document: Document, now: datetime, days: int = 30) -> bool:
-    today = now.astimezone(PARIS).date()
-    order = document.order
-    return order is not None and any(
-        not _received(parcel) and today > _latest(order, parcel, days) for parcel in order.parcels
+def _overdue(order: Order, at: datetime, *, arrived_too: bool = False, days: int = 30) -> bool:
+    """Whether at an instant a parcel is late and not there; `arrived_too`: or came late."""
+    return any(
+        paris_date(at) > latest and (not _there(parcel, at) or (arrived_too and _day_of(parcel) > latest))
+        for parcel in order.parcels
+        for latest in (_latest(order, parcel, days),)
     )
+
+
+def _there(parcel: Parcel, at: datetime) -> bool:
+    return _received(parcel) and parcel.received_at is not None and parcel.received_at <= at
+
+
+def _day_of(parcel: Parcel) -> date:
+    return date.min if parcel.received_at is None else paris_date(parcel.received_at)
 
 
 @meaning("C01", "order")
@@ -51,26 +60,28 @@ def on_the_date(rule: Rule, document: Document, now: datetime) -> Iterator[Fault
 def suspension(_rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:
     """No dunning while payment is suspended for a late delivery."""
     order = document.order
-    if order is not None and order.payments_suspended and order.dunning_active and _overdue(document, now):
+    if order is not None and order.payments_suspended and order.dunning_active and _overdue(order, now):
         yield Fault("order.dunning_active", "payment is suspended for a late delivery, and dunning goes on")
 
 
 @meaning("C03", "order")
-def resolution(_rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:
-    """Any writing ends the contract once the extra time has passed."""
+def resolution(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
+    """Any writing ends the contract once the extra time has passed, whatever arrives after it."""
     order = document.order
     if order is None or order.resolution_received_at is None or not order.resolution_refused_for:
         return
     passed = order.extra_time_until is not None and paris_date(order.resolution_received_at) > order.extra_time_until
     if order.resolution_refused_for == "not_registered_letter":
         yield Fault("order.resolution_refused_for", "a registered letter is not required: any writing suffices")
-    elif passed and _overdue(document, now):
+    elif passed and _overdue(order, order.resolution_received_at):
         yield Fault("order.resolution_refused_for", "the extra time has passed: the contract has ended")
 
 
 @meaning("C04")
-def essential_date(_rule: Rule, document: Document, now: datetime) -> Iterator[Fault]:
-    """An essential date is a date, and missing it ends the contract at once."""
+def essential_date(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
+    """An essential date is a date, and missing it ends the contract at once; that what came late does not save it is a
+    reading of ours.
+    """
     essential = [(place, line) for place, line in enumerate(document.lines) if line.essential_date]
     for place, line in essential:
         if line.delivery_on is None:
@@ -78,8 +89,10 @@ def essential_date(_rule: Rule, document: Document, now: datetime) -> Iterator[F
     order = document.order
     if not essential or order is None or order.resolution_received_at is None:
         return
-    if order.resolution_refused_for and _overdue(document, now):
-        yield Fault("order.resolution_refused_for", "the date was essential: the contract ended at once")
+    asked_at = order.resolution_received_at
+    if order.resolution_refused_for and _overdue(order, asked_at, arrived_too=True):
+        reason = "the date was essential: the contract ended at once"
+        yield Fault("order.resolution_refused_for", reason, warn=not _overdue(order, asked_at))
 
 
 @meaning("C05", "order")
@@ -133,18 +146,21 @@ def guarantee_postage(rule: Rule, document: Document, _now: datetime) -> Iterato
 
 @meaning("C10", "order")
 def legal_guarantee(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
-    """Two years from delivery, six months after a repair, anew after a replacement."""
+    """Two years from delivery, six months after a repair, anew after a replacement, in the order in which they came."""
     order = document.order
     if order is None or order.guarantee_until is None:
         return
-    received = [paris_date(parcel.received_at) for parcel in order.parcels if parcel.received_at is not None]
+    received = [_day_of(parcel) for parcel in order.parcels if _received(parcel)]
     if not received:
         return
     until = after_months(max(received), 12 * rule.parameters["years"])
-    if order.repaired_on is not None:
+    repaired, replaced = order.repaired_on, order.replaced_on
+    if repaired is not None and (replaced is None or repaired <= replaced):
         until = after_months(until, rule.parameters["repair_months"])
-    if order.replaced_on is not None:
-        until = after_months(order.replaced_on, 12 * rule.parameters["replacement_years"])
+    if replaced is not None:
+        until = max(until, after_months(replaced, 12 * rule.parameters["replacement_years"]))
+    if repaired is not None and replaced is not None and repaired > replaced:
+        until = after_months(until, rule.parameters["repair_months"])
     if order.guarantee_until < until:
         yield Fault("order.guarantee_until", f"the legal guarantee lasts until {until}")
 
