@@ -6,16 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from relance.rules.law.calendar import paris_date
+from services.checkout.api.pages.alerts import alert_of
+from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.application.aftercaring import Words
+from services.checkout.domain.offers import Price
 from services.checkout.domain.orders import Cancel, Deliver, Ship
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.promises import ReportIncident
 from services.checkout.domain.refunds import Settle
 from services.checkout.domain.statements import RecordReturn, StateWithdrawal
 from tests.integration.checkout.after_pages_kit import (
+    MAGAZINE,
     after,
     arrived,
     bought,
@@ -201,3 +206,27 @@ def test_looking_at_a_page_changes_nothing(pages: Hosted) -> None:
     pages.run(works(pages.desk))
     after_all = after(pages, order_id)
     assert (after_all.after, after_all.order_view.order, after_all.contracts) == before
+
+
+def test_a_message_that_came_back_is_no_refund_that_failed() -> None:
+    french = load_tongues()["fr"]
+    unreached = alert_of("order.link.bounced", french)
+    for kind in ("refund.made.bounced", "withdrawal.acknowledged.dead", "termination.confirmed.failed", "code.failed"):
+        assert alert_of(kind, french) == unreached, kind
+    assert alert_of("refund.failed", french) != unreached
+    assert alert_of("order.confirmation.bounced", french) != unreached
+    assert "l\u2019adresse que vous avez donnée" in alert_of("termination.by_post", french)["title"]
+
+
+def test_who_bought_a_service_is_led_to_its_dates(pages: Hosted) -> None:
+    course = msgspec.structs.replace(MAGAZINE, sku="COURS", product_id="cours", name="Cours", facts={
+        "characteristics": "deux heures", "delivery_days": 0,
+    })  # fmt: skip
+    assert pages.run(pages.desk.put_articles("demo", [course])) is None
+    price = Price(id="p1", since=pages.desk.clock() - timedelta(days=60), price_minor=900)
+    assert pages.run(pages.desk.put_prices("demo", "COURS", [price])) is None
+    browser = Browser(pages)
+    order_id = bought(browser, "COURS")
+    assert f'href="/o/{order_id}/delivery">Dates, et vos droits' in browser.go(f"/o/{order_id}").text
+    assert "Cours" in said(browser.go(f"/o/{order_id}/delivery").text)
+    assert "/delivery" not in browser.go(f"/o/{bought(browser, 'REVUE')}").text

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.checkout.api.pages import bounds, forms, themes, wording
+from services.checkout.api.pages.alerts import alert_of
 from services.checkout.api.pages.facts import Sold, withdrawal_words
-from services.checkout.api.pages.ordered import alert_of, masked_email
+from services.checkout.api.pages.ordered import masked_email
 from services.checkout.api.pages.sessions import ENTRIES_MAX, Keys, Session
 from services.checkout.api.pages.tongues import LANGUAGES, Tongue, load_tongues
 from services.checkout.domain.attempts import Category

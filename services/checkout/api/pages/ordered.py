@@ -10,13 +10,12 @@ from services.checkout.api.pages.labels import figure_of, label_of
 from services.checkout.api.pages.recap import where
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_, Failure, failure
-from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.orders import ENDED, Order, OrderLine
 from services.checkout.domain.presenting import OrderView
 from services.checkout.domain.shops import speak
 
 __all__ = [
-    "INCIDENTS", "STATES", "Seen", "alert_of", "alerts_of", "document_label", "email_of", "failed_of", "file_name",
+    "INCIDENTS", "STATES", "Seen", "document_label", "email_of", "failed_of", "file_name",
     "is_awaited", "is_lost", "lead_of", "lines_of", "masked_email", "number_of", "order_rights", "parcels_of",
     "person_of", "place_of", "reachable", "refunds_of", "sold_of", "state_label", "steps_of", "sums_of_order",
     "track_of", "ways_of",
@@ -39,26 +38,6 @@ _LEADS: Final = {
     "awaited": N_("Your order is recorded. It leaves when your payment has arrived."),
     "confirmed": N_("It is paid, and we prepare it."),
 }
-_UNREACHED: Final = (
-    N_("A message could not be delivered by e-mail"),
-    N_("Check the address with us: all messages about this order go there."),
-)
-_ALERTS: Final = (  # how a kind begins, title and text
-    ("order.confirmation.", N_("Your confirmation could not be delivered by e-mail"),
-     N_("Download and keep it here, and check the address with us.")),
-    ("confirmation.refused", N_("Your confirmation is late"),
-     N_("Something is missing in it that the shop has to put right. Your order holds, and the confirmation follows.")),
-    ("payment.refunded", N_("A payment came too late or twice"),
-     N_("It is given back in full by the means it came from. Nothing is to be done.")),
-    ("refund.by_hand", N_("A refund is sent by hand"),
-     N_("It takes some days. Get in touch with us if it does not arrive.")),
-    ("refund.", N_("A refund did not reach you"), N_("Get in touch with us to agree on another way.")),
-    ("termination.by_post", N_("The shop confirms your termination at the address that you gave"),
-     N_("It says on which day the contract ends and what that brings about.")),
-    ("withdrawal.requested", N_("Your withdrawal is on record"),
-     N_("Your statement is kept with this order, and so is its date.")),
-    ("payment.look", N_("We are looking at a payment of your order"), N_("Get in touch with us if you wish.")),
-)  # fmt: skip
 _ADDRESS: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")  # as the letters know one
 INCIDENTS: Final = {
     "lost": N_("lost on its way: we send its articles again"),
@@ -66,7 +45,7 @@ INCIDENTS: Final = {
     "returned": N_("came back to us: we send its articles again"),
     "refused": N_("not accepted at the door: it is on its way back to us"),
 }
-_OUTCOMES: Final = frozenset({"bounced", "failed", "dead"})
+_DATES: Final = (N_("Dates, and your rights if it is late"), N_("Parcels, dates and your rights on delivery"))
 _ENDS: Final = {
     "lapsed": N_("Lapsed"),
     "cancelled": N_("Cancelled"),
@@ -342,40 +321,15 @@ def ways_of(seen: Seen) -> dict[str, Any]:
     order, language, by_pay_link = seen.view.order, seen.tongue.language, seen.here.startswith("/p/")
     label = label_of("withdraw", language)
     withdraw = f"/withdraw/{seen.view.shop.id}?lang={language}" if by_pay_link else f"{seen.here}/withdraw"
+    delivers = seen.view.recap.delivery is not None
+    serves = any(line.kind == "service" and line.subscription is None for line in seen.view.record.law_lines)
     received = any(parcel.received_at is not None for parcel in order.parcels)
     return {
         "withdraw": "" if order.state in ENDED else withdraw,
         "label": label,
-        "delivery": f"{seen.here}/delivery" if seen.view.recap.delivery is not None and not by_pay_link else "",
+        "delivery": f"{seen.here}/delivery" if (delivers or serves) and not by_pay_link else "",
+        "dates": seen.tongue.say(_DATES[delivers]),
         "claim": f"{seen.here}/claim" if received and not seen.masked else "",
-    }
-
-
-def alerts_of(seen: Seen, after: Aftercare | None) -> list[dict[str, str]]:
-    """What needs attention now: not what was put right since, nor what the page says elsewhere in full."""
-    view, refunds = seen.view, {one.state for one in seen.view.order.refunds}
-    over = {
-        "withdrawal.requested": after is not None and bool(after.statements),
-        "refund.by_hand": not refunds & {"requested", "pending"},
-        "refund.failed": "failed" not in refunds,
-        "confirmation.refused": "confirmation.pdf" in view.documents,
-    }
-    kinds = dict.fromkeys(one.kind for one in view.alerts if not over.get(one.kind))
-    said = {alert["title"]: alert for alert in (alert_of(kind, seen.tongue) for kind in kinds)}
-    return list(said.values())
-
-
-def alert_of(kind: str, tongue: Tongue) -> dict[str, str]:
-    """Something that needs attention."""
-    parts = kind.split(".")
-    told = parts[-1] in _OUTCOMES and (len(parts) > 2 or parts[0] == "code")  # what became of a message
-    known = ((kind, *_UNREACHED),) if told and not kind.startswith("order.confirmation.") else _ALERTS
-    for begins, title, text in known:
-        if kind.startswith(begins):
-            return {"title": tongue.say(title), "text": tongue.say(text)}
-    return {
-        "title": tongue.say("We are looking at something in your order"),
-        "text": tongue.say("Get in touch with us if you wish."),
     }
 
 

@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 from services.checkout.api.pages import faces
 from services.checkout.api.pages.afterwards import contract_faces, due_faces, last_days, statement_faces
+from services.checkout.api.pages.alerts import alerts_of
 from services.checkout.api.pages.facts import withdrawal_words
 from services.checkout.api.pages.frames import Frame, Notice, Step, Sums, guard, help_of, home_of, legal_links
 from services.checkout.api.pages.ordered import (
     STATES,
     Seen,
-    alerts_of,
     document_label,
     email_of,
     failed_of,

@@ -134,7 +134,7 @@ def stale_notice(tongue: Tongue) -> Notice:
 def waiting_notice(tongue: Tongue, wait_s: int, shop: Shop) -> Notice:
     """What the page of a statement says that came among many: it is not on record yet, and what else counts as much."""
     text = tongue.say(
-        "This is not recorded yet: many statements come from your network just now. What you typed is still here: "
+        "This is not recorded yet: many come at once just now. What you typed is still here: "
         "confirm it again in %(seconds)s seconds. A message to %(email)s, or a letter, counts as much.",
         seconds=wait_s, email=shop.trader.email,
     )  # fmt: skip
