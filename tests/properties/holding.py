@@ -22,6 +22,7 @@ def holds(life: Life) -> None:
     if not owed:
         gone = [one for one in life.order.refunds if one.cause != "surplus" and one.key not in life.freely]
         assert not gone, "nothing is owed, nothing goes back"
+        life.quiet = life.look_at is None
         return
     stands, paid = standings(life.order, life.after, life.setting), _paid(life, owed)
     for due, debt in owed:
@@ -32,6 +33,7 @@ def holds(life: Life) -> None:
         stands_so(life, due, debt, stands[due.id], paid[due.id])
         as_agreed(life, due)
     money_is_exact(life, owed)
+    life.quiet = life.look_at is None and all(one.state == "settled" for one in stands.values())
 
 
 def _brings(life: Life, due: Due) -> list[int]:

@@ -57,7 +57,7 @@ class Living:
     """One order: the machine and its aftercare on one side, what the texts say of the same events on the other.
 
     `went`: when the bank had a refund; `agreed`: the other way of a due; `cost`: what its lateness has cost so far;
-    `freely`: the keys of refunds that nobody was owed.
+    `freely`: the keys of refunds that nobody was owed; `quiet`: nothing of it is open since it was checked last.
     """
 
     def __init__(self, plan: Plan, clock: Clock, counted: dict[str, int], check: Callable[["Living"], None]) -> None:
@@ -72,6 +72,7 @@ class Living:
         self.freely: set[str] = set()
         self.cost: dict[str, int] = {}
         self.seen = 0
+        self.quiet = False
         self.look_at: datetime | None = None
         self.papered: object = None
 
@@ -130,6 +131,7 @@ class Living:
 
     def check(self) -> None:
         """What is true of an order is true after whatever happened to it."""
+        self.quiet = False
         self._check(self)
 
     def paper(self) -> None:

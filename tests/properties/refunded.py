@@ -123,7 +123,7 @@ class Refunded(Living):
             unasked = unasked_minor(self.order, self.after, due)
             if cause is not None and unasked and not due.by_hand and self.order.state not in ENDED:
                 amount = self.rng.choice([unasked, max(1, unasked // 3)])
-                assert self.act(GiveBack(key=f"named/{due.id}", amount_minor=amount, cause=cause))
+                assert self.act(GiveBack(key=f"named/{len(self.order.refunds)}", amount_minor=amount, cause=cause))
                 now = self.after.due(due.id) or due
                 assert self.order.refunds[-1].id in now.refund_ids or unasked_minor(self.order, self.after, now) == 0
                 return

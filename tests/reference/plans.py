@@ -3,7 +3,7 @@ consumer states and when, what he finds wrong with it later, what he subscribed 
 shop is, and what the bank does with refunds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Literal
@@ -144,7 +144,7 @@ def drawn(seed: int, number: int, first: date) -> Plan:
     total = sum(one.net for one in things.values()) + delivery
     coming: Coming = rng.choices(tuple(COMING), tuple(COMING.values()))[0]
     gift = rng.randrange(1, total) if rng.random() < 0.15 else 0
-    return Plan(
+    plan = Plan(
         number=number,
         placed=placed,
         things=things,
@@ -175,6 +175,28 @@ def drawn(seed: int, number: int, first: date) -> Plan:
             agrees=rng.choices(("", "voucher", "transfer"), (88, 7, 5))[0],
         ),
     )
+    if plan.terms is not None and rng.random() < 0.1:
+        return _left_and_withdrawn(rng, plan, plan.terms)
+    return _claimed_and_withdrawn(rng, plan) if rng.random() < 0.03 else plan
+
+
+def _left_and_withdrawn(rng: Random, plan: Plan, terms: Terms) -> Plan:
+    """What is owed of an advance waits for the shop's hand, while the order itself ends before anything has left."""
+    at_once = replace(
+        terms, trial=0, months=0, notice=0, minimum=0, leave="any", leave_days=0, wish=None,
+        advances=((0, 0, 0, 30, rng.randrange(99, 9000)),),
+    )  # fmt: skip
+    said = replace(_said(rng), when="before", days=9, part=False, letter_days=0)
+    habits = replace(plan.habits, hand_days=40)
+    return replace(plan, coming="never", statements=(said,), terms=at_once, habits=habits, informed="yes")
+
+
+def _claimed_and_withdrawn(rng: Random, plan: Plan) -> Plan:
+    """A claim about all units, some of which are withdrawn before it is answered."""
+    answer: Answer = rng.choice(["reduced", "resolved"])
+    flaw = replace(_flaw(rng), when="within", days=0, units=9, taken_days=1, answer=answer, answer_days=20)
+    said = replace(_said(rng), when="within", days=rng.randrange(2, 12), part=True)
+    return replace(plan, coming="comes", informed="yes", flaws=(flaw,), statements=(said,))
 
 
 def _things(rng: Random, promised: date) -> dict[str, Thing]:
