@@ -20,7 +20,9 @@ from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.statements import unknown_line
 
-__all__ = ["MEDIA", "Caring", "mailed_to", "needed_day", "one_of", "order_of", "page", "said", "units_of", "wrong"]
+__all__ = [
+    "MEDIA", "Caring", "a_day", "mailed_to", "needed_day", "one_of", "order_of", "page", "said", "units_of", "wrong",
+]  # fmt: skip
 
 Answer = TypeVar("Answer", bound=Any)  # a response that holds an aftercare
 Act = Callable[[Caller, AfterView], Awaitable[AfterView | Refusal]]
@@ -63,9 +65,17 @@ def order_of(view: AfterView) -> UUID:
 
 def needed_day(text: str, field: str) -> date:
     """An ISO date that must be there."""
-    found = read_day(text, field)
+    found = a_day(text, field)
     if found is None:
         raise invalid(field, "is missing: an ISO date")
+    return found
+
+
+def a_day(text: str, field: str) -> date | None:
+    """An ISO date of our times, None for none: what is counted from it stays within the calendar."""
+    found = read_day(text, field)
+    if found is not None and not 1970 <= found.year < 2200:
+        raise invalid(field, "a date of the years 1970 to 2199")
     return found
 
 

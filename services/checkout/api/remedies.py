@@ -9,8 +9,7 @@ from msgspec.structs import replace
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import to_due, to_incidents, to_late, to_notices
 from services.checkout.api.calls import Context, same_of
-from services.checkout.api.caring import MEDIA, Caring, needed_day, one_of, order_of, page, said, units_of, wrong
-from services.checkout.api.messages import read_day
+from services.checkout.api.caring import MEDIA, Caring, a_day, needed_day, one_of, order_of, page, said, units_of, wrong
 from services.checkout.api.reading import read_id, read_instant, required
 from services.checkout.api.refusals import invalid, missing
 from services.checkout.api.tokens import Caller
@@ -54,7 +53,7 @@ class Remedies(Caring):
                 raise invalid("page_token", "is no token of a page")
             size = page(request.page_size)
             found = await self._desk.dues(
-                caller.shop, which, on=read_day(request.on, "on"), within_days=request.within_days or None,
+                caller.shop, which, on=a_day(request.on, "on"), within_days=request.within_days or None,
                 after=request.page_token, limit=size + 1,
             )  # fmt: skip
             shown = found[:size]
@@ -90,7 +89,7 @@ class Remedies(Caring):
         async def act(caller: Caller, view: AfterView) -> AfterView | Refusal:
             notice = NotifyLate(
                 at=self._past(request.at, "at"),
-                until=read_day(request.until, "until"),
+                until=a_day(request.until, "until"),
                 medium=one_of(request.medium, MEDIA, "medium"),
                 units=units_of(request.units, view.order_view.order),
                 click=same_of(request),

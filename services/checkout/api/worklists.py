@@ -18,8 +18,6 @@ __all__ = ["Worklists"]
 
 _KINDS: Final = frozenset({"", "invoice", "credit_note"})
 _DAYS_MAX: Final = 3_660  # ten years: as long as papers are kept
-_FIRST: Final = date(2000, 1, 1)
-_END: Final = date(2200, 1, 1)
 _OPERATOR: Final[frozenset[Kind]] = frozenset({"operator"})
 
 
@@ -81,9 +79,6 @@ class Worklists(Caring):
 
 def _days(first: str, last: str) -> tuple[date, date]:
     found = needed_day(first, "from"), needed_day(last, "to")
-    for day_, field in zip(found, ("from", "to"), strict=True):
-        if not _FIRST <= day_ < _END:
-            raise invalid(field, f"from {_FIRST} on, and before {_END}")
     if not 0 <= (found[1] - found[0]).days <= _DAYS_MAX:
         raise invalid("to", f"from `from` on, and at most {_DAYS_MAX} days after it")
     return found
