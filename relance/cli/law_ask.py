@@ -1,13 +1,14 @@
-"""`relance law ask`: questions of law on standard input, one JSON object a line; answers on standard output."""
+"""`relance law ask`: questions of law from standard input or a file, one JSON object a line; answers likewise."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from relance.cli.console import NOTES
-from relance.kernel.errors import NotNow
+from relance.kernel.errors import InputError, NotNow
 
 __all__ = ["register"]
 
@@ -21,11 +22,14 @@ def register(group: typer.Typer) -> None:
 
 
 def ask(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Questions, one a line; without it or with - standard input.")
+    ] = None,
     server: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Let a checkout service answer (its gRPC), not this program.")
     ] = "",
 ) -> None:
-    """Answer questions of law: one JSON object a line on standard input, one answer a line on standard output.
+    """Answer questions of law: one JSON object a line, one answer a line on standard output.
 
     An ill-formed line gets an error with the field that is wrong; the others are still answered.
 
@@ -44,15 +48,26 @@ def ask(
     import sys
 
     output = sys.stdout.buffer
-    if sys.stdin.isatty():
+    if file in {None, Path("-")} and sys.stdin.isatty():
         NOTES.print("One JSON question a line; Ctrl-D ends. `relance law ask --help` names the questions.")
-    with _of_server(server) if server else _of_this_book() as answer:
-        while line := sys.stdin.buffer.readline(LINE_BYTES_MAX):
+    with _questions(file) as lines, _of_server(server) if server else _of_this_book() as answer:
+        while line := lines.readline(LINE_BYTES_MAX):
             if not line.endswith(b"\n") and len(line) == LINE_BYTES_MAX:
-                while (rest := sys.stdin.buffer.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
+                while (rest := lines.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
                     pass
             output.write(answer(line) + b"\n")
             output.flush()
+
+
+def _questions(file: Path | None) -> AbstractContextManager[BinaryIO]:
+    import sys
+
+    if file is None or file == Path("-"):
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from None
 
 
 @contextmanager

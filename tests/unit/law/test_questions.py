@@ -307,6 +307,21 @@ def test_the_command_answers_line_by_line(monkeypatch: pytest.MonkeyPatch, capfd
     assert all("result" in answer for answer in found if answer.get("id"))
 
 
+def test_questions_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, capfdbinary: Any, tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    file.write_text(json.dumps({"ask": "totals", "id": 1, **GIVEN["totals"]}) + "\nnonsense\n")
+    monkeypatch.setattr(sys, "argv", ["relance", "law", "ask", str(file)])
+    assert main() == 0
+    first, second = (json.loads(line) for line in capfdbinary.readouterr().out.splitlines())
+    assert first["id"] == 1
+    assert "error" in second
+    monkeypatch.setattr(sys, "argv", ["relance", "law", "ask", str(tmp_path / "none.jsonl")])
+    assert main() == 2
+    assert capfdbinary.readouterr().err.decode().splitlines() == [
+        f"error: {tmp_path}/none.jsonl: No such file or directory"
+    ]
+
+
 def test_a_line_longer_than_any_question_is_passed_over(monkeypatch: pytest.MonkeyPatch, capfdbinary: Any) -> None:
     monkeypatch.setattr("relance.cli.law_ask.LINE_BYTES_MAX", 300)
     long, short = '{"ask": "' + "x" * 1000 + '"}', json.dumps({"ask": "totals", **GIVEN["totals"]})
