@@ -5,6 +5,7 @@ A request's id says which message of which order it is, so that asking twice sen
 its request, so that saying it twice is seen.
 """
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID, uuid5
 
@@ -87,9 +88,11 @@ _REQUEST: Final = msgspec.json.Decoder(MessageRequest)
 _OUTCOME: Final = msgspec.json.Decoder(MessageOutcome)
 
 
-def request_id(order: UUID, kind: Kind, n: int) -> UUID:
-    """The id of the n-th message of a kind about an order, counted from 0."""
-    return uuid5(order, f"message/{kind}/{n}")
+def request_id(order: UUID, kind: Kind, n: int, at: datetime | None = None) -> UUID:
+    """The id of the n-th message of a kind about an order, counted from 0. `at`: when it was asked for, where an order
+    has several of a kind: a database that was restored counts them anew, and none must be taken for an earlier one.
+    """
+    return uuid5(order, f"message/{kind}/{n}" if at is None else f"message/{kind}/{n}/{at.isoformat()}")
 
 
 def outcome_id(request: UUID, outcome: Outcome, n: int = 0) -> UUID:

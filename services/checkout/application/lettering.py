@@ -103,14 +103,15 @@ class Lettering(Aftercaring):
             await self.again(lambda tx: self._post(tx, shop, str(order_id), draft, body))
         self.nudge()
 
-    async def post_body(self, tx: Transaction, order: Order, post: Post) -> Document | None:
-        """Keep a body for its reader, and have it sent. What evidence says of it; None for an order that nobody can be
-        written to about.
+    async def post_body(self, tx: Transaction, order: Order, post: Post) -> tuple[Document | None, str]:
+        """Keep a body for its reader, and have it sent. What evidence says of it, and the id of the message; None and
+        nothing for an order that nobody can be written to about.
         """
         shop, order_id = order.context.shop, str(order.id)
         reader = await self._reader(tx, order, lock=True)
         if reader is None:
-            return None
+            return None, ""
+        at = self.clock()
         html, text = post.body.html.encode(), post.body.text.encode()
         kept = await tx.keep(shop, html, "text/html", subject=reader.subject, order=order_id)
         await tx.keep(shop, text, "text/plain", subject=reader.subject, order=order_id)
@@ -118,7 +119,7 @@ class Lettering(Aftercaring):
             "order_number": order_id[:8], "subject": post.body.subject, "shop_name": reader.shop.name,
         }  # fmt: skip
         request = MessageRequest(
-            id=request_id(order.id, post.kind, reader.kept.messages),
+            id=request_id(order.id, post.kind, reader.kept.messages, at),
             shop=shop,
             kind=post.kind,
             order_id=order.id,
@@ -127,12 +128,12 @@ class Lettering(Aftercaring):
             facts=known | dict(post.facts),
             documents=tuple(post.documents),
             body_sha256=BodyHashes(html=sha256(html).hexdigest(), text=sha256(text).hexdigest()),
-            requested_at=self.clock(),
+            requested_at=at,
         )
         counted = replace(reader.kept, messages=reader.kept.messages + 1, version=reader.kept.version + 1)
         await tx.put(shop, order_id, counted, before=reader.kept.version)
         await tx.send("checkout.messages.v1", order_id, encode(request), str(request.id))
-        return kept
+        return kept, str(request.id)
 
     # -- of an order ---------------------------------------------------------------------------------------------------
 
@@ -174,9 +175,7 @@ class Lettering(Aftercaring):
         facts: dict[str, str | int] = {"withdrawal_number": about.number}
         if isinstance(about, Acknowledgement):
             facts |= {"stated_at": about.stated_at.isoformat(), "lines": _listed(about.articles)}
-        kept = await tx.get(Kept, shop, order_id, lock=True)
-        request = "" if kept is None else str(request_id(order.id, kind, kept.messages))
-        document = await self.post_body(tx, order, Post(kind, body, facts, draft.to))
+        document, request = await self.post_body(tx, order, Post(kind, body, facts, draft.to))
         if draft.token:
             until = setting.at + timedelta(days=self.terms.view_lasts_days)
             await tx.put_token(draft.token, "order.view", shop, order_id, until)

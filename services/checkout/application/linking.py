@@ -229,15 +229,16 @@ class Linking(Tunnel):
         }  # fmt: skip
         if means := facts.get("means"):
             facts = facts | {"means": named_means(found, str(means), found.language(record.locale))}
+        at = self.clock()
         request = MessageRequest(
-            id=request_id(UUID(order_id), kind, kept.messages),
+            id=request_id(UUID(order_id), kind, kept.messages, at),
             shop=shop,
             kind=kind,
             order_id=UUID(order_id),
             to=to or checkout.contact.contact.email,
             locale=found.language(record.locale),
             facts={name: value for name, value in (known | facts).items() if value != ""},
-            requested_at=self.clock(),
+            requested_at=at,
         )
         await tx.put(shop, order_id, replace(kept, messages=kept.messages + 1, version=kept.version + 1),
                      before=kept.version)  # fmt: skip

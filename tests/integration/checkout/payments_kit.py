@@ -38,6 +38,7 @@ class Till:
         self.effects = EffectRunner(desk, _unprinted, metrics)
         self.time = Timekeeper(desk, metrics)
         self.begun = clock.at
+        self.sent: set[UUID] = set()  # letters of before, where a test keeps them
         self._heard = 0
 
     async def orders(self, key: str) -> tuple[UUID, str]:

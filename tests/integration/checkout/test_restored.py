@@ -16,7 +16,7 @@ from services.checkout.domain.refunds import Retry
 from services.checkout.store import MasterKey, Store, open_store
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
-from tests.integration.checkout.owing_kit import only, returned, seen, withdrawn
+from tests.integration.checkout.owing_kit import letters, only, returned, seen, withdrawn
 from tests.integration.checkout.payments_kit import Till, open_till
 
 TOTAL = 2 * 4_990 + 490
@@ -56,6 +56,7 @@ async def restored(tmp_path: Path, bank: RunningBank, clock: Clock) -> AsyncIter
             desk = Desk(before, till.desk.book, {"bank": provider}, clock=clock)
             after = Till(desk, before, clock, bank, door)
             after.begun = till.begun
+            after.sent = {one.id for one in await letters(first, order_id)}
             yield after, order_id
         bank.control("webhooks", url="")
 
@@ -93,6 +94,9 @@ async def test_what_is_recorded_again_is_paid_back_no_second_time(restored: tupl
     await till.lives_through(2, 60)
     due, stands = await only(till.desk, order_id)
     assert (stands.state, due.amount_minor) == ("settled", 4_990)
+    fresh = {one.id for one in await letters(till.store, order_id) if one.kind.startswith("withdrawal.")}
+    assert len(fresh) == 2
+    assert not fresh & till.sent, "no letter is taken for one that was sent before"
     assert await asyncio.to_thread(till.at_bank, order_id) == (1, TOTAL - 4_990)
 
 
