@@ -11,6 +11,7 @@ import pytest
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.api.pages.alerts import alert_of
+from services.checkout.api.pages.labels import figure_of
 from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.application.aftercaring import Words
 from services.checkout.domain.offers import Price
@@ -112,10 +113,15 @@ def test_what_was_put_right_is_no_alert_any_more(pages: Hosted) -> None:
     page = said(browser.go(f"/o/{order_id}").text)
     assert "Votre rétractation est enregistrée" not in page, "it stands below with all that it says"
     assert "rétractation : 1 sur 2" in page
+    day = load_tongues()["fr"].date(paris_date(at) + timedelta(days=figure_of("B16", "return_days")))
+    assert f"Renvoyez les articles au plus tard le {day} (L221-23)" in page
+    assert "Le retour est à vos frais." in page
     back = RecordReturn(statement_id=act.id, on=paris_date(at))
     assert not isinstance(pages.run(pages.desk.answer_withdrawal("demo", order_id, back)), Refusal)
     pages.run(works(pages.desk))
-    assert "envoyé à la main" in said(browser.go(f"/o/{order_id}").text)
+    page = said(browser.go(f"/o/{order_id}").text)
+    assert "envoyé à la main" in page
+    assert "Renvoyez les articles" not in page, "they are back"
     (refund,) = after(pages, order_id).order_view.order.refunds
     does(pages, order_id, Settle(refund_id=refund.id, sent_at=pages.desk.clock()))
     page = said(browser.go(f"/o/{order_id}").text)

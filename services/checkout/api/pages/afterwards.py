@@ -7,9 +7,11 @@ from services.checkout.api.pages.labels import label_of
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_
 from services.checkout.application.aftercaring import AfterView
+from services.checkout.domain import letters
 from services.checkout.domain.aftercare import Due, LineDecision, Statement
 from services.checkout.domain.dues import Standing, Step, due_on
 from services.checkout.domain.guarantees import guarantee_until
+from services.checkout.domain.restitution import source_of
 
 __all__ = ["DueFace", "StatementFace", "channel_of", "contract_faces", "due_faces", "last_days", "statement_faces"]
 
@@ -42,10 +44,13 @@ _WHY: Final = {  # how a date comes about: days after a day
 
 
 class StatementFace(NamedTuple):
-    """A statement of withdrawal. `lines`: article, what the statement achieves for it, and the article of law."""
+    """A statement of withdrawal. `lines`: article, what the statement achieves for it, and the article of law; `back`:
+    what is to be done with the goods, empty when they are back or on their way.
+    """
 
     headline: str
     lines: tuple[tuple[str, str, str], ...]
+    back: str = ""
 
 
 class DueFace(NamedTuple):
@@ -67,7 +72,10 @@ def channel_of(channel: str, tongue: Tongue) -> str:
 def statement_faces(view: AfterView, tongue: Tongue) -> tuple[StatementFace, ...]:
     """The statements of an order, newest first."""
     names = {line.id: line.name for line in view.order_view.order.lines}
-    return tuple(_statement(one, names, tongue) for one in reversed(view.after.statements))
+    return tuple(
+        _statement(one, names, tongue)._replace(back=_sent_back(view, one, tongue))
+        for one in reversed(view.after.statements)
+    )
 
 
 def _statement(statement: Statement, names: Mapping[str, str], tongue: Tongue) -> StatementFace:
@@ -81,6 +89,23 @@ def _statement(statement: Statement, names: Mapping[str, str], tongue: Tongue) -
         name = f"{name} ({one.units})" if one.units > 1 else name
         lines.append((name, _outcome(one, tongue), one.article))
     return StatementFace(headline, tuple(lines))
+
+
+def _sent_back(view: AfterView, statement: Statement, tongue: Tongue) -> str:
+    """By when and whither its goods are to be sent, and who pays that (L221-23)."""
+    order, after = view.order_view.order, view.after
+    told = letters.decided(order, after, statement, view.order_view.shop, view.setting.book)
+    sent = any(due.dispatched_on is not None for due in after.dues if due.source == source_of(statement))
+    if told.return_by is None or sent:
+        return ""
+    if told.collected:
+        return tongue.say("We collect the articles from you: there is nothing to send.")
+    day = tongue.date(told.return_by)
+    text = tongue.say(
+        "Send the articles back by %(day)s at the latest (L221-23), to: %(address)s.", day=day, address=told.return_to
+    )
+    who = tongue.say("You pay for the return.") if told.borne_by == "consumer" else tongue.say("We pay for the return.")
+    return f"{text} {who}"
 
 
 def _outcome(one: LineDecision, tongue: Tongue) -> str:
