@@ -138,7 +138,11 @@ BLOBS: Final = Table(
     Column("lookup", Text),
     Column("document", Text, nullable=False),
     Index("blobs_lookup", "shop", "lookup"),
-)
+    Index(
+        "blobs_of", "shop", "subject",
+        postgresql_where=text("subject IS NOT NULL"), sqlite_where=text("subject IS NOT NULL"),
+    ),
+)  # fmt: skip
 
 # A person's key, wrapped by the master key: deleting the row is erasing the person from all evidence.
 PERSONS: Final = Table(
