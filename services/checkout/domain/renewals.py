@@ -36,6 +36,7 @@ __all__ = ["Looked", "advanced", "ended", "look", "next_on", "source_of", "untol
 
 replace = msgspec.structs.replace
 
+_DAY: Final = timedelta(days=1)
 _AGAIN: Final = timedelta(days=7)
 _RENEWALS_AT_ONCE: Final = 1200  # that a look catches up with
 
@@ -83,9 +84,11 @@ def next_on(contract: Contract, setting: Setting) -> date | None:
     days = [renews]
     for day in renewals_after(contract, setting.on):
         announced = _announced_on(contract, day, setting)
-        days.append(announced or renews)
         if announced is not None and announced > setting.on:
+            days.append(announced)
             break
+        if announced is not None and setting.on < refusal_until(contract, day):
+            days.append(setting.on + _DAY)  # it came back so late that another one should have left
     return min(day for day in days if day > setting.on)
 
 

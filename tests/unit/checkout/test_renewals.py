@@ -207,6 +207,18 @@ def test_a_notice_that_bounces_after_the_renewal_makes_it_none() -> None:
     assert untold(of, cared(), "m2", on("2027-03-05")) == Looked(of)
 
 
+def test_one_that_comes_back_long_after_is_sent_again_on_the_next_day() -> None:
+    order, of = contract(YEARLY)
+    of = by_message(look(of, order, on("2026-10-29")).contract)
+    for heard, again in (("2026-11-04", "2026-11-05"), ("2026-11-05", "2026-11-06"), ("2026-12-20", "2026-12-21")):
+        found = untold(of, cared(), "m1", on(heard)).contract
+        assert next_on(found, on(heard)) == date.fromisoformat(again)
+        (letter,) = look(found, order, on(again)).letters
+        assert letter.facts["renews_on"] == "2027-03-01"
+    too_late = untold(of, cared(), "m1", on("2027-01-29")).contract
+    assert next_on(too_late, on("2027-01-29")) == date(2027, 3, 1), "nobody can refuse it any more"
+
+
 def test_what_was_paid_on_such_a_renewal_goes_back_by_the_day() -> None:
     _, of = renewed()
     of = untold(of, cared(), "m1", on("2027-03-05")).contract
