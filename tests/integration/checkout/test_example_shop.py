@@ -9,10 +9,11 @@ import httpx
 import pytest
 import yaml
 
-from examples.shop import headless
+from examples.shop import aftersales, headless
 from examples.shop.settings import Settings
 from relance.cli.demo_checkout.browser import Browser
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
+from tests.integration.checkout.aftercare_kit import After, delivered, paid, today, withdrawal
 from tests.integration.checkout.service_kit import EXAMPLE, Backend, Service, free_ports, put_example, running_service
 from tests.integration.conftest import Running
 
@@ -110,3 +111,20 @@ def test_a_shop_with_pages_of_its_own_orders_too(shop: Shop, capsys: pytest.Capt
     assert "withdrawal_form (B11" in said
     order = shop.backend.GetOrder(pb.GetOrderRequest(order_id=order_id)).order
     assert order.tenders[0].means == "transfer"
+
+
+def test_the_shops_morning_tells_what_needs_hands_and_what_the_warehouse_says_is_done_once(shop: Shop) -> None:
+    after = After(shop.backend, shop.service)
+    order = delivered(shop.backend, {"LL-AURORE": 1})
+    after.RecordWithdrawal(withdrawal(order.order_id))
+    gone = paid(shop.backend, {"LL-AURORE": 1})
+    own = aftersales.Aftersales(shop.service.channel, shop.backend.token)
+    for _ in range(2):
+        found = own.returned(order.order_id, today())
+        assert [(due.state, due.amount_minor) for due in found.dues] == [("open", order.total_minor)]
+    for _ in range(2):
+        assert len(own.gone(gone.order_id, gone.lines[0].id).dues) == 1
+    assert all(line for line in own.morning())
+    settings = Settings("demo", 0, shop.service.grpc, shop.backend.token, "", "")
+    assert aftersales.main([], settings) == 0
+    assert aftersales.main(["gone", str(order.order_id), "9"], settings) == 1
