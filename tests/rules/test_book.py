@@ -38,6 +38,18 @@ def library(directory: Path, text: str) -> Path:
     return directory
 
 
+def test_on_both_sides_of_each_change_the_rules_are_those_in_force() -> None:
+    changes = {day for rule in BOOK.all() for day in (rule.valid_from, rule.valid_to) if day is not None}
+    for day in {change + timedelta(days=days) for change in changes for days in (-1, 0, 1)}:
+        assert dict(BOOK.on(day)) == {rule.id: rule for rule in BOOK.all() if rule.in_force(day)}
+
+
+def test_days_without_a_change_between_them_have_the_same_book() -> None:
+    days = [date(2025, 1, 1) + timedelta(days=number) for number in range(730)]
+    changes = {day for rule in BOOK.all() for day in (rule.valid_from, rule.valid_to) if day is not None}
+    assert len({id(BOOK.on(day)) for day in days}) == 1 + sum(days[0] < change <= days[-1] for change in changes)
+
+
 def test_every_id_of_the_catalogue_is_in_the_book() -> None:
     ids = {rule.id for rule in BOOK.all()}
     assert ids == {f"{part}{number:02}" for part, count in PARTS.items() for number in range(1, count + 1)}

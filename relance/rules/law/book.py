@@ -1,6 +1,7 @@
 """The book of law: typed rules with the days on which they are in force, loaded from YAML."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import cache
@@ -93,7 +94,9 @@ class Book:
         self._versions: dict[str, tuple[Rule, ...]] = {}
         for rule in sorted(rules, key=lambda rule: (rule.id, rule.valid_from)):
             self._versions[rule.id] = (*self._versions.get(rule.id, ()), rule)
-        self._days: dict[date, Mapping[str, Rule]] = {}
+        turns = {day for rule in self.all() for day in (rule.valid_from, rule.valid_to) if day is not None}
+        self._turns = sorted(turns)  # between two of them the law is the same on all days
+        self._periods: dict[int, Mapping[str, Rule]] = {}
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -115,11 +118,10 @@ class Book:
 
     def on(self, day: date) -> Mapping[str, Rule]:
         """The rules in force on `day`, by id, in the order of their ids."""
-        if (found := self._days.get(day)) is None:
+        period = bisect_right(self._turns, day)
+        if (found := self._periods.get(period)) is None:
             rules = {rule.id: rule for rule in self.all() if rule.in_force(day)}
-            if len(self._days) >= 64:  # a program asks for a few days; anything more must not grow without end
-                self._days.clear()
-            found = self._days[day] = MappingProxyType(rules)
+            found = self._periods[period] = MappingProxyType(rules)
         return found
 
     def rule(self, id: str, day: date) -> Rule:  # noqa: A002 - the word of the domain
