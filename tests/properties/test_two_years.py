@@ -12,11 +12,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+import pytest
+
 from tests.properties.holding import holds
 from tests.properties.lived import DAYS, FIRST, Clock
 from tests.properties.two_years import Life
 from tests.reference.days import begins
 from tests.reference.plans import drawn
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a minute of a core that may be shared
 
 ORDERS: Final = int(os.environ.get("RELANCE_ORDERS", "10000"))
 SEED: Final = int(os.environ.get("RELANCE_SEED", "1"))
