@@ -211,7 +211,10 @@ class _Lists:
 def _stray_lines(stray: Any) -> Iterator[str]:
     named = f"; names order {stray.candidate[:8]}" if stray.candidate else ""
     yield f"{stray.about} of {instant(stray.stated_at)} by web, of no order that is known; {acknowledged(stray)}"
-    yield f"   stray {stray.stray_id}{named}: MatchWithdrawal says which order it is about, or that it is about none"
+    about = "MatchWithdrawal says which order it is about, or that it is about none"
+    if stray.about == "termination":
+        about = "MatchTermination says which contract it ends; MatchWithdrawal closes it"
+    yield f"   stray {stray.stray_id}{named}: {about}"
     yield f"   {stray.name}, {stray.address}: {stray.reference} {stray.words}".rstrip()
 
 

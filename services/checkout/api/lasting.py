@@ -3,6 +3,8 @@
 from typing import Any, Final, get_args
 from uuid import NAMESPACE_URL, uuid5
 
+from msgspec.structs import replace
+
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import day, to_aftercare, to_claim, to_contract
 from services.checkout.api.calls import Context, same_of
@@ -35,6 +37,10 @@ _REASONS: Final = frozenset(get_args(RefuseClaim.__annotations__["reason"]))
 _CHANNELS: Final = frozenset(get_args(Channel))
 _CLAIMS: Final = frozenset({"open", "late", "all"})
 _CONTRACTS: Final = frozenset({"", "running", "ended"})
+_FIELDS: Final = {  # of a refusal, as the request has them
+    "postage_minor": "taken.postage_minor", "out_from": "taken.out_from", "back_on": "repaired_on",
+    "delivered_on": "replaced_on", "minor": "reduced_minor", "reason": "refused_for",
+}  # fmt: skip
 _NAME_MAX: Final = 200
 _MINOR_MAX: Final = 10**11  # a milliard of euros: more is a slip
 
@@ -72,7 +78,10 @@ class Lasting(Caring):
         async def act(caller: Caller, view: AfterView) -> AfterView | Refusal:
             if not any(one.id == request.claim_id for one in view.after.claims):
                 raise missing("claim", request.claim_id)
-            return await self._desk.answer_claim(caller.shop, order_of(view), _answer(request))
+            done = await self._desk.answer_claim(caller.shop, order_of(view), _answer(request))
+            if isinstance(done, Refusal):
+                return replace(done, field=_FIELDS.get(done.field, done.field))
+            return done
 
         return await self._cared("AnswerClaim", request, context, act, pb.AnswerClaimResponse)
 

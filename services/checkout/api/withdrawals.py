@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any, Final, get_args
 from uuid import uuid5
 
+from msgspec.structs import replace
+
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import to_aftercare, to_statement, to_stray
 from services.checkout.api.calls import Context, same_of
@@ -123,7 +125,10 @@ class Withdrawals(Caring):
         """What became of a service, or of access to digital content."""
 
         async def act(caller: Caller, view: AfterView) -> AfterView | Refusal:
-            return await self._desk.answer_withdrawal(caller.shop, order_of(view), _report(request))
+            done = await self._desk.answer_withdrawal(caller.shop, order_of(view), _report(request))
+            if isinstance(done, Refusal) and done.field in {"on", "at"}:
+                return replace(done, field=request.WhichOneof("report") or done.field)
+            return done
 
         return await self._cared("ReportService", request, context, act, pb.ReportServiceResponse)
 

@@ -67,11 +67,13 @@ def dispatched(order: Order, after: Aftercare, act: ProveDispatch, setting: Sett
 def service(
     order: Order, after: Aftercare, act: StartService | PerformService, setting: Setting
 ) -> Outcome | Refusal:  # fmt: skip
-    """When a service began, or was fully performed: use counts from the one, the exception of 1° from the other. Not
-    before the contract; and a day on which a statement was decided stays.
+    """When a service began, or was fully performed: use counts from the one, the exception of 1° from the other; when
+    digital content was put at the consumer's disposal: it is guaranteed from then. Not before the contract; and a day
+    on which a statement was decided stays.
     """
     sold = after.line(act.line_id)
-    if sold is None or sold.kind != "service":
+    begun = {"service", "digital"} if isinstance(act, StartService) else {"service"}
+    if sold is None or sold.kind not in begun:
         return Refusal("line_id", "this order has no such service", "B25", "L221-25 al. 2")
     if act.on > setting.on:
         return Refusal("on", "not in the future", "B25", "L221-25 al. 2")
