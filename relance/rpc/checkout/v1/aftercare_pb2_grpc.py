@@ -225,7 +225,8 @@ class AftercareServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportService(self, request, context):
-        """A service began or was fully performed; access to digital content ended after a withdrawal.
+        """A service began or was fully performed; digital content was put at the consumer's disposal (`started_on`), or access to
+        it ended after a withdrawal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

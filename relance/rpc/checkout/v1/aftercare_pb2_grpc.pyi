@@ -54,7 +54,9 @@ class AftercareServiceStub:
     Inform: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.InformRequest, _aftercare_pb2.InformResponse]
     """The consumer was informed of his right late, or never: periods are longer (L221-20), also for statements made before."""
     ReportService: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ReportServiceRequest, _aftercare_pb2.ReportServiceResponse]
-    """A service began or was fully performed; access to digital content ended after a withdrawal."""
+    """A service began or was fully performed; digital content was put at the consumer's disposal (`started_on`), or access to
+    it ended after a withdrawal.
+    """
     ListDues: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.ListDuesRequest, _aftercare_pb2.ListDuesResponse]
     """What the shop owes, oldest date first."""
     PayDue: _grpc.UnaryUnaryMultiCallable[_aftercare_pb2.PayDueRequest, _aftercare_pb2.PayDueResponse]
@@ -123,7 +125,9 @@ class AftercareServiceAsyncStub(AftercareServiceStub):
     Inform: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.InformRequest, _aftercare_pb2.InformResponse]  # type: ignore[assignment]
     """The consumer was informed of his right late, or never: periods are longer (L221-20), also for statements made before."""
     ReportService: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ReportServiceRequest, _aftercare_pb2.ReportServiceResponse]  # type: ignore[assignment]
-    """A service began or was fully performed; access to digital content ended after a withdrawal."""
+    """A service began or was fully performed; digital content was put at the consumer's disposal (`started_on`), or access to
+    it ended after a withdrawal.
+    """
     ListDues: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.ListDuesRequest, _aftercare_pb2.ListDuesResponse]  # type: ignore[assignment]
     """What the shop owes, oldest date first."""
     PayDue: _aio.UnaryUnaryMultiCallable[_aftercare_pb2.PayDueRequest, _aftercare_pb2.PayDueResponse]  # type: ignore[assignment]
@@ -231,7 +235,9 @@ class AftercareServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _aftercare_pb2.ReportServiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_aftercare_pb2.ReportServiceResponse, _abc.Awaitable[_aftercare_pb2.ReportServiceResponse]]:
-        """A service began or was fully performed; access to digital content ended after a withdrawal."""
+        """A service began or was fully performed; digital content was put at the consumer's disposal (`started_on`), or access to
+        it ended after a withdrawal.
+        """
 
     @_abc_1.abstractmethod
     def ListDues(
