@@ -3,6 +3,7 @@
 Who looks twice finds nothing more to do.
 """
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -81,15 +82,8 @@ def next_on(contract: Contract, setting: Setting) -> date | None:
     renews = renews_on(contract, setting.on)
     if renews is None:
         return term_ends(contract, setting.on)
-    days = [renews]
-    for day in renewals_after(contract, setting.on):
-        announced = _announced_on(contract, day, setting)
-        if announced is not None and announced > setting.on:
-            days.append(announced)
-            break
-        if announced is not None and setting.on < refusal_until(contract, day):
-            days.append(setting.on + _DAY)  # it came back so late that another one should have left
-    return min(day for day in days if day > setting.on)
+    waiting = [(of, max(day, setting.on + _DAY)) for of, day in _waiting(contract, setting)]  # not the day that is done
+    return min([renews, *(day for of, day in waiting if day <= refusal_until(contract, of))])
 
 
 def ended(contract: Contract, after: Aftercare, act: Terminate, setting: Setting) -> Looked | Refusal:
@@ -221,13 +215,23 @@ def _told(contract: Contract, setting: Setting) -> Looked:
     if contract.termination is not None:
         return Looked(contract)
     found = Looked(contract)
-    for renews in renewals_after(contract, setting.on):
-        day = _announced_on(found.contract, renews, setting)
-        if day is not None and day > setting.on:
-            break
-        if day is not None and setting.on <= refusal_until(contract, renews):
+    for renews, day in _waiting(contract, setting):
+        if day <= setting.on <= refusal_until(contract, renews):
             found = _announce(found, renews, setting)
     return found
+
+
+def _waiting(contract: Contract, setting: Setting) -> Iterator[tuple[date, date]]:
+    """(renewal, day) of the notices that are still to be sent, to the first whose time has not come: those of later
+    renewals wait longer. One that came back may wait beyond it.
+    """
+    told = {one.renews_on for one in contract.announced}
+    for renews in renewals_after(contract, setting.on):
+        day = _announced_on(contract, renews, setting)
+        if day is not None:
+            yield renews, day
+            if day > setting.on and renews not in told:
+                return
 
 
 def _announce(found: Looked, renews: date, setting: Setting) -> Looked:

@@ -14,6 +14,7 @@ from relance.rules.law.goods import Subscription
 from services.checkout.domain.aftercare import Due
 from services.checkout.domain.contracts import (
     Advance,
+    Announced,
     Contract,
     Renewal,
     Terminate,
@@ -217,6 +218,17 @@ def test_one_that_comes_back_long_after_is_sent_again_on_the_next_day() -> None:
         assert letter.facts["renews_on"] == "2027-03-01"
     too_late = untold(of, cared(), "m1", on("2027-01-29")).contract
     assert next_on(too_late, on("2027-01-29")) == date(2027, 3, 1), "nobody can refuse it any more"
+
+
+def test_one_that_is_to_be_sent_again_holds_up_no_notice_of_a_later_renewal() -> None:
+    """The one of July can wait until the eighth of June; that of August has its window until the second."""
+    months = Subscription(term_months=1, renews_tacitly=True, refusal_days=30, trial_days=14)
+    order, of = contract(months, "2026-02-15T10:00")
+    july = Announced(on=date(2026, 6, 1), renews_on=date(2026, 7, 1), message="m1", failed=True)
+    of = msgspec.structs.replace(of, announced=(july,))
+    assert next_on(of, on("2026-05-31")) == date(2026, 6, 1)
+    letters = look(of, order, on("2026-06-01")).letters
+    assert [one.facts["renews_on"] for one in letters] == ["2026-08-01"]
 
 
 def test_what_was_paid_on_such_a_renewal_goes_back_by_the_day() -> None:
