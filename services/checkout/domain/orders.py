@@ -259,8 +259,8 @@ class Resolve(msgspec.Struct, frozen=True, kw_only=True, tag="resolve"):
 class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="withdraw"):
     """A statement of withdrawal, in any form. `units` by line; empty means all. `accepted`: what the law gives of it,
     with contracts that end beside; None: all of `units`, and none of them: the statement is said and moves nothing.
-    `told`: it was said before, and the law gives more of it now. `earned`: a service that was used has to be paid, so
-    that not all goes back even when all is withdrawn.
+    `told`: it was said before, and the law gives more of it now. `earned`: a service that was used has to be paid, or
+    the shop paid a part back by hand, so that not all goes back even when all is withdrawn.
     """
 
     stated_at: datetime

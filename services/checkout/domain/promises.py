@@ -29,6 +29,7 @@ from services.checkout.domain.orders import (
 )  # fmt: skip
 from services.checkout.domain.orders import Incident as IncidentKind
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.restitution import paid_by_hand
 from services.checkout.domain.shipping import refused_units, still_sold
 from services.checkout.domain.unsupplied import given_back, with_those_beside
 
@@ -257,7 +258,8 @@ def report_unavailable(order: Order, after: Aftercare, act: ReportUnavailable, s
         return refused
     ended = with_those_beside(order, after, act.units)
     whole = all(still_sold(line) <= ended.get(line.id, 0) for line in order.lines)
-    end = Cancel(reason="unavailable") if whole and not order.parcels else End(units=ended, cause="unavailable")
+    whole = whole and not order.parcels and not paid_by_hand(after)
+    end = Cancel(reason="unavailable") if whole else End(units=ended, cause="unavailable")
     moved = lifecycle.step(order, end, setting.at)
     if isinstance(moved, Refusal):
         return moved
@@ -335,7 +337,8 @@ def _resolved(
     ended = with_those_beside(order, after, resolved.units)
     whole = all(still_sold(line) <= ended.get(line.id, 0) for line in order.lines)
     nothing_came = not any(line.received for line in order.lines)
-    act = Resolve(found=found) if whole and nothing_came else End(units=ended, cause="resolved")
+    at_once = whole and nothing_came and not paid_by_hand(after)
+    act = Resolve(found=found) if at_once else End(units=ended, cause="resolved")
     moved = folded(order, Outcome(after, (act,)), setting.at)
     source = f"resolution/{resolved.id}"
     now = given_back(order, moved, after, ended, source=source, on=paris_date(resolved.received_at))

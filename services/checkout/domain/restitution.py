@@ -17,7 +17,7 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.prices import price_minor
 from services.checkout.domain.rights import Amounts, amounts, delivery_owed_minor, gone_units
 
-__all__ = ["Granted", "asked_for", "no_longer_owing", "owing", "source_of", "unwound"]
+__all__ = ["Granted", "asked_for", "no_longer_owing", "owing", "paid_by_hand", "source_of", "unwound"]
 
 replace = msgspec.structs.replace
 
@@ -58,6 +58,11 @@ def asked_for(order: Order, due: Due) -> bool:
     """Whether money moves, or has moved, for a due."""
     key = f"due/{due.id}"
     return bool(due.refund_ids or due.payouts) or any(refund.key == key for refund in order.refunds)
+
+
+def paid_by_hand(after: Aftercare) -> bool:
+    """Whether the shop paid a part of the order back by itself: then not all that came may go back as it came."""
+    return any(one.for_ == "principal" for due in after.dues if not due.by_hand for one in due.payouts)
 
 
 def owing(

@@ -15,7 +15,7 @@ from services.checkout.domain.aftercare import Aftercare, Channel, LineDecision,
 from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting, folded, joined
 from services.checkout.domain.orders import ENDED, Order, Withdraw
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.restitution import Granted, no_longer_owing, owing
+from services.checkout.domain.restitution import Granted, no_longer_owing, owing, paid_by_hand
 from services.checkout.domain.returns import (
     CutAccess,
     PerformService,
@@ -282,7 +282,8 @@ def _moved(
     granted = Granted(statement, tuple(fresh), notice_on)
     found = granted.amounts(order, after, setting)
     told = before is not None
-    acts = _acts(order, statement, taken, told=told, earned=found.service_kept_minor > 0)
+    earned = found.service_kept_minor > 0 or paid_by_hand(after)
+    acts = _acts(order, statement, taken, told=told, earned=earned)
     moved = folded(order, Outcome(after, acts), setting.at)
     now = owing(order, moved, after, granted, found, setting)
     now = replace(now, statements=put_in(now.statements, statement))

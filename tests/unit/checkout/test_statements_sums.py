@@ -7,19 +7,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from services.checkout.domain import lifecycle
-from services.checkout.domain.aftercare import Aftercare, new_due
+from services.checkout.domain import lifecycle, promises
+from services.checkout.domain.aftercare import Aftercare, Payout, new_due
 from services.checkout.domain.delivery import OfferedFee
-from services.checkout.domain.discharge import look
+from services.checkout.domain.discharge import look, pay_out
 from services.checkout.domain.dues import unasked_minor
+from services.checkout.domain.follow_up import folded
 from services.checkout.domain.orders import GiveBack, Order
 from services.checkout.domain.outcomes import Moved
+from services.checkout.domain.promises import ReportUnavailable, ResolveLate
 from services.checkout.domain.statements import StartService, amounts
 from tests.unit.checkout.sold import (
     EXPRESS,
     STANDARD,
     at,
     cared,
+    done,
     follow,
     line,
     ordered,
@@ -190,3 +193,28 @@ def test_an_order_that_ends_gives_back_what_is_left_of_what_was_owed_before() ->
     first, advance, _ = after.dues
     assert unasked_minor(order, after, first) == 0
     assert (advance.refund_ids, unasked_minor(order, after, advance)) == ((), 700), "that was paid later"
+
+
+@pytest.mark.parametrize("ends", ["withdrawn", "unavailable", "resolved"])
+def test_what_the_shop_paid_by_hand_does_not_go_back_once_more(ends: str) -> None:
+    """Of two units one was withdrawn before it left, and paid by hand; then the other ends too."""
+    order, after, _ = follow(
+        ordered(line(quantity=2, net_minor=8000)), cared(sold(promised_on=date(2026, 3, 4), essential=True)),
+        stated("2026-03-03T09:00", {"1": 1}), "2026-03-03T09:00", automatic_refunds=False,
+    )  # fmt: skip
+    payout = Payout(id="p", minor=4000, paid_on=date(2026, 3, 3), for_="principal", means="bank_transfer")
+    after = done(pay_out(order, after, after.dues[0].id, payout, setting("2026-03-03T10:00"))).after
+    now = "2026-03-05T11:00"
+    if ends == "withdrawn":
+        order, after, _ = follow(order, after, stated(now, id_="s2"), now)
+    else:
+        act = ReportUnavailable(units={"1": 1}) if ends == "unavailable" else ResolveLate(
+            received_at=at(now), medium="email"
+        )  # fmt: skip
+        found = done(promises.step(order, after, act, setting(now)))
+        order, after = folded(order, found, at(now)), found.after
+    found = look(order, after, setting(now))
+    order, after = folded(order, found, at(now)), found.after
+    assert sum(one.amount_minor for one in order.refunds) == 4490
+    assert [due.amount_minor for due in after.dues] == [4000, 4490]
+    assert sum(line.withdrawn + line.ended for line in order.lines) == 2
