@@ -111,7 +111,7 @@ class Delivered(Withdrawn):
 
     def cancel(self) -> None:
         left = {id_: one.left for id_, one in self.plan.things.items()}
-        if self.order.state in {"confirmed", "preparing"}:
+        if self.order.state in {"confirmed", "preparing"} and not self.sale.paid_by_hand():
             self.sale.end("cancelled", left, self.on)
             assert self.act(Cancel(reason="mistake"))
 
@@ -126,10 +126,8 @@ class Delivered(Withdrawn):
         """One second before the extra time has passed a writing achieves nothing; at its end it does, when the notice
         was given once delivery was late.
         """
-        promised = max(one.promised for one in self.sale.goods().values())
-        was_late = day_of(self.after.late_notices[-1].at) > promised
-        left = {id_: one.left for id_, one in self.sale.goods().items() if one.left}
-        self.ends(left, achieves=not early and was_late)
+        told_on = day_of(self.after.late_notices[-1].at)
+        self.ends(self.sale.not_supplied(told_on), achieves=not early)
 
     def insist(self, promised: date) -> None:
         """The date was essential: once it has passed the contract ends at once, also over what came after it."""

@@ -146,7 +146,7 @@ class Refunded(Living):
         """What no refund brings, and what lateness has cost, somebody of the shop pays."""
         stands = standings(self.order, self.after, self.setting)
         for place, (due, debt) in enumerate(self.debts()):
-            habit = self.plan.habits.by_hand and self.order.state not in ENDED and self.sale.came_at_all()
+            habit = self.plan.habits.by_hand and self.order.state not in ENDED
             open_minor = unasked_minor(self.order, self.after, due) if due.by_hand or habit else 0
             if open_minor:
                 self.pay(due, debt, -(-open_minor // self.plan.habits.parts))

@@ -100,9 +100,6 @@ class Sale:
     def came(self, id_: str) -> int:
         return sum(box.units.get(id_, 0) for box in self.boxes.values() if box.received)
 
-    def came_at_all(self) -> bool:
-        return any(box.received for box in self.boxes.values())
-
     # the period
 
     def received_on(self) -> date | None:
@@ -150,6 +147,19 @@ class Sale:
         }
         return {id_: count for id_, count in left.items() if count > 0}
 
+    def not_supplied(self, told_on: date) -> dict[str, int]:
+        """Units that had not come though they should have before a day: goods by their date, services within thirty
+        days. Cover beside goods and what runs on are not waited for.
+        """
+        within = day_of(self.concluded) + timedelta(days=30)
+        services = {
+            id_: one for id_, one in self.things.items()
+            if one.kind == "service" and not one.beside and not one.runs and told_on > within
+            and not (one.performed or (one.days and one.started))
+        }  # fmt: skip
+        goods = {id_: one for id_, one in self.goods().items() if told_on > one.promised}
+        return {id_: one.left for id_, one in (goods | services).items() if one.left}
+
     def archived_until(self) -> date | None:
         """From the conclusion, the last receipt, or the performance of a service."""
         receipts = [day_of(box.received) for box in self.boxes.values() if box.received]
@@ -194,6 +204,10 @@ class Sale:
         """Of what was paid for the order, what is not owed yet."""
         return self.total - sum(debt.minor for debt in self.debts if not debt.by_hand)
 
+    def paid_by_hand(self) -> bool:
+        """Then not all that was paid may go back at once."""
+        return any(debt.out for debt in self.debts if not debt.by_hand)
+
     def counted(self, prices: dict[str, int]) -> None:
         """What is owed back of each line."""
         for line, minor in prices.items():
@@ -228,7 +242,8 @@ class Sale:
         on = day_of(stated)
         used = {line: self.used(line, count, on, whole=line in in_full) for line, count in taken.items()}
         ends = all(one.left <= taken.get(line, 0) for line, one in self.things.items())
-        if ends and not any(box.received or not box.lost_on for box in self.boxes.values()) and not any(used.values()):
+        left = any(box.received or not box.lost_on for box in self.boxes.values())
+        if ends and not left and not any(used.values()) and not self.paid_by_hand():
             self._all_back(f"statement/{id_}", "withdrawal", taken, known_on)
         else:
             self._part_back(id_, taken, used, known_on)
@@ -269,7 +284,7 @@ class Sale:
         """Goods that never come: all that was paid for them; with the last of them, when none ever came, the way."""
         ended = self.with_those_beside(units)
         everything = all(one.left <= ended.get(line, 0) for line, one in self.things.items())
-        if everything and not any(self.came(line) for line in self.things):
+        if everything and not any(self.came(line) for line in self.things) and not self.paid_by_hand():
             self._all_back(source, "delivery", ended, on)
         else:
             prices = {line: self.things[line].price(count) for line, count in ended.items()}

@@ -167,9 +167,9 @@ def drawn(seed: int, number: int, first: date) -> Plan:
         flaws=tuple(_flaw(rng) for _ in range(rng.choices((0, 1, 2, 3), (82, 10, 5, 3))[0])),
         terms=_terms(rng) if "m" in things else None,
         habits=Habits(
-            hand_days=rng.randrange(0, 80),
+            hand_days=rng.choice([0, rng.randrange(0, 80)]),
             parts=rng.choice([1, 1, 2]),
-            by_hand=rng.random() < 0.1,
+            by_hand=rng.random() < 0.15,
             gives=rng.choices(("", "named", "goodwill"), (90, 6, 4))[0],
             gives_days=rng.randrange(0, 40),
             agrees=rng.choices(("", "voucher", "transfer"), (88, 7, 5))[0],
