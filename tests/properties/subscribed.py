@@ -100,11 +100,7 @@ class Subscribed(Claimed):
         again = renewals.untold(found.contract, self.after, message, self.setting)
         assert again == Looked(found.contract), "heard twice"
         of.bounced(one.on, one.renews_on, self.on)
-        self.owed(found, of.owed - owed, of.left.ends_on if of.left is not None else self.on)
-        if found.due is not None:
-            self.looked()
-        else:
-            self.next_contract_look()
+        self.owes(found, of.owed - owed, of.left.ends_on if of.left is not None else self.on)
 
     def next_contract_look(self) -> None:
         """The job of the day on which something changes; once it is held up."""
@@ -169,15 +165,12 @@ class Subscribed(Claimed):
         self.owes(found, more, max(of.left.ends_on, advance.paid_on) if of.left is not None else self.on)
 
     def owes(self, found: Looked, minor: int, notice_on: date) -> None:
-        self.owed(found, minor, notice_on)
-        self.looked()
-
-    def owed(self, found: Looked, minor: int, notice_on: date) -> None:
         """What goes back of an advance, on both sides."""
         self.contract = found.contract
         self.sale.owe(Debt(f"contract/{self.contract.id}", "renewal", minor, minor, notice_on, by_hand=True))
         if found.due is not None:
             self.after = replace(self.after, dues=(*self.after.dues, found.due))
+        self.looked()
 
     def holds_of_the_contract(self) -> None:
         """Terms, announcements and ends are those of the texts, on the day."""

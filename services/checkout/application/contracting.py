@@ -131,8 +131,8 @@ class Contracting(Aftercaring):
         return await self.again(done)
 
     async def renewal_untold(self, outcome: MessageOutcome) -> None:
-        """A notice of renewal did not arrive: it is none, and is sent again while that helps. Heard twice, it changes
-        nothing more.
+        """A notice of renewal did not arrive: it is none, and is sent again while that helps; at once when it is known
+        late. Heard twice, it changes nothing more.
         """
 
         async def work(tx: Transaction) -> None:
@@ -140,15 +140,16 @@ class Contracting(Aftercaring):
             if isinstance(read, Refusal):
                 return
             order, after, setting = read
-            now = after
+            now, untold = after, False
             for one in await _contracts_of(tx, outcome.shop, str(outcome.order_id)):
                 contract = await tx.get(Contract, outcome.shop, one.id, lock=True) or one
                 looked = renewals.untold(contract, now, str(outcome.request_id), setting)
                 if looked.contract != contract:
+                    untold = True
                     await self._tell_end(tx, order, now, looked, None, "")
                     now = now if looked.due is None else replace(now, dues=(*now.dues, looked.due))
                     await self._put_contract(tx, contract, looked.contract, setting)
-            if now != after:
+            if untold:
                 await self._put_after(tx, order, after, now, setting)
 
         await self.again(work)

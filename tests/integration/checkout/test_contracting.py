@@ -88,6 +88,19 @@ async def test_a_notice_that_bounces_is_none_and_is_sent_again(desk: Desk, store
     assert len(await told(store, order_id, "renewal.notice")) == 2
 
 
+async def test_one_that_comes_back_after_its_week_is_sent_again_at_once(
+    desk: Desk, store: Store, clock: Clock
+) -> None:  # fmt: skip
+    order_id, _ = await subscribed(desk)
+    clock.at = datetime(2027, 7, 22, 9, tzinfo=UTC)
+    await lives(desk, clock, date(2027, 8, 1))
+    (notice,) = await told(store, order_id, "renewal.notice")
+    for _ in range(2):
+        await desk.message_sent(bounced(notice, clock))
+    assert (await seen(desk, order_id)).contracts[0].notices == (date(2027, 8, 1),)
+    assert len(await told(store, order_id, "renewal.notice")) == 2
+
+
 async def test_without_a_notice_he_leaves_and_advances_are_owed(desk: Desk, clock: Clock) -> None:
     order_id, contract = await subscribed(desk)
     clock.at = datetime(2027, 11, 25, 9, tzinfo=UTC)
