@@ -107,7 +107,7 @@ class Refunded(Living):
                 self.follow(found)
         self.asking = any(unasked_minor(self.order, self.after, due) for due in self.after.dues)
         if self.asking:
-            self.later(60, self.ask)
+            self.later(90, self.ask)
 
     def give(self) -> None:
         """The shop gives back of itself: what is owed, by its name, or something that is not."""
@@ -160,7 +160,7 @@ class Refunded(Living):
         stands = standings(self.order, self.after, self.setting)
         self.paying = any(one.state != "settled" for one in stands.values())
         if self.paying:
-            self.later(30 + self.plan.habits.hand_days, self.pay_by_hand)
+            self.later(80 + self.plan.habits.hand_days, self.pay_by_hand)
 
     def pay(self, due: Due, debt: Debt, minor: int) -> None:
         """A part of what is owed, by hand; the same said twice is paid once."""
