@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -11,7 +11,7 @@ import httpx
 
 from relance.cli.demo_checkout.browser import Browser, Page
 from relance.cli.demo_checkout.stage import Stage
-from relance.cli.orders_told import due_lines, withdrawal_lines
+from relance.cli.orders_told import due_lines, late_lines, withdrawal_lines
 from relance.kernel.errors import NotNow
 from relance.rules.law.calendar import paris_date
 
@@ -20,6 +20,7 @@ __all__ = ["Telling", "withdraw"]
 _PARCEL: Final = "colis-1"
 _PATIENCE_S: Final = 60.0
 _STEPS: Final = 4  # of the tariff that are told; it goes on
+_FORGOTTEN: Final = timedelta(days=12)
 
 
 class Telling(NamedTuple):
@@ -102,7 +103,7 @@ class _Withdrawal:
         (due,) = after.dues
         parts = f"{_money(due.goods_minor)} for the article, {_money(due.delivery_minor)} of the delivery"
         self._tell.says(f"{_money(due.amount_minor)} are owed: {parts}", "B12")
-        self._tell.relance(due.why)
+        self._tell.relance(f"until when: {due.why}")
         back = pb.AnswerWithdrawalRequest(
             idempotency_key=_key(), order_id=self._order_id, statement_id=after.statements[0].statement_id,
             returned_on=paris_date(datetime.now(UTC)).isoformat(),
@@ -113,7 +114,22 @@ class _Withdrawal:
         steps = [_step(step) for step in due.forecast[:_STEPS]]
         if steps:
             self._tell.says(f"were it late, it would cost on top: {'; '.join(steps)}", "B15")
+        self._forgotten(due)
         return due
+
+    def _forgotten(self, due: Any) -> None:
+        """What `relance orders late` would say if nobody paid it; nothing when it is paid by now."""
+        from relance.rpc.checkout.v1 import aftercare_pb2 as pb
+        from relance.rpc.checkout.v1 import checkout_pb2
+
+        day = (date.fromisoformat(due.due_on) + _FORGOTTEN).isoformat()
+        order = self._shop.call("GetOrder", checkout_pb2.GetOrderRequest(order_id=self._order_id)).order
+        late = self._shop.aftercare("ListDues", pb.ListDuesRequest(state="late", on=day)).dues
+        for one in late:
+            if one.due_id == due.due_id:
+                self._tell.relance(f"had nobody paid it, `relance orders late` would say on {day}:")
+                for line in late_lines(one, order, day):
+                    self._tell.relance(line)
 
     def be_paid(self, due: Any) -> None:
         """The refund succeeds at the bank, she is told, and the credit note has its number."""

@@ -157,8 +157,8 @@ class _Chapter:
             order_id, seen_ms = self._fail(laptop, bank)
             self._resume(phone, self._letter("/p/"))
             self._confirmed(laptop, order_id)
-            letters = self._letters()
             refunded_minor = withdraw(self._stage, order_id, phone, self._telling())
+            letters = self._letters()
         finally:
             laptop.close()
             phone.close()
