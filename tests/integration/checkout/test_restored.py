@@ -9,13 +9,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from relance.custody.checkpoint_file import CheckpointFile
 from relance.kernel.instants import to_ms
 from services.checkout.application.desk import Desk
 from services.checkout.domain.orders import Deliver, GiveBack, Ship
 from services.checkout.domain.refunds import Retry
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import MasterKey, Sealing, Store, open_store, verify_store
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
+from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 from tests.integration.checkout.owing_kit import letters, only, returned, seen, withdrawn
 from tests.integration.checkout.payments_kit import Till, open_till
 
@@ -51,6 +53,7 @@ async def restored(tmp_path: Path, bank: RunningBank, clock: Clock) -> AsyncIter
         await returned(till.desk, order_id, await withdrawn(till.desk, order_id))
         await till.lives_through(2, 60)
         assert await asyncio.to_thread(till.at_bank, order_id) == (1, TOTAL - 4_990)
+        await Sealing(first, CheckpointFile(tmp_path / "log"), KEY).seal_now()
         till.passes(days=2)  # the bank has forgotten its keys
         async with on(tmp_path / "backup.db", clock) as before:
             desk = Desk(before, till.desk.book, {"bank": provider}, clock=clock)
@@ -82,6 +85,13 @@ async def in_hand(till: Till) -> UUID:
     await till.does(pressed.order_id, Deliver(parcel_id="p1", received_by="consumer"))
     await till.works()
     return pressed.order_id
+
+
+async def test_what_is_missing_is_found_by_what_was_sealed(restored: tuple[Till, UUID], tmp_path: Path) -> None:
+    till, order_id = restored
+    found = (await verify_store(till.store, CheckpointFile(tmp_path / "log").lines(), PUBLIC)).findings
+    checkout = (await till.order(order_id)).checkout_id
+    assert [(one.kind, one.place) for one in found] == [("truncated", f"order {SHOP.id}/{checkout}")]
 
 
 async def test_what_is_recorded_again_is_paid_back_no_second_time(restored: tuple[Till, UUID]) -> None:

@@ -2,6 +2,7 @@
 
 from uuid import UUID, uuid4
 
+from alembic import command
 from sqlalchemy import text
 
 from relance.kernel.instants import to_ms
@@ -11,12 +12,12 @@ from services.checkout.application.desk import Desk
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.orders import Received
 from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store.opening import migrations
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_shop, ordered
 from tests.integration.checkout.owing_kit import bought, letters, seen, works
 
 BEFORE = (
     "DELETE FROM aggregates WHERE kind = 'aftercare'", "DELETE FROM aggregate_keys WHERE kind = 'aftercare'",
-    "UPDATE alembic_version SET version_num = '0004'",
 )  # fmt: skip
 
 
@@ -38,6 +39,7 @@ async def as_before(url: str, clock: Clock) -> dict[str, UUID]:
     async with store.database.writing() as connection:
         for statement in BEFORE:
             await connection.execute(text(statement))
+        await connection.run_sync(lambda bare: command.downgrade(migrations(bare), "0004"))
     await store.close()
     return {"waits": waits, "paid": paid, "there": there}
 
