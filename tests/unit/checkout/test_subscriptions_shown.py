@@ -43,7 +43,7 @@ def test_what_a_line_obliges_to_pay_after_today(sold: Line, later: int) -> None:
 
 
 def test_terms_of_services_reproduce_the_articles_and_others_do_not() -> None:
-    for sells, count in ((("goods", "digital"), 0), (("goods", "service"), 4), (("continuous",), 4)):
+    for sells, count in ((("goods", "digital"), 0), (("goods", "service"), 6), (("continuous",), 6)):
         shop = replace(SHOP, legal=replace(SHOP.legal, sells=sells))
         assert len(renewal_texts(shop.legal, BOOK, DAY)) == count
         page = compose_page(shop, "terms", "fr", (BOOK, DAY))
