@@ -39,10 +39,17 @@ from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, open_
 from tests.integration.checkout.owing_kit import GIFT_MINOR, seen, works
 from tests.integration.checkout.sums_kit import LAMP_MINOR, agrees, keeps_its_price
 
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+
 UNITS: Final = 3
-TURNS: Final = 3
 
 Act = Callable[[Desk, UUID], Awaitable[Any]]
+
+
+@pytest.fixture
+def turns(request: pytest.FixtureRequest) -> int:
+    """How often each race is run: once, and more often where time is given (`make chaos`)."""
+    return 1 + int(request.config.getoption("--seeds")) // 5
 
 
 @pytest.fixture
@@ -184,23 +191,29 @@ async def raced(desks: Sequence[Desk], order_id: UUID, pair: tuple[Act, Act]) ->
 
 
 @pytest.mark.parametrize("what", BEFORE)
-async def test_what_is_done_at_once_before_the_goods_left(desks: tuple[Desk, Desk], clock: Clock, what: str) -> None:
-    for turn in range(TURNS):
+async def test_what_is_done_at_once_before_the_goods_left(
+    desks: tuple[Desk, Desk], clock: Clock, what: str, turns: int
+) -> None:
+    for turn in range(turns):
         order_id = await paid(desks[0], f"b{turn}")
         await raced(desks if turn % 2 else desks[::-1], order_id, BEFORE[what])
         await lives_on(desks, clock, order_id)
 
 
 @pytest.mark.parametrize("what", AFTER)
-async def test_what_is_done_at_once_with_the_goods_in_hand(desks: tuple[Desk, Desk], clock: Clock, what: str) -> None:
-    for turn in range(TURNS):
+async def test_what_is_done_at_once_with_the_goods_in_hand(
+    desks: tuple[Desk, Desk], clock: Clock, what: str, turns: int
+) -> None:
+    for turn in range(turns):
         order_id = await received(desks[0], f"a{turn}")
         await raced(desks if turn % 2 else desks[::-1], order_id, AFTER[what])
         await lives_on(desks, clock, order_id)
 
 
-async def test_a_due_that_is_asked_for_twice_at_once_is_paid_once(desks: tuple[Desk, Desk], clock: Clock) -> None:
-    for turn in range(TURNS):
+async def test_a_due_that_is_asked_for_twice_at_once_is_paid_once(
+    desks: tuple[Desk, Desk], clock: Clock, turns: int
+) -> None:
+    for turn in range(turns):
         order_id = await received(desks[0], f"p{turn}")
         ok(await states(2)(desks[0], order_id))
         (due,) = (await seen(desks[0], order_id)).after.dues
@@ -212,10 +225,10 @@ async def test_a_due_that_is_asked_for_twice_at_once_is_paid_once(desks: tuple[D
 
 
 async def test_a_statement_is_matched_to_one_order_by_whoever_comes_first(
-    desks: tuple[Desk, Desk], clock: Clock
+    desks: tuple[Desk, Desk], clock: Clock, turns: int
 ) -> None:
     orders = [await received(desks[0], f"m{n}") for n in range(2)]
-    for turn in range(TURNS):
+    for turn in range(turns):
         words = Words(name="Ada Martin", address=f"{turn}@example.org", text="une lampe")
         said = await desks[0].state_unknown(SHOP.id, f"la lampe {turn}", words)
         await works(desks[0])
@@ -249,9 +262,9 @@ async def test_papers_that_are_printed_at_once_have_a_number_each(
 
 
 async def test_a_statement_while_its_person_is_erased_is_kept_or_finds_nobody(
-    desks: tuple[Desk, Desk], stores: tuple[Store, Store], clock: Clock
+    desks: tuple[Desk, Desk], stores: tuple[Store, Store], clock: Clock, turns: int
 ) -> None:
-    for turn in range(TURNS):
+    for turn in range(turns):
         view = await at_recap(desks[0], f"e{turn}", means="transfer")
         order_id = (await ordered(desks[0], view)).order_id
         await works(desks[0])
@@ -273,10 +286,12 @@ async def test_a_statement_while_its_person_is_erased_is_kept_or_finds_nobody(
             assert words is not None
 
 
-async def test_one_key_with_two_contents_at_once_is_answered_for_one_of_them(stores: tuple[Store, Store]) -> None:
+async def test_one_key_with_two_contents_at_once_is_answered_for_one_of_them(
+    stores: tuple[Store, Store], turns: int
+) -> None:
     services = [Calls(cast(Any, None), store, CallMetrics(CollectorRegistry())) for store in stores]
     caller = Caller("shop", SHOP.id)
-    for turn in range(TURNS):
+    for turn in range(turns):
         done: set[str] = set()
 
         async def asks(calls: Calls, due: str, key: str = f"k{turn}", done: set[str] = done) -> Any:
