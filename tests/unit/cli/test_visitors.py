@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from relance.cli import visitors
 from relance.cli.checkout_funnel import funnel_lines
 from relance.cli.visitors import Visitors, count_visitors
 from relance.events.batch import TICK
+from relance.kernel.errors import InputError
 from relance.kernel.instants import format_ms, to_ms
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from relance.rules.law.calendar import first_instant
@@ -93,5 +93,5 @@ def test_a_log_that_kept_all_of_the_days_gives_a_conversion(log: dict[int, list[
 
 def test_a_record_that_is_no_batch_is_said(log: dict[int, list[Message]]) -> None:
     log[0] = [Message(b"\xff\xff\xff\xffbroken", MIDNIGHT_MS, 0)]
-    with pytest.raises(visitors.InputError, match="is no batch"):
+    with pytest.raises(InputError, match="is no batch"):
         count_visitors("kafka", "demo", DAY, DAY)
