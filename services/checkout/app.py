@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from relance.custody.checkpoint_file import CheckpointFile
 from relance.events.topics import OUTCOMES
 from relance.kernel.errors import InputError, RelanceError
-from relance.kernel.settings import read
+from relance.kernel.settings import explained, read
 from relance.observability import logs
 from relance.observability.exposition import Exposition, make_registry
 from relance.observability.health import Check, Health, Heartbeat
@@ -69,6 +69,9 @@ _GROUP: Final = "checkout"
 def main() -> None:
     """Run until SIGTERM; the exit code is 0 after an orderly end, 1 after a defect, 2 for wrong settings or rules."""
     try:
+        if (text := explained(Settings, "RELANCE_CHECKOUT", sys.argv[1:])) is not None:
+            sys.stdout.write(text)
+            return
         settings = read(Settings, "RELANCE_CHECKOUT", os.environ)
         logs.configure("checkout", settings.log_level)
         rules = Path(settings.rules) if settings.rules else RULES

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from relance.custody.secret_files import kept_secret
 from relance.kernel.errors import Defect, InputError, NotNow, RelanceError
-from relance.kernel.settings import read
+from relance.kernel.settings import explained, read
 from relance.observability import logs
 from relance.observability.exposition import Exposition, make_registry
 from relance.observability.health import Health, Heartbeat
@@ -50,6 +50,10 @@ _BEAT_S: Final = 0.5
 _COUNT_S: Final = 5.0
 _DAY_MS: Final = 86_400_000
 _TEMPORARY: Final = 75  # sysexits.h: a mail server that pipes a report here tries again
+_COMMANDS: Final = (
+    "commands: key DOMAIN [SELECTOR], bounce FILE (- for standard input), lift SHOP ADDRESS, again REQUEST|dead, "
+    "erase SHOP ORDER"
+)
 
 
 def main() -> None:
@@ -57,6 +61,9 @@ def main() -> None:
     settings or a wrong command, 75 when a command is to be repeated.
     """
     arguments = sys.argv[1:]
+    if arguments in (["--help"], ["-h"]):
+        sys.stdout.write(f"{_COMMANDS}\n\n{explained(Settings, 'RELANCE_NOTIFICATION', arguments)}")
+        return
     try:
         code = _command(arguments) if arguments else _serve()
     except RelanceError as error:
@@ -107,10 +114,7 @@ def _command(arguments: list[str]) -> int:
                 asyncio.run(_with_ledger(_settings(), lambda ledger, made: _lift(ledger, made, shop, address)))
             )
             return 0
-    raise InputError(
-        "commands: key DOMAIN [SELECTOR], bounce FILE (- for standard input), lift SHOP ADDRESS, again REQUEST|dead, "
-        "erase SHOP ORDER"
-    )
+    raise InputError(_COMMANDS)
 
 
 async def _with_ledger(settings: Settings, act: Callable[[Ledger, Settings], Awaitable[str]]) -> str:

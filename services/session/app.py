@@ -19,7 +19,7 @@ from relance.kafka.harness import Harness, HarnessSettings
 from relance.kafka.machine import Machine
 from relance.kafka.shops import ShopDirectory
 from relance.kernel.errors import InputError, RelanceError
-from relance.kernel.settings import read
+from relance.kernel.settings import explained, read
 from relance.observability import logs
 from relance.observability.exposition import Exposition, make_registry
 from relance.observability.health import Health, Heartbeat
@@ -51,6 +51,9 @@ _SERVICE: Final = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full
 def main() -> None:
     """Run until SIGTERM; the exit code is 0 after an orderly hand-over, 1 after a defect, 2 for wrong settings."""
     try:
+        if (text := explained(Settings, "RELANCE_SESSION", sys.argv[1:])) is not None:
+            sys.stdout.write(text)
+            return
         settings = read(Settings, "RELANCE_SESSION", os.environ)
         logs.configure("session", settings.log_level)
         _return_large_blocks()

@@ -17,7 +17,7 @@ from relance.events.topics import BATCHES
 from relance.kafka.admin import partition_count
 from relance.kafka.shops import ShopDirectory
 from relance.kernel.errors import Defect, InputError, NotNow, RelanceError
-from relance.kernel.settings import read
+from relance.kernel.settings import explained, read
 from relance.observability import logs
 from relance.observability.exposition import Exposition, make_registry
 from relance.observability.health import Health, Heartbeat
@@ -53,6 +53,9 @@ _LOOK_S: Final = 0.5
 def main() -> None:
     """Run until SIGTERM; the exit code is 0 after an orderly end, 1 after a defect, 2 for wrong settings."""
     try:
+        if (text := explained(Settings, "RELANCE_TRACKING", sys.argv[1:])) is not None:
+            sys.stdout.write(text)
+            return
         settings = read(Settings, "RELANCE_TRACKING", os.environ)
         logs.configure("tracking", settings.log_level)
         raw = _start_raw(settings)
