@@ -9,8 +9,9 @@ from typing_extensions import override
 
 from services.checkout.domain import claims
 from services.checkout.domain.outcomes import Refusal
+from tests.properties.bought import LAW
 from tests.properties.delivered import Delivered
-from tests.properties.lived import LAW, SECOND
+from tests.properties.lived import SECOND
 from tests.reference.days import DAY, begins
 from tests.reference.plans import Flaw
 from tests.unit.checkout.sold import refused
@@ -105,7 +106,7 @@ class Claimed(Delivered):
         assert state in {"repaired", "replaced"}
         if not self.sale.faults[id_].open:
             return
-        self.sale.mend(id_, state, self.on)  # type: ignore[arg-type]
+        self.sale.mend(id_, state, self.on)
         if state == "repaired":
             self.said(claims.RepairClaim(claim_id=id_, back_on=self.on))
         else:

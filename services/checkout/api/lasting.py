@@ -8,8 +8,7 @@ from msgspec.structs import replace
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import day, to_aftercare, to_claim, to_contract
 from services.checkout.api.calls import Context, same_of
-from services.checkout.api.caring import Caring, mailed_to, needed_day, one_of, order_of, page, said, wrong
-from services.checkout.api.messages import read_day
+from services.checkout.api.caring import Caring, a_day, mailed_to, needed_day, one_of, order_of, page, said, wrong
 from services.checkout.api.reading import read_id, read_instant, required
 from services.checkout.api.refusals import invalid, missing
 from services.checkout.api.tokens import Caller
@@ -58,7 +57,7 @@ class Lasting(Caring):
                 act = OpenClaim(
                     id=str(uuid5(order_of(view), f"claim/{same_of(request)}")), asked=asked,
                     line_id=required(request.line_id, "line_id"), units=request.units or 1,
-                    appeared_on=read_day(request.appeared_on, "appeared_on"),
+                    appeared_on=a_day(request.appeared_on, "appeared_on"),
                 )  # fmt: skip
                 words = Words(text=said(request.words, "words"))
                 done = await self._desk.open_claim(caller.shop, order_of(view), act, words)
@@ -187,7 +186,7 @@ class Lasting(Caring):
         channel: Any = one_of(request.channel, _CHANNELS, "channel")
         act = Terminate(
             id=str(uuid5(NAMESPACE_URL, f"{contract_id}/termination/{same_of(request)}")), channel=channel,
-            asked_at=asked_at, wished_on=read_day(request.wished_on, "wished_on"),
+            asked_at=asked_at, wished_on=a_day(request.wished_on, "wished_on"),
         )  # fmt: skip
         if len(request.name) > _NAME_MAX:
             raise invalid("name", f"at most {_NAME_MAX} letters")
@@ -219,7 +218,7 @@ def _answer(request: pb.AnswerClaimRequest) -> Answer:
         case "taken":
             if request.taken.postage_minor < 0:
                 raise invalid("taken.postage_minor", "is negative")
-            out_from = read_day(request.taken.out_from, "taken.out_from")
+            out_from = a_day(request.taken.out_from, "taken.out_from")
             return TakeClaim(claim_id=id_, postage_minor=request.taken.postage_minor, out_from=out_from)
         case "repaired_on":
             return RepairClaim(claim_id=id_, back_on=needed_day(request.repaired_on, "repaired_on"))

@@ -90,7 +90,7 @@ class Story:
     async def day(self, day: int) -> None:
         """What happens on a day of its story, at midnight."""
         here: dict[int, Work] = {1: self.leaves, 3: self.comes}
-        work = {
+        stories: dict[str, dict[int, Work]] = {
             "returned": here | {6: self.withdraws, 9: self.back},
             "out": here | dict.fromkeys(range(4, 40), self.at_the_end),
             "never": {12: self.notice, 20: self.resolve, 21: self.resolve},
@@ -106,7 +106,8 @@ class Story:
             "paid_out": here | {6: self.withdraws, 7: self.pays_half, 9: self.back},
             "renewed": {300: self.pays_ahead, 400: self.ends},
             "untold": {366: self.pays_ahead, 380: self.ends, 450: self.pays_by_hand},
-        }[self.name].get(day)  # fmt: skip
+        }  # fmt: skip
+        work = stories[self.name].get(day)
         if work is not None:
             await work()
             await works(self.desk)
