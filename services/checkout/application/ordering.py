@@ -12,17 +12,19 @@ from relance.evidence.entries import Act
 from services.checkout.application import telling
 from services.checkout.application.room import Room
 from services.checkout.domain import lifecycle
+from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.attempts import Attempt, News
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.due import order_due, watched
 from services.checkout.domain.follow_up import follows
 from services.checkout.domain.orders import Act as OrderAct
-from services.checkout.domain.orders import CancelAttempt, Order, SwitchMeans, started
+from services.checkout.domain.orders import Cancel, CancelAttempt, Order, SwitchMeans, started
 from services.checkout.domain.outcomes import Effect, Moved, Refusal
 from services.checkout.domain.presenting import Kept, OrderView
 from services.checkout.domain.recap import Recap
 from services.checkout.domain.records import Record
 from services.checkout.domain.refunds import RefundNews
+from services.checkout.domain.restitution import paid_by_hand
 from services.checkout.domain.shops import Shop
 from services.checkout.domain.tenders import BY_PROVIDER, STORED, available
 from services.checkout.ports import Ask, Opened
@@ -35,6 +37,7 @@ replace = msgspec.structs.replace
 _UNTOLD: Final = frozenset({"type", "reason", "tracking_url", "purse", "key"})  # free words may name a person
 TOO_MANY: Final = Refusal("payment.attempts", "too many payments were started from here: try again in an hour")
 _UNOPENED: Final = frozenset({"created", "unknown"})  # at the provider, as far as we have heard
+_PAID_IN_PART: Final = Refusal("order_id", "a part was paid back by hand: ReportUnavailable ends and pays the rest")
 _NO_ORDER: Final = Refusal("order_id", "there is no such order")
 
 
@@ -78,6 +81,9 @@ class Ordering(Room):
         """One act of the order machine: ship, deliver, cancel, refund, receive and so on."""
 
         async def work(tx: Transaction) -> OrderView | Refusal:
+            after = await tx.get(Aftercare, shop, str(order_id)) if isinstance(act, Cancel) else None
+            if after is not None and paid_by_hand(after):
+                return _PAID_IN_PART
             moved = await self.advance(tx, shop, str(order_id), act, by_shop=by_shop)
             return moved if isinstance(moved, Refusal) else await self._view(tx, shop, str(order_id))
 

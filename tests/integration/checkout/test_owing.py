@@ -9,8 +9,11 @@ from relance.rules.law.calendar import paris_date
 from services.checkout.application.desk import Desk
 from services.checkout.application.refunding import Agreement
 from services.checkout.domain.aftercare import Payout
+from services.checkout.domain.orders import Cancel
 from services.checkout.domain.outcomes import Refusal
+from services.checkout.domain.promises import ReportUnavailable
 from services.checkout.domain.refunds import Settle
+from services.checkout.domain.shops import AftercareTerms
 from services.checkout.store import Store
 from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok
 from tests.integration.checkout.owing_kit import (
@@ -20,6 +23,7 @@ from tests.integration.checkout.owing_kit import (
     letters,
     noted,
     only,
+    paid,
     returned,
     seen,
     withdrawn,
@@ -152,3 +156,19 @@ async def test_the_worklist_is_by_date_and_in_pages(desk: Desk, store: Store, cl
     (late,) = await desk.dues(SHOP.id, "late", on=day + days(17))
     assert (late.standing.surcharge_minor, "H2 2026" in late.standing.missing) == (None, True)
     assert [step.percent for step in late.forecast[:4]] == ["legal", "5", "10", "20"]
+
+
+async def test_an_order_of_which_a_part_was_paid_back_by_hand_is_not_paid_back_whole(desk: Desk, clock: Clock) -> None:
+    assert await desk.put_shop(replace(SHOP, aftercare=AftercareTerms(automatic_refunds=False))) is None
+    order_id = await paid(desk, "part")
+    await withdrawn(desk, order_id)
+    due, _ = await only(desk, order_id)
+    by_hand = Payout(id="p1", minor=4990, paid_on=paris_date(clock()), for_="principal", means="bank_transfer")
+    ok(await desk.pay_out(SHOP.id, order_id, due.id, by_hand))
+    found = refused(await desk.act(SHOP.id, order_id, Cancel(reason="sold elsewhere")))
+    assert "ReportUnavailable" in found.reason
+    assert ok(await desk.order(SHOP.id, order_id)).order.refunds == ()
+    ok(await desk.report_unavailable(SHOP.id, order_id, ReportUnavailable(units={"1": 1})))
+    for one in (await seen(desk, order_id)).after.dues:
+        await desk.pay_due(SHOP.id, order_id, one.id)
+    assert sum(one.amount_minor for one in ok(await desk.order(SHOP.id, order_id)).order.refunds) == 4990 + 490
