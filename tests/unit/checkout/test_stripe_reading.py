@@ -115,5 +115,8 @@ def test_the_issuers_advice_decides_where_there_is_one() -> None:
 )  # fmt: skip
 def test_refunds(status: str, said: str) -> None:
     refund = Refund(id="r", tender=0, amount_minor=1, cause="lapsed", requested_at=NOW, attempt_id="a", tries=3)
-    news = news_of_refund(returned_of({"id": "re", "status": status, "created": 1_700_000_000}), refund, NOW)
+    told = {"id": "re", "status": status, "amount": 1, "created": 1_700_000_000}
+    news = news_of_refund(returned_of(told), refund, NOW)
     assert (news.status, news.attempted) == (said, 3)
+    other = news_of_refund(returned_of(told | {"amount": 2}), refund, NOW)
+    assert (other.status, other.reason) == ("failed", "another_amount")
