@@ -10,7 +10,8 @@ DOMAIN = Path(__file__).parents[3] / "services" / "checkout" / "domain"
 def test_every_refusal_cites_the_article_of_its_rule() -> None:
     """Rule and article stand side by side in a refusal; the book says which belong together.
 
-    It is the rule's first article, or that of one of its numbers. An article of what is no row of the book, as the law of personal data, stands alone.
+    It is the rule's first article, or that of one of its numbers. An article of what is no row of the book, as the law
+    of personal data, stands alone.
     """
     rules = default_book().on(DAY)
     cited = 0
