@@ -11,25 +11,26 @@ from services.checkout.api.aftercare_messages import to_aftercare
 from services.checkout.api.calls import Context
 from services.checkout.api.following import PAGE, PAGE_MAX
 from services.checkout.api.messages import read_day
+from services.checkout.api.pages.bounds import NAME_MAX, SAID_MAX
 from services.checkout.api.reading import read_id
 from services.checkout.api.refusals import Refused, by_law, invalid, missing
 from services.checkout.api.serving import Serving
 from services.checkout.api.tokens import Caller
 from services.checkout.application.aftercaring import AfterView
+from services.checkout.domain.addresses import is_email
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.statements import unknown_line
 
 __all__ = [
-    "MEDIA", "Caring", "a_day", "mailed_to", "needed_day", "one_of", "order_of", "page", "said", "units_of", "wrong",
+    "MEDIA", "Caring", "a_day", "mailed_to", "named", "needed_day", "one_of", "order_of", "page", "said", "units_of",
+    "wrong",
 ]  # fmt: skip
 
 Answer = TypeVar("Answer", bound=Any)  # a response that holds an aftercare
 Act = Callable[[Caller, AfterView], Awaitable[AfterView | Refusal]]
 
 MEDIA: Final = frozenset({"chat", "email", "letter", "page", "phone", "shop"})
-_WORDS_MAX: Final = 4_000
-_ADDRESS_MAX: Final = 254
 
 
 class Caring(Serving):
@@ -88,17 +89,25 @@ def units_of(units: Any, order: Order) -> dict[str, int]:
 
 
 def said(text: str, field: str) -> str:
-    """A consumer's words, as they came."""
-    if len(text) > _WORDS_MAX:
-        raise invalid(field, f"at most {_WORDS_MAX} letters")
+    """A consumer's words, as they came: as many as his own page takes."""
+    if len(text) > SAID_MAX:
+        raise invalid(field, f"at most {SAID_MAX} letters")
     return text
 
 
+def named(name: str) -> str:
+    """A consumer's name, as he gave it."""
+    if len(name) > NAME_MAX:
+        raise invalid("name", f"at most {NAME_MAX} letters")
+    return name
+
+
 def mailed_to(address: str, field: str) -> str:
-    """An address of electronic mail, or none."""
-    if address and ("@" not in address[1:-1] or len(address) > _ADDRESS_MAX or not address.isprintable()):
-        raise invalid(field, "is no address of electronic mail")
-    return address
+    """An address that letters can go to, or none."""
+    found = address.strip()
+    if found and not is_email(found):
+        raise invalid(field, "is no address of electronic mail: name@example.org, and nothing beside it")
+    return found
 
 
 def wrong(refused: Refusal) -> Refused:

@@ -8,7 +8,18 @@ from msgspec.structs import replace
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import day, to_aftercare, to_claim, to_contract
 from services.checkout.api.calls import Context, same_of
-from services.checkout.api.caring import Caring, a_day, mailed_to, needed_day, one_of, order_of, page, said, wrong
+from services.checkout.api.caring import (
+    Caring,
+    a_day,
+    mailed_to,
+    named,
+    needed_day,
+    one_of,
+    order_of,
+    page,
+    said,
+    wrong,
+)
 from services.checkout.api.reading import read_id, read_instant, required
 from services.checkout.api.refusals import invalid, missing
 from services.checkout.api.tokens import Caller
@@ -40,7 +51,6 @@ _FIELDS: Final = {  # of a refusal, as the request has them
     "postage_minor": "taken.postage_minor", "out_from": "taken.out_from", "back_on": "repaired_on",
     "delivered_on": "replaced_on", "minor": "reduced_minor", "reason": "refused_for",
 }  # fmt: skip
-_NAME_MAX: Final = 200
 _MINOR_MAX: Final = 10**11  # a milliard of euros: more is a slip
 
 
@@ -188,11 +198,8 @@ class Lasting(Caring):
             id=str(uuid5(NAMESPACE_URL, f"{contract_id}/termination/{same_of(request)}")), channel=channel,
             asked_at=asked_at, wished_on=a_day(request.wished_on, "wished_on"),
         )  # fmt: skip
-        if len(request.name) > _NAME_MAX:
-            raise invalid("name", f"at most {_NAME_MAX} letters")
-        words = Words(
-            name=request.name, text=said(request.words, "words"), address=mailed_to(request.confirm_to, "confirm_to")
-        )  # fmt: skip
+        address = mailed_to(request.confirm_to, "confirm_to")
+        words = Words(name=named(request.name), text=said(request.words, "words"), address=address)
         done = await self._desk.terminate(caller.shop, contract_id, act, words)
         if isinstance(done, Refusal):
             if done.field in {"wished_on", "asked_at"}:

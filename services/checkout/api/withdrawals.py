@@ -9,7 +9,18 @@ from msgspec.structs import replace
 from relance.rpc.checkout.v1 import aftercare_pb2 as pb
 from services.checkout.api.aftercare_messages import to_aftercare, to_statement, to_stray
 from services.checkout.api.calls import Context, same_of
-from services.checkout.api.caring import Caring, mailed_to, needed_day, one_of, order_of, page, said, units_of, wrong
+from services.checkout.api.caring import (
+    Caring,
+    mailed_to,
+    named,
+    needed_day,
+    one_of,
+    order_of,
+    page,
+    said,
+    units_of,
+    wrong,
+)
 from services.checkout.api.reading import read_id, read_instant, required
 from services.checkout.api.refusals import invalid, missing
 from services.checkout.api.tokens import Caller
@@ -34,7 +45,6 @@ __all__ = ["Withdrawals"]
 
 _CHANNELS: Final = frozenset(get_args(Channel))
 _LISTS: Final = frozenset({"all", "open", "stray"})
-_NAME_MAX: Final = 200
 
 
 class Withdrawals(Caring):
@@ -181,10 +191,8 @@ def _received_at(request: pb.RecordWithdrawalRequest, stated_at: datetime) -> da
 
 
 def _words(request: pb.RecordWithdrawalRequest) -> Words:
-    if len(request.name) > _NAME_MAX:
-        raise invalid("name", f"at most {_NAME_MAX} letters")
     address = mailed_to(request.acknowledge_to, "acknowledge_to")
-    return Words(name=request.name, text=said(request.words, "words"), address=address)
+    return Words(name=named(request.name), text=said(request.words, "words"), address=address)
 
 
 def _answer(request: pb.AnswerWithdrawalRequest) -> WithdrawalAct:

@@ -3,7 +3,6 @@
 What the consumer notifies is confirmed in the transaction that records it, with the day on which the contract ends.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -18,6 +17,7 @@ from services.checkout.application.aftercaring import Aftercaring, AfterView, Fo
 from services.checkout.application.stocking import alert
 from services.checkout.domain import contracts, renewals
 from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.addresses import is_email
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.contracts import Advance, Contract, Effects, Terminate
 from services.checkout.domain.follow_up import Letter, Outcome, Setting, once
@@ -32,7 +32,6 @@ __all__ = ["EFFECTS", "Contracting"]
 
 replace = msgspec.structs.replace
 
-_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _OPENED: Final = "contracts"
 _ANY: Final = "contracts/any"
 _TERMINATED: Final = "terminated"
@@ -211,7 +210,7 @@ class Contracting(Aftercaring):
             ended = replace(ended, content=_blob_of(kept), acknowledged_at=setting.at)
             looked = looked._replace(contract=replace(looked.contract, termination=ended))
         await self._tell_end(tx, order, told, looked, kept, words.address.strip())
-        if words.address.strip() and not _EMAIL.fullmatch(words.address.strip()):
+        if words.address.strip() and not is_email(words.address.strip()):
             said = Alert("termination.by_post", setting.at, contract.number)
             await alert(tx, known.shop, order.id, said)
         await self._put_contract(tx, contract, looked.contract, setting)
@@ -278,7 +277,7 @@ async def _confirmations(
     own = Letter("termination.confirmed", facts)
     checkout = await tx.get(Checkout, order.context.shop, order.checkout_id)
     email = "" if checkout is None or checkout.contact is None else checkout.contact.contact.email.strip()
-    if not _EMAIL.fullmatch(address) or address.casefold() == email.casefold():
+    if not is_email(address) or address.casefold() == email.casefold():
         return (own,)
     return own, Letter(own.kind, {name: fact for name, fact in facts.items() if name != "link"}, to=address)
 

@@ -1,6 +1,5 @@
 """Ending a contract with neither an account nor a link: its number and the address of its order are enough."""
 
-import re
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from services.checkout.application.aftercaring import Words, opened_words
 from services.checkout.application.contracting import Contracting
 from services.checkout.application.straying import LETTERS_MAX, letters_to
 from services.checkout.application.withdrawing import Said
+from services.checkout.domain.addresses import is_email
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.contracts import Contract, Terminate
@@ -26,7 +26,6 @@ __all__ = ["Leaving"]
 
 replace = msgspec.structs.replace
 
-_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _NUMBERS_MAX: Final = 4  # of one notification that are looked for
 _RECEIVED: Final = "termination.received"
 _NO_STRAY: Final = Refusal("stray_id", "there is no such notification")
@@ -63,7 +62,7 @@ class Leaving(Contracting):
         words = await self.look(lambda tx: opened_words(tx, shop, stray.content))
         if words is None:
             return
-        if await self._ended_by(stray, words) or not _EMAIL.fullmatch(words.address.strip()):
+        if await self._ended_by(stray, words) or not is_email(words.address.strip()):
             return  # by post, the shop answers: it is shown as not acknowledged
         await self._admitted(shop, words.address)
         await self.again(lambda tx: self._received(tx, shop, stray_id, words.address.strip()))

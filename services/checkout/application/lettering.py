@@ -1,7 +1,6 @@
 """Letters that checkout writes itself: set outside any transaction, kept as evidence, and sent once."""
 
 import asyncio
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from services.checkout.application.aftercaring import Aftercaring, opened_words
 from services.checkout.application.straying import LETTERS_MAX, letters_to
 from services.checkout.application.tunnel import subject_of
 from services.checkout.domain import letters, statements
+from services.checkout.domain.addresses import is_email
 from services.checkout.domain.aftercare import Aftercare, Statement, Stray
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.disclosures import rule_ref
@@ -41,7 +41,6 @@ replace = msgspec.structs.replace
 _ACKNOWLEDGED: Final = "withdrawal.acknowledged"
 _DECIDED: Final = "withdrawal.decided"
 _RULES: Final = {_ACKNOWLEDGED: ("B07", "B08"), _DECIDED: ("B01", "B09", "B12", "B16", "B17")}
-_ADDRESS: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _FACT_MAX: Final = 2_000
 _TOKEN_BYTES: Final = 32
 
@@ -153,7 +152,7 @@ class Lettering(Aftercaring):
             )
         words = await opened_words(tx, shop, statement.content)
         said = Said() if words is None else Said(words.name, words.text, words.reference, words.address)
-        to = said.address.strip() if _ADDRESS.fullmatch(said.address.strip()) else reader.email
+        to = said.address.strip() if is_email(said.address.strip()) else reader.email
         about = letters.acknowledgement(order, after, statement, said)
         return self._with_link(reader, _Draft(kind, ref, _about(reader, about), to))
 
@@ -215,7 +214,7 @@ class Lettering(Aftercaring):
         words = await opened_words(tx, shop, stray.content)
         found = await self.shop(tx, shop)
         to = "" if words is None else words.address.strip()
-        if words is None or isinstance(found, Refusal) or not _ADDRESS.fullmatch(to):
+        if words is None or isinstance(found, Refusal) or not is_email(to):
             return None  # the page showed it; there is nowhere to write to
         about = Acknowledgement(
             number=stray.id[:8], channel="web", stated_at=stray.stated_at, received_at=None,

@@ -4,7 +4,6 @@ A step that is submitted again with the same content says nothing twice; with an
 be seen anew. Nothing is asked that the order does not need: consents may all be refused (A17).
 """
 
-import re
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -13,6 +12,7 @@ import msgspec
 
 from relance.events.checkout import Channel
 from relance.events.envelope import Item
+from services.checkout.domain.addresses import is_email
 from services.checkout.domain.events import Aggregate, Context, Saying, moved
 from services.checkout.domain.outcomes import Moved, Refusal, unchanged
 
@@ -23,9 +23,6 @@ __all__ = [
 
 State = Literal["open", "contacted", "delivering", "paying", "recap", "ordered", "expired", "superseded"]
 ENDED: Final = frozenset({"ordered", "expired", "superseded"})
-
-# What can stand in an envelope of SMTP and in a header without any quoting: nothing else is written to.
-_EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]{1,64}@[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]{1,253}")
 
 replace = msgspec.structs.replace
 
@@ -219,7 +216,7 @@ def _identify(checkout: Checkout, act: Identify, at: datetime) -> Moved[Checkout
 
 
 def _contact(checkout: Checkout, act: GiveContact, at: datetime) -> Moved[Checkout] | Refusal:
-    if _EMAIL.fullmatch(act.contact.email) is None:
+    if not is_email(act.contact.email):
         return Refusal("contact.email", "an address has a name, an @ and a domain")
     if act == checkout.contact:
         return unchanged(checkout)

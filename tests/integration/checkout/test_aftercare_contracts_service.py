@@ -143,7 +143,7 @@ def test_its_end_is_confirmed_and_again_to_the_same_day(after: After, press: Bac
         ({"wished_on": iso(-1)}, "INVALID_ARGUMENT", "wished_on", "D215-2"),
         ({"wished_on": "soon"}, "INVALID_ARGUMENT", "wished_on", ""),
         ({"confirm_to": "nobody"}, "INVALID_ARGUMENT", "confirm_to", ""),
-        ({"name": "a" * 201}, "INVALID_ARGUMENT", "name", ""),
+        ({"name": "a" * 1_001}, "INVALID_ARGUMENT", "name", ""),
         ({"words": "a" * 4_001}, "INVALID_ARGUMENT", "words", ""),
         ({"idempotency_key": ""}, "INVALID_ARGUMENT", "idempotency_key", ""),
         ({"contract_id": "c"}, "INVALID_ARGUMENT", "contract_id", ""),

@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-__all__ = ["FORM_BYTES_MAX", "SAID_MAX", "Form", "Guesses", "Pace", "TooMuch", "network_of", "read_form"]
+__all__ = ["FORM_BYTES_MAX", "NAME_MAX", "SAID_MAX", "Form", "Guesses", "Pace", "TooMuch", "network_of", "read_form"]
 
 FORM_BYTES_MAX: Final = 262_144
 SAID_MAX: Final = 10_000
 """Letters of what a consumer states in words of his own: none of them is cut off unsaid."""
+NAME_MAX: Final = 1_000
+"""Letters of his name."""
 _BODY_S: Final = 10.0
 _FIELDS_MAX: Final = 1_200
 _TEXT_MAX: Final = 1_000

@@ -4,6 +4,7 @@ import re
 from typing import Final, NamedTuple
 
 from services.checkout.api.pages.bounds import Form
+from services.checkout.domain import addresses
 from services.checkout.domain.checkouts import ConsentGiven, Contact, GiveContact
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
@@ -13,7 +14,7 @@ __all__ = ["BY_NUMBER", "CartForm", "address_of", "cart_of", "contact_of", "is_e
 
 BY_NUMBER: Final = frozenset({"phone", "sms", "whatsapp", "rcs"})  # channels that reach a telephone
 QUANTITY_MAX: Final = 9_999
-_EMAIL: Final = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@(?:[^\s@<>()\[\]\\,;:\".]+\.)+[^\s@<>()\[\]\\,;:\".]{2,}")
+_DOMAIN: Final = re.compile(r"(?:[^.]+\.)+[^.]{2,}")
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().\u00a0-]{4,22}[0-9]")
 _DOMAINS: Final = (
     "gmail.com", "hotmail.com", "hotmail.fr", "outlook.com", "outlook.fr", "yahoo.com", "yahoo.fr", "orange.fr",
@@ -116,8 +117,8 @@ def address_of(form: Form, view: View) -> Address | list[Refusal]:
 
 
 def is_email(text: str) -> bool:
-    """Whether a text is an address that mail can be sent to."""
-    return len(text) <= 254 and _EMAIL.fullmatch(text) is not None
+    """Whether a text is an address that mail can be sent to, with a domain as people have them: others are slips."""
+    return addresses.is_email(text) and _DOMAIN.fullmatch(text.rpartition("@")[2]) is not None
 
 
 def mistyped(email: str) -> str:

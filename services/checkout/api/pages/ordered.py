@@ -1,6 +1,5 @@
 """What is said of an order: its state, its sums, its parcels, what failed, and to whom what is shown."""
 
-import re
 from typing import Any, Final, NamedTuple
 
 from relance.rules.law.calendar import paris_date
@@ -10,6 +9,7 @@ from services.checkout.api.pages.labels import figure_of, label_of
 from services.checkout.api.pages.recap import where
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_, Failure, failure
+from services.checkout.domain.addresses import is_email
 from services.checkout.domain.orders import ENDED, Order, OrderLine
 from services.checkout.domain.presenting import OrderView
 from services.checkout.domain.shops import speak
@@ -38,7 +38,6 @@ _LEADS: Final = {
     "awaited": N_("Your order is recorded. It leaves when your payment has arrived."),
     "confirmed": N_("It is paid, and we prepare it."),
 }
-_ADDRESS: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")  # as the letters know one
 INCIDENTS: Final = {
     "lost": N_("lost on its way: we send its articles again"),
     "damaged": N_("damaged on its way: we send its articles again"),
@@ -77,7 +76,7 @@ def masked_email(email: str) -> str:
 
 def reachable(address: str) -> bool:
     """Whether mail is sent to what somebody gave as his address; what else it is, the shop answers itself."""
-    return _ADDRESS.fullmatch(address.strip()) is not None
+    return is_email(address.strip())
 
 
 def email_of(seen: Seen) -> str:

@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 from starlette.responses import Response
 
 from relance.rules.law.calendar import paris_date
-from services.checkout.api.pages.bounds import SAID_MAX, Form
+from services.checkout.api.pages.bounds import NAME_MAX, SAID_MAX, Form
 from services.checkout.api.pages.devices import orders_here
 from services.checkout.api.pages.frames import Notice, shop_frame
 from services.checkout.api.pages.labels import label_of
@@ -33,7 +33,6 @@ from services.checkout.domain.statements import StateWithdrawal, left_units
 __all__ = ["Withdrawing", "form_url", "said_once"]
 
 _NONCE_MAX: Final = 64
-_NAME_MAX: Final = 1_000
 _SAID: Final = ("name", "reference", "articles", "email")
 _CHOICES_MAX: Final = 50  # units of a line that are chosen from a list; more are typed
 
@@ -95,7 +94,7 @@ class Withdrawing:
             id=str(uuid5(order.id, f"statement/{said}")), channel="web", stated_at=at, received_at=at,
             units={} if _is_whole(faces) else chosen,
         )  # fmt: skip
-        words = Words(name=form.text("name")[:_NAME_MAX], address=form.text("email") or seen.view.email)
+        words = Words(name=form.text("name")[:NAME_MAX], address=form.text("email") or seen.view.email)
         stated = await self.parts.desk.state_withdrawal(shop.id, order.id, act, words)
         if isinstance(stated, Refusal):
             return self.parts.refused(visit, stated, 409, seen.view.shop, seen.tongue)
@@ -184,7 +183,7 @@ class Withdrawing:
             notices = [waiting_notice(tongue, wait, shop)]
             return _retried(await self._shop_form(visit, shop, tongue, notices=notices, status=429), wait)
         words = Words(
-            name=form.text("name")[:_NAME_MAX], address=form.text("email"),
+            name=form.text("name")[:NAME_MAX], address=form.text("email"),
             text=articles or ("" if is_number(reference) else reference),
         )  # fmt: skip
         said = await self.parts.desk.state_unknown(shop.id, reference, words, statement_id=statement_id)
