@@ -151,6 +151,7 @@ def untold(contract: Contract, after: Aftercare, message: str, setting: Setting)
     freed = again.contract.termination if isinstance(again, Looked) else None
     if freed is None or freed.ends_on >= left.ends_on:
         return Looked(known, (), noted)
+    freed = replace(freed, acknowledged_at=left.acknowledged_at or setting.at)  # this confirms it if nothing has
     more = freed.due_minor - left.due_minor
     due = _owed(contract, after, more, freed.ends_on) if more > 0 else None
     noted = (*noted, Noted("happened", "order", ("B23",), _said(contract, freed)))

@@ -255,6 +255,19 @@ def test_who_was_held_to_the_next_term_by_it_has_left_when_he_said() -> None:
     assert look(found.contract, ordered(line()), on("2027-03-10")).contract.ended_on == date(2027, 3, 4)
 
 
+def test_what_was_confirmed_of_it_stays_confirmed() -> None:
+    _, of = renewed()
+    held = left(of, "2027-03-04T10:00").contract
+    assert held.termination is not None
+    for at_first, known in ((at("2027-03-04T10:01"), at("2027-03-04T10:01")), (None, on("2027-03-10").at)):
+        told = msgspec.structs.replace(held.termination, acknowledged_at=at_first)
+        found = untold(msgspec.structs.replace(held, termination=told), cared(), "m1", on("2027-03-10"))
+        assert found.contract.termination is not None
+        assert found.contract.termination.free
+        assert found.contract.termination.acknowledged_at == known
+        assert found.confirmed == found.contract.termination
+
+
 # -- terminations that come late, early, or again ---------------------------------------------------------------------
 
 
