@@ -59,6 +59,23 @@ def test_every_finding_names_rule_version_article_and_field() -> None:
             assert finding.field.split(".")[0] in document.__struct_fields__, finding
 
 
+@pytest.mark.parametrize(
+    ("rule", "words", "blocks"),
+    [
+        ("G10", "there is no invoice (a warning)", False),
+        ("G10", "lacks a mention (a warning)", False),
+        ("B24", "leave out L241-3", True),
+        ("B24", "and not L215-1-1 (a warning)", False),
+        ("B24", "its terms say nothing of it", True),
+    ],
+)
+def test_what_rests_on_our_reading_alone_never_blocks(rule: str, words: str, blocks: bool) -> None:  # noqa: FBT001 - a case
+    case = next(case for case in CASES if case.rule == rule and words in case.title)
+    _, verdict = run(case, BASES, BOOK)
+    assert verdict.allowed != blocks
+    assert {one.rule for one in (verdict.blockers if blocks else verdict.warnings)} == {rule}
+
+
 def test_a_rule_that_comes_into_force_needs_no_code() -> None:
     def blocked_on(day: date) -> set[str]:
         case = next(case for case in CASES if case.rule == "G16" and "large firm" in case.title)

@@ -302,7 +302,9 @@ def subscription_totals(_rule: Rule, document: Document, _now: datetime) -> Iter
 
 @meaning("B24")
 def articles_reproduced(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
-    """The terms of a service, or of digital content, that renews itself hold the articles, word for word."""
+    """The terms of a service, or of digital content, that renews itself hold the articles, word for word: those that
+    the law names; what our reading adds is a warning, and what only our own terms print is not looked for.
+    """
     renewing = [
         line
         for line in document.lines
@@ -311,10 +313,12 @@ def articles_reproduced(rule: Rule, document: Document, _now: datetime) -> Itera
     if not renewing:
         return
     terms = _words_of(document.legal.texts.get("terms", ""))
-    for wording in rule.wordings.values():
+    by_reading = rule.parameters.get("by_reading", [])
+    for name in (*rule.parameters["asked"], *by_reading):
+        wording = rule.wordings[name]
         if _words_of(wording.text or "") not in terms:
             reason = f"{renewing[0].name}: the terms do not reproduce {wording.article} in full"
-            yield Fault("legal.texts.terms", reason)
+            yield Fault("legal.texts.terms", reason, warn=name in by_reading)
 
 
 @lru_cache(maxsize=64)

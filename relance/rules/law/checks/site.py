@@ -128,7 +128,9 @@ def archive(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
 
 @meaning("G10", "order")
 def invoice(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
-    """A complete invoice of what was paid."""
+    """A complete invoice of what was paid. A consumer in France need not be given one, and a document does not say who
+    is a business: it warns.
+    """
     order = document.order
     if order is not None and order.charged_minor and order.invoice != "complete":
         yield Fault("order.invoice", "there is no invoice" if order.invoice == "none" else "the invoice lacks mentions")
