@@ -47,6 +47,16 @@ _DONE: Final[Mapping[str, Mapping[str, str]]] = {
     "fr": {
         "taken": "Nous prenons votre demande en charge : l'article est réparé ou remplacé au plus tard le {until}.",
         "digital": "Nous prenons votre demande en charge : le contenu est mis en conformité au plus tard le {until}.",
+        "taken_late": (
+            "Nous prenons votre demande en charge. L'article devait être réparé ou remplacé au plus tard le {until} : "
+            "ce délai est passé. Vous pouvez désormais demander une réduction du prix en conservant l'article ou, sauf "
+            "défaut mineur, mettre fin à la vente et être remboursé intégralement contre sa restitution."
+        ),
+        "digital_late": (
+            "Nous prenons votre demande en charge. Le contenu devait être mis en conformité au plus tard le {until} : "
+            "ce délai est passé. Vous pouvez désormais demander une réduction du prix en conservant le contenu ou, "
+            "sauf défaut mineur, mettre fin au contrat et être remboursé intégralement en renonçant au contenu."
+        ),
         "postage": "Vos frais d'envoi, {sum}, vous sont remboursés au plus tard le {day}.",
         "repaired": "Votre demande est satisfaite : l'article est réparé.",
         "replaced": "Votre demande est satisfaite : l'article est remplacé.",
@@ -58,6 +68,16 @@ _DONE: Final[Mapping[str, Mapping[str, str]]] = {
     "en": {
         "taken": "We take up your claim: the article is repaired or replaced by {until} at the latest.",
         "digital": "We take up your claim: the content is brought into conformity by {until} at the latest.",
+        "taken_late": (
+            "We take up your claim. The article was to be repaired or replaced by {until} at the latest: that time has "
+            "passed. You may now ask for a lower price and keep the article or, unless the defect is minor, end the "
+            "sale, give the article back and be refunded in full."
+        ),
+        "digital_late": (
+            "We take up your claim. The content was to be brought into conformity by {until} at the latest: that time "
+            "has passed. You may now ask for a lower price and keep the content or, unless the defect is minor, end "
+            "the contract, give up the content and be refunded in full."
+        ),
         "postage": "What sending it back cost you, {sum}, is paid back by {day} at the latest.",
         "repaired": "Your claim is met: the article is repaired.",
         "replaced": "Your claim is met: the article is replaced.",
@@ -90,8 +110,9 @@ def answer_of(act: Answer, order: Order, after: Aftercare, setting: Setting, lan
     is_digital = sold is not None and sold.kind == "digital"
     said: list[str] = []
     if claim.state == "taken":
-        until = _day(right_until(claim, order, setting.book), language)
-        said.append(words["digital" if is_digital else "taken"].format(until=until))
+        until = right_until(claim, order, setting.book)
+        which = ("digital" if is_digital else "taken") + ("_late" if setting.on > until else "")
+        said.append(words[which].format(until=_day(until, language)))
     elif claim.state in {"repaired", "replaced"}:
         said.append(words["mended" if is_digital else claim.state])
         ends = guarantee_until(claim.line_id, order, after, setting.book)
