@@ -43,7 +43,7 @@ def late_lines(due: Any, order: Any, on: str) -> Iterator[str]:
     yield f"{_AFTER}today: {_today(due, on)} ({_cited(due)})"
     if due.cap_minor:
         reached = ", which is reached" if due.surcharge_known and due.surcharge_minor >= due.cap_minor else ""
-        yield f"{_AFTER}at most: {money(due.cap_minor)} on top, the price of the goods{reached} ({due.article})"
+        yield f"{_AFTER}at most: {money(due.cap_minor)} on top, {_cap(due, reached)}"
     following = next((step for step in due.forecast if step.from_on > on), None)
     if following is not None:
         begins = f"from {_day(following.from_on)} (day {(_read(following.from_on) - _read(due.due_on)).days})"
@@ -153,6 +153,14 @@ def _today(due: Any, on: str) -> str:
     exact = due.percent.isdigit() and due.surcharge_minor == (due.open_minor * int(due.percent) + 50) // 100
     of = f" of {money(due.open_minor)}" if exact else ""
     return f"{day}; {_bracket(due, on)}{rate}{of}, {money(due.surcharge_minor)} on top"
+
+
+def _cap(due: Any, reached: str) -> str:
+    """What the cap is: the price of the goods by the article; where none was paid, the sum itself by our reading."""
+    is_sum = not due.goods_minor and not due.service_kept_minor and due.cap_minor == due.amount_minor
+    if is_sum:
+        return f"the sum itself, as nothing was paid for the goods{reached} (our reading of {due.article})"
+    return f"the price of the goods{reached} ({due.article})"
 
 
 def _bracket(due: Any, on: str) -> str:

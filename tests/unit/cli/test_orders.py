@@ -102,6 +102,19 @@ def test_a_cap_that_is_reached_is_said() -> None:
     )
 
 
+def test_where_nothing_was_paid_for_goods_the_cap_is_the_sum_and_said_to_be_our_reading() -> None:
+    sums = {"amount_minor": 490, "delivery_minor": 490, "cap_minor": 490, "state": "late", "late_days": 21}
+    late = due(**sums, goods_minor=0, open_minor=490, surcharge_minor=49, percent="10", forecast=STEPS)
+    said = list(late_lines(late, order(), "2026-04-09"))
+    assert said[5] == (
+        "   at most: 4.90 EUR on top, the sum itself, as nothing was paid for the goods (our reading of L242-4)"
+    )
+    reached = "\n".join(late_lines(due(**(sums | {"surcharge_minor": 490}), goods_minor=0), order(), "2027-04-23"))
+    assert "nothing was paid for the goods, which is reached (our reading of L242-4)" in reached
+    kept = due(**sums, goods_minor=0, service_kept_minor=490, surcharge_minor=49, percent="10")
+    assert "on top, the price of the goods (L242-4)" in "\n".join(late_lines(kept, order(), "2026-04-09"))
+
+
 def test_what_lateness_cost_is_owed_when_the_sum_itself_has_gone() -> None:
     paid = due(state="paid", open_minor=0, late_days=12, surcharge_minor=250, percent="5", refund_ids=["r1"])
     said = list(
