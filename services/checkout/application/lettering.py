@@ -216,11 +216,19 @@ class Lettering(Aftercaring):
         to = "" if words is None else words.address.strip()
         if words is None or isinstance(found, Refusal) or not is_email(to):
             return None  # the page showed it; there is nowhere to write to
+        said = Said(words.name, words.text, words.reference, to)
+        own = await self._is_own(tx, shop, stray.candidate, to)
         about = Acknowledgement(
             number=stray.id[:8], channel="web", stated_at=stray.stated_at, received_at=None,
-            said=Said(words.name, words.text, words.reference, to),
+            said=said if own else letters.bounded(said),
         )  # fmt: skip
         return _Draft(_ACKNOWLEDGED, ref, LetterFacts(shop=found, language=found.languages[0], about=about), to)
+
+    async def _is_own(self, tx: Transaction, shop: str, order_id: str, address: str) -> bool:
+        """Whether an address is that of the order which a statement named: it is nobody else's then."""
+        order = await tx.get(Order, shop, order_id) if order_id else None
+        reader = None if order is None else await self._reader(tx, order)
+        return reader is not None and reader.email.strip().casefold() == address.casefold()
 
     async def _post_stray(self, tx: Transaction, shop: str, draft: _Draft, body: Body) -> None:
         stray = await tx.get(Stray, shop, draft.ref, lock=True)

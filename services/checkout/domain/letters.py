@@ -1,8 +1,9 @@
 """What letters about a withdrawal say, before anybody sets them: plain facts, so that the words stand in templates."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -17,7 +18,7 @@ from services.checkout.domain.shops import Shop
 
 __all__ = [
     "Acknowledgement", "Article", "Back", "CreditNote", "Decided", "DecidedLine", "LetterFacts", "Said",
-    "acknowledgement", "decided",
+    "acknowledgement", "bounded", "decided",
 ]  # fmt: skip
 
 
@@ -28,6 +29,28 @@ class Said(NamedTuple):
     text: str = ""
     reference: str = ""
     address: str = ""
+
+
+_NAME_MAX: Final = 200
+_REFERENCE_MAX: Final = 200
+_TEXT_MAX: Final = 500
+# A dot before a letter of the same word, and what follows a scheme: programs that show mail make links of these.
+_LINKED: Final = re.compile(r"(?<=[^\s.])[.\u3002\uff0e\uff61](?=[^\W\d_])|(?<=:)(?=//)")
+
+
+def bounded(said: Said) -> Said:
+    """What is repeated to an address that is known from nothing but the statement: enough to know it again by (L221-21,
+    D221-5), in a length that carries nobody else's message, and nothing of it a link. The whole of it is on record.
+    """
+    return said._replace(
+        name=_plain(said.name, _NAME_MAX), reference=_plain(said.reference, _REFERENCE_MAX),
+        text=_plain(said.text, _TEXT_MAX),
+    )  # fmt: skip
+
+
+def _plain(text: str, most: int) -> str:
+    cut = text if len(text) <= most else f"{text[:most]}…"
+    return _LINKED.sub(lambda dot: f"{dot[0]} ", cut)
 
 
 class Article(NamedTuple):

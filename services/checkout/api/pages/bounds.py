@@ -23,7 +23,7 @@ _BODY_S: Final = 10.0
 _FIELDS_MAX: Final = 1_200
 _TEXT_MAX: Final = 1_000
 _LONG: Final = {"assertion": 8_192} | dict.fromkeys(("reference", "articles", "reason", "fault"), SAID_MAX)
-_WAITING_MAX: Final = 5_000
+_KEPT_S: Final = 600.0  # that a place is kept after its time has come: he reads, types, and clicks again
 _BREAKS: Final = re.compile(r"[\t\r\n\u2028\u2029]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -126,32 +126,45 @@ class Guesses:
 
 
 class Pace:
-    """How often statements come from one network: `burst` at once within a window, then each of the others waits.
+    """How often statements come from one network: `burst` at once within a window, then one every `each_s` seconds.
 
-    A statement of the law is slowed down and never shut out: the one that had to wait is let in when it comes again, by
-    `what` it says, whoever else of its network came meanwhile. It waits the longer the more wait, `most_s` at most.
+    A statement of the law is slowed down and never shut out: the one that had to wait has its place in the line of its
+    network, by `what` it says, and is let in once that has come, whoever else came meanwhile, from there or from
+    elsewhere. A line is as long as `most_s`, and a place is kept for `_KEPT_S`; who finds it full comes again.
     """
 
-    def __init__(self, burst: int, window_s: float, clock: Callable[[], float], *, most_s: int = 300) -> None:
+    def __init__(
+        self, burst: int, window_s: float, clock: Callable[[], float], *, most_s: int = 300, lines_max: int = 5_000
+    ) -> None:
         self._first = Guesses(burst, window_s, clock)
         self._each_s = min(most_s, 20)
-        self._burst, self._clock, self._most_s = burst, clock, most_s
-        self._waiting: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+        self._clock, self._most_s, self._lines_max = clock, most_s, lines_max
+        self._lines: OrderedDict[str, dict[bytes, float]] = OrderedDict()
 
     def wait_s(self, key: str, what: str) -> int:
-        """0: it may be stated now, and is counted; else so many seconds until this one may."""
+        """0: it may be stated now; else so many seconds until this one may, or until it may ask for a place."""
         if not self._first.wait_s(key, what):
             self._first.wrong(key, what)
             return 0
-        now, mine = self._clock(), (key, _short(what))
-        opens = self._waiting.get(mine)
-        if opens is None:
-            others = sum(until > now and other == key for (other, _), until in self._waiting.items())
-            opens = now + min(self._most_s, self._each_s * (1 + others // max(1, self._burst)))
-            self._waiting[mine] = opens
-            while len(self._waiting) > _WAITING_MAX:
-                self._waiting.popitem(last=False)
-        return max(0, ceil(opens - now))
+        now, mine = self._clock(), _short(what)
+        line = {one: opens for one, opens in self._lines.get(key, {}).items() if opens > now - _KEPT_S}
+        if mine not in line:
+            opens = max(now, *line.values()) + self._each_s if line else now + self._each_s
+            if opens > now + self._most_s or not self._has_room(key, now):
+                return self._most_s
+            line[mine] = opens
+            self._lines[key] = line
+            self._lines.move_to_end(key)
+        return max(0, ceil(line[mine] - now))
+
+    def _has_room(self, key: str, now: float) -> bool:
+        """Whether a network may have a line: nobody who still waits loses his place for it."""
+        while len(self._lines) >= self._lines_max and key not in self._lines:
+            oldest = next(iter(self._lines))
+            if max(self._lines[oldest].values()) > now - _KEPT_S:
+                return False
+            del self._lines[oldest]
+        return True
 
 
 def _again(counted: tuple[bytes, ...], what: str) -> bool:
