@@ -135,7 +135,9 @@ class AfterMetrics:
                 "acknowledgements_unsent_count", "Withdrawals that wait more than a minute for their acknowledgement"
             ),
             "strays": gauge("strays_open_count", "Withdrawals that name no order"),
-            "failing": gauge("orders_failing_count", "Orders that owe something and cannot be read or looked at"),
+            "failing": gauge(
+                "orders_failing_count", "Orders, contracts and statements that cannot be read or looked at"
+            ),
         }
         self._stuck = Gauge(
             "relance_checkout_work_stuck_count",
@@ -146,15 +148,18 @@ class AfterMetrics:
             "relance_checkout_day_timestamp_seconds", "By when all that has its day was done last", registry=registry
         )
 
-    def tell(self, shops: Mapping[str, Mapping[str, int]], ran_at: datetime | None) -> None:
+    def tell_day(self, ran_at: datetime | None) -> None:
+        """By when all that has its day was done last; None leaves what was said."""
+        if ran_at is not None:
+            self._day.set(ran_at.timestamp())
+
+    def tell(self, shops: Mapping[str, Mapping[str, int]]) -> None:
         """Figures of each shop by name: what was said before no longer holds."""
         for gauge in self._gauges.values():
             gauge.clear()
         for shop, figures in shops.items():
             for name, gauge in self._gauges.items():
                 gauge.labels(shop).set(figures[name])
-        if ran_at is not None:
-            self._day.set(ran_at.timestamp())
 
     def tell_stuck(self, found: Mapping[tuple[str, str], int]) -> None:
         """Work that does not get done, by shop and kind: what was said before no longer holds."""

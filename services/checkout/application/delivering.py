@@ -1,13 +1,13 @@
 """Delivery that is late or fails: what consumers write of it, what befalls parcels, what cannot be supplied."""
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words
-from services.checkout.application.singly import looked_at
+from services.checkout.application.singly import looked_at, unread
 from services.checkout.domain import promises
 from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.follow_up import Outcome, Setting
@@ -23,7 +23,7 @@ from services.checkout.domain.promises import (
     ResolveLate,
     Suspend,
 )  # fmt: skip
-from services.checkout.store import Transaction, Wanted
+from services.checkout.store import Transaction
 
 __all__ = ["Delivering", "LateOrder"]
 
@@ -45,22 +45,26 @@ class Delivering(Aftercaring):
         """A shop's orders that are late at an instant, now when none is given, by id, from the one after `after`. They
         are known from the first look after their last day on.
         """
+        on = paris_date(at or self.clock())
+        found: list[LateOrder] = []
+        more = True
+        while more and len(found) < limit:
+            afters, orders, lost = await self.look(partial(_late_page, shop, after, limit))
+            for id_ in lost:
+                unread(shop, id_)
+            found += self._late_of(shop, afters, orders, on)
+            more = len(afters) == limit
+            after = next(reversed(afters), after)
+        return found[:limit]
 
-        async def work(tx: Transaction) -> list[LateOrder]:
-            afters = dict(sorted(
-                (one.id, one) for _, one in await tx.find(Aftercare, "delivery", "late", shop) if one.id > after
-            ))  # fmt: skip
-            (orders,) = await tx.several(Wanted(Order, shop, tuple(afters)))
-            on = paris_date(at or self.clock())
-            found = (
-                LateOrder(orders[id_], one, late)
-                for id_, one in afters.items()
-                if id_ in orders
-                and (late := looked_at(shop, id_, partial(promises.late, orders[id_], one, on, self.book)))
-            )
-            return list(found)[:limit]
-
-        return await self.look(work)
+    def _late_of(
+        self, shop: str, afters: dict[str, Aftercare], orders: dict[str, Order], on: date
+    ) -> list[LateOrder]:  # fmt: skip
+        return [
+            LateOrder(orders[id_], one, late)
+            for id_, one in afters.items()
+            if id_ in orders and (late := looked_at(shop, id_, partial(promises.late, orders[id_], one, on, self.book)))
+        ]
 
     async def notify_late(
         self, shop: str, order_id: UUID, act: NotifyLate, words: Words | None = None
@@ -96,6 +100,14 @@ class Delivering(Aftercaring):
         self, shop: str, order_id: UUID, act: DeliveryAct, words: Words | None = None
     ) -> AfterView | Refusal:  # fmt: skip
         return await self.follow(shop, order_id, partial(_step, act), words=words)
+
+
+async def _late_page(
+    shop: str, after: str, limit: int, tx: Transaction
+) -> tuple[dict[str, Aftercare], dict[str, Order], tuple[str, ...]]:  # fmt: skip
+    afters, lost = await tx.legible_page(Aftercare, shop, key=("delivery", "late"), after=after, limit=limit)
+    orders, lost_too = await tx.legible_of(Order, shop, tuple(afters))
+    return afters, orders, (*lost, *lost_too)
 
 
 def _step(act: DeliveryAct, order: Order, after: Aftercare, setting: Setting) -> Outcome | Refusal:

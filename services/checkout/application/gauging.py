@@ -1,7 +1,7 @@
 """What waits for each shop, as numbers: legal dates that near, dates that were missed, work that does not get done."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -10,7 +10,7 @@ from relance.kernel.errors import NotNow
 from relance.kernel.instants import to_ms
 from relance.rules.law.calendar import first_instant_after, paris_date
 from services.checkout.application.desk import Desk
-from services.checkout.application.singly import looked_at
+from services.checkout.application.singly import looked_at, unread
 from services.checkout.domain import contracts, dues, guarantees, lateness
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.contracts import Contract
@@ -23,6 +23,10 @@ from services.checkout.store import Transaction
 __all__ = ["DayGauges", "Figures", "figures", "stuck"]
 
 _PAGE: Final = 500
+_TOGETHER: Final = 25  # are reckoned before others have their turn: clicks wait for milliseconds
+_LONGEST_TURN_S: Final = 0.05
+_RESTS: Final = 10  # times as long as the numbers took, before they are taken anew
+_LONGEST_REST_S: Final = 300.0  # the day is told with them
 _EVERY_S: Final = 60.0
 _SLOW: Final = timedelta(seconds=60)  # an acknowledgement leaves within seconds, or somebody has to look
 _TRIED: Final = 7  # times that work was put off, each time for twice as long: more than a minute
@@ -36,7 +40,8 @@ class Figures(NamedTuple):
     extra time ends soon or is over (`notices`). Claims likewise. Statements that are `unacknowledged`, orders that are
     `unconfirmed` (their confirmation did not leave, or came back), `strays`: statements that name no order. Renewals:
     contracts whose window of notice is open and that have none (`unannounced`), and those that run on without a valid
-    one (`leavable`). `failing`: orders that cannot be read or looked at, which are in none of these.
+    one (`leavable`). `failing`: what cannot be read or looked at (orders, contracts, statements, the shop itself),
+    which is in none of these but `strays`.
     """
 
     soon: int = 0
@@ -56,6 +61,21 @@ class Figures(NamedTuple):
     failing: int = 0
 
 
+class _Turns:
+    """Lets others work between a few orders and the next, for as long as those took."""
+
+    def __init__(self) -> None:
+        self._time = asyncio.get_running_loop().time
+        self._since = self._time()
+        self._count = 0
+
+    async def took_one(self) -> None:
+        self._count += 1
+        if self._count % _TOGETHER == 0:
+            await asyncio.sleep(min(_LONGEST_TURN_S, self._time() - self._since))
+            self._since = self._time()
+
+
 class DayGauges:
     """Shows what waits for shops, now and then. `ran_at`: by when all that has its day was done last."""
 
@@ -69,28 +89,34 @@ class DayGauges:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. While the database is away the last numbers stand."""
+        time = asyncio.get_running_loop().time
         while not stop.is_set():
+            began = time()
+            self._metrics.tell_day(self._ran_at())  # by itself: that the day is done hangs on no number
             try:
                 found = await figures(self._desk, self._desk.clock())
                 waiting = await stuck(self._desk)
             except NotNow:
                 pass
             else:
-                self._metrics.tell({shop: one._asdict() for shop, one in found.items()}, self._ran_at())
+                self._metrics.tell({shop: one._asdict() for shop, one in found.items()})
                 self._metrics.tell_stuck(waiting)
             try:
-                async with asyncio.timeout(self._every_s):
+                async with asyncio.timeout(max(self._every_s, min(_LONGEST_REST_S, _RESTS * (time() - began)))):
                     await stop.wait()
             except TimeoutError:
                 continue
 
 
 async def figures(desk: Desk, at: datetime) -> dict[str, Figures]:
-    """What waits for each shop at an instant."""
-    shops = await desk.look(lambda tx: tx.all(Shop, "*"))
+    """What waits for each shop at an instant. Whatever cannot be read is `failing`, and hides nothing else."""
+    shops, unreadable = await desk.look(lambda tx: tx.legible(Shop, "*"))
     found = {shop: await _of_shop(desk, one, at) for shop, one in shops.items()}
+    found |= dict.fromkeys(_said(unreadable), Figures(failing=1))
     furthest = max((one.aftercare.ahead_days for one in shops.values()), default=0)
+    turns = _Turns()
     async for order, after in _nearing(desk, at, furthest):
+        await turns.took_one()
         shop = shops.get(order.context.shop)
         if shop is not None and _comes_soon(order, after, Setting(at, desk.book, shop.aftercare)):
             one = found[shop.id]
@@ -105,13 +131,16 @@ async def stuck(desk: Desk) -> dict[tuple[str, str], int]:
 
 async def _of_shop(desk: Desk, shop: Shop, at: datetime) -> Figures:
     setting = Setting(at, desk.book, shop.aftercare)
-    strays = await desk.look(lambda tx: tx.all(Stray, shop.id, state="open"))
-    total = Figures(strays=len(strays), unacknowledged=sum(_waits(one, at) for one in strays.values()))
-    lost: list[str] = []
+    strays, illegible = await desk.look(lambda tx: tx.legible(Stray, shop.id, state="open"))
+    unacknowledged = sum(_waits(one, at) for one in strays.values())
+    total = Figures(strays=len(strays) + len(illegible), unacknowledged=unacknowledged)
+    lost, turns = _said(illegible, shop.id), _Turns()
     async for order, after in desk.owing_orders(shop.id, lost=lost):
+        await turns.took_one()
         one = looked_at(shop.id, after.id, partial(_of_order, order, after, setting)) or Figures(failing=1)
         total = _added(total, one)
-    async for contract in _running(desk, shop.id):
+    async for contract in _running(desk, shop.id, lost):
+        await turns.took_one()
         one = looked_at(shop.id, contract.order_id, partial(_of_contract, contract, setting)) or Figures(failing=1)
         total = _added(total, one)
     return total._replace(failing=total.failing + len(lost))
@@ -197,12 +226,27 @@ async def _read(shop: str, ids: list[str], tx: Transaction) -> tuple[dict[str, A
     return afters, orders
 
 
-async def _running(desk: Desk, shop: str) -> AsyncIterator[Contract]:
-    after = ""
-    while some := await desk.contracts(shop, state="running", after=after, limit=_PAGE):
-        for one in some:
+async def _running(desk: Desk, shop: str, lost: list[str]) -> AsyncIterator[Contract]:
+    """A shop's contracts that run; `lost` gets the ids of those that cannot be read."""
+    after, more = "", True
+    while more:
+        some, illegible = await desk.look(partial(_contracts, shop, after))
+        lost += _said(illegible, shop)
+        for one in some.values():
             yield one
-        after = some[-1].id
+        more = len(some) == _PAGE
+        after = next(reversed(some), after)
+
+
+async def _contracts(shop: str, after: str, tx: Transaction) -> tuple[dict[str, Contract], tuple[str, ...]]:
+    return await tx.legible_page(Contract, shop, state="running", after=after, limit=_PAGE)
+
+
+def _said(illegible: Iterable[str], shop: str = "") -> list[str]:
+    """What cannot be read is in the log; of all shops, each is its own."""
+    for id_ in illegible:
+        unread(shop or id_, id_)
+    return list(illegible)
 
 
 def _waits(said: Any, at: datetime) -> bool:

@@ -18,6 +18,7 @@ from relance.evidence.entries import Act
 from relance.kernel.errors import NotNow
 from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Words, opened_words
+from services.checkout.application.singly import unread
 from services.checkout.application.straying import LETTERS_MAX, carry_letter, forget_words, letters_to
 from services.checkout.domain import statements
 from services.checkout.domain.aftercare import Aftercare, Stray
@@ -89,8 +90,12 @@ class Withdrawing(Aftercaring):
         self, shop: str, which: Literal["all", "open"] = "all", *, after: str = "", limit: int = 20
     ) -> list[Aftercare]:  # fmt: skip
         """Orders with statements, by id; `open`: not acknowledged yet, or their goods are waited for."""
-        found = await self.look(lambda tx: tx.find(Aftercare, "statements", which, shop))
-        return [one for _, one in found if one.id > after][:limit]
+        found, lost = await self.look(
+            lambda tx: tx.legible_page(Aftercare, shop, key=("statements", which), after=after, limit=limit)
+        )  # fmt: skip
+        for id_ in lost:
+            unread(shop, id_)
+        return list(found.values())
 
     async def state_unknown(
         self, shop: str, reference: str, words: Words, at: datetime | None = None, statement_id: str = ""
@@ -143,7 +148,11 @@ class Withdrawing(Aftercaring):
 
     async def strays(self, shop: str, *, state: str = "open", after: str = "", limit: int = 20) -> list[Stray]:
         """Statements that matched no order, by id, from the one after `after`."""
-        found = await self.look(lambda tx: tx.all(Stray, shop, state=state, after=after, limit=limit))
+        found, lost = await self.look(
+            lambda tx: tx.legible_page(Stray, shop, state=state, after=after, limit=limit)
+        )  # fmt: skip
+        for id_ in lost:
+            unread(shop, id_)
         return list(found.values())
 
     async def stray_words(self, shop: str, stray_id: str) -> Words | None:

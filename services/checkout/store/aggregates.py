@@ -44,6 +44,16 @@ _FIND: Final = (
     .order_by(_A.shop, _A.id)
 )  # fmt: skip
 _FOUND: Final = {False: Statement(_FIND), True: Statement(_FIND.where(KEYS.c.shop == bindparam("of_shop")))}
+_FOUND_PAGE: Final = Statement(
+    select(_A.id, _A.body)
+    .join(KEYS, (KEYS.c.kind == _A.kind) & (KEYS.c.shop == _A.shop) & (KEYS.c.id == _A.id))
+    .where(
+        KEYS.c.kind == bindparam("of_kind"), KEYS.c.name == bindparam("of_name"),
+        KEYS.c.value == bindparam("of_value"), KEYS.c.shop == bindparam("of_shop"), KEYS.c.id > bindparam("after"),
+    )
+    .order_by(KEYS.c.id)
+    .limit(bindparam("most"))
+)  # fmt: skip
 _DUE: Final = Statement(
     select(_A.shop, _A.id, _A.body)
     .where(_A.kind == bindparam("of_kind"), _A.due_at_ms.is_not(None), _A.due_at_ms <= bindparam("until_ms"))
@@ -201,6 +211,36 @@ class Aggregates(Part):
         await self._write_rows_of(type_)
         of = {"of_kind": kind_of(type_), "of_shop": shop, "after": after, "most": limit, "of_state": state}
         return _legible(type_, await self._rows(_OWING if state == "owing" else _ALL[state is not None], of))
+
+    async def legible_page(
+        self,
+        type_: type[T],
+        shop: str,
+        *,
+        state: str | None = None,
+        key: tuple[str, str] | None = None,
+        after: str = "",
+        limit: int,
+    ) -> tuple[dict[str, T], tuple[str, ...]]:
+        """A shop's values by id, from the one after `after`, of a state or put with a key (name, value); and the ids
+        of those between them that cannot be read. Fewer than `limit` values are the last.
+        """
+        await self._write_rows_of(type_)
+        statement = _OWING if state == "owing" else _ALL[state is not None]
+        of: dict[str, Any] = {"of_kind": kind_of(type_), "of_shop": shop, "of_state": state}
+        if key is not None:
+            statement, of = _FOUND_PAGE, of | {"of_name": key[0], "of_value": key[1]}
+        found: dict[str, T] = {}
+        lost: list[str] = []
+        while (most := limit - len(found)) > 0:
+            rows = await self._rows(statement, of | {"after": after, "most": most})
+            some, illegible = _legible(type_, rows)
+            found |= some
+            lost += illegible
+            if len(rows) < most:
+                break
+            after = rows[-1].id
+        return found, tuple(lost)
 
     async def legible_of(
         self, type_: type[T], shop: str, ids: Sequence[str]
