@@ -1,14 +1,20 @@
-"""Statements that matched no order, and prints of invoices, are forgotten in their time: their words with their key."""
+"""Statements that matched no order, and prints of invoices, are forgotten in their time: their words with their key.
 
-from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Final
+One that cannot be read, or forgotten, is put off by a day: it keeps no other from being forgotten.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, select, tuple_, update
 
 from relance.evidence.entries import Act
+from relance.kernel.errors import NotNow
 from relance.kernel.instants import to_ms
+from relance.observability import logs
 from relance.rules.law.book import Book
 from relance.rules.law.calendar import first_instant_after, paris_date
 from services.checkout.domain.aftercare import Aftercare, Stray
@@ -17,7 +23,7 @@ from services.checkout.domain.orders import Order
 from services.checkout.domain.papers import Paper, accounted_until, kept_until, subject_of_paper
 from services.checkout.domain.shops import Shop
 from services.checkout.domain.strays import forgotten_at
-from services.checkout.store import Store, Transaction
+from services.checkout.store import Conflict, Store, Transaction
 from services.checkout.store.part import kind_of, read_body
 from services.checkout.store.schema import AGGREGATES
 
@@ -26,7 +32,10 @@ __all__ = ["forget_papers", "forget_stray", "forget_strays", "strays_of"]
 replace = msgspec.structs.replace
 
 _AT_ONCE: Final = 100
+_PUT_OFF: Final = timedelta(days=1)
 _ARTICLE: Final = "RGPD 5(1)(e)"
+
+_log = logs.logger("forgetting")
 
 
 async def forget_strays(store: Store, now: datetime, at_once: int = _AT_ONCE) -> int:
@@ -35,18 +44,14 @@ async def forget_strays(store: Store, now: datetime, at_once: int = _AT_ONCE) ->
     """
     dated = await _date(store, now, at_once)
 
-    async def forget(tx: Transaction, shop: str, id_: str) -> int:
+    async def forget(shop: str, id_: str, tx: Transaction) -> int:
         stray = await tx.get(Stray, shop, id_, lock=True)
         if stray is None:
             return 0
         await forget_stray(tx, stray, now, _ARTICLE)
         return 1
 
-    async with store.reading() as tx:
-        names = await tx.due_names(Stray, now, at_once)
-    for shop, id_ in names:
-        dated += await store.run(lambda tx, shop=shop, id_=id_: forget(tx, shop, id_))  # type: ignore[misc]
-    return dated
+    return dated + await _each_due(store, Stray, now, at_once, forget)
 
 
 async def forget_papers(store: Store, book: Book, now: datetime, at_once: int = _AT_ONCE) -> int:
@@ -55,28 +60,50 @@ async def forget_papers(store: Store, book: Book, now: datetime, at_once: int = 
     issued is kept until the archive of that order ends.
     """
 
-    async def forget(tx: Transaction, shop: str, number: str) -> int:
-        paper = await tx.get(Paper, shop, number, lock=True)
+    async def forget(shop: str, id_: str, tx: Transaction) -> int:
+        paper = await tx.get(Paper, shop, id_, lock=True)
         if paper is None or paper.forgotten_on is not None:
             return 0
         last = await _last_day(tx, paper, book, now)
         if last >= paris_date(now):
             later = replace(paper, version=paper.version + 1)
-            await tx.put(shop, number, later, before=paper.version, due_at=first_instant_after(last))
+            await tx.put(shop, id_, later, before=paper.version, due_at=first_instant_after(last))
             return 1
-        told = Act(at_ms=to_ms(now), act="happened", what="erasure", facts={"article": _ARTICLE, "paper": number})
+        told = Act(at_ms=to_ms(now), act="happened", what="erasure", facts={"article": _ARTICLE, "paper": id_})
         await tx.record(shop, paper.order_id, [told])
-        await tx.erase(shop, subject_of_paper(number))
+        await tx.erase(shop, subject_of_paper(id_))
         gone = replace(paper, forgotten_on=paris_date(now), version=paper.version + 1)
-        await tx.put(shop, number, gone, before=paper.version)
+        await tx.put(shop, id_, gone, before=paper.version)
         return 1
 
+    return await _each_due(store, Paper, now, at_once, forget)
+
+
+async def _each_due(
+    store: Store,
+    type_: type[msgspec.Struct],
+    now: datetime,
+    at_once: int,
+    forget: Callable[[str, str, Transaction], Awaitable[int]],
+) -> int:
+    """How many were looked at, of those whose day has come: each in a transaction of its own."""
     async with store.reading() as tx:
-        names = await tx.due_names(Paper, now, at_once)
+        names = await tx.due_names(type_, now, at_once)
     count = 0
-    for shop, number in names:
-        count += await store.run(lambda tx, shop=shop, number=number: forget(tx, shop, number))  # type: ignore[misc]
+    for shop, id_ in names:
+        try:
+            count += await store.run(partial(forget, shop, id_))
+        except Exception as error:
+            if isinstance(error, NotNow) and not isinstance(error, Conflict):
+                raise
+            _log.error("not_forgotten", what=type_.__name__.lower(), shop=shop, id=id_, error=type(error).__name__)
+            await store.run(partial(_put_off, type_, shop, id_, now + _PUT_OFF))
+            count += 1
     return count
+
+
+async def _put_off(type_: type[msgspec.Struct], shop: str, id_: str, until: datetime, tx: Transaction) -> None:
+    await tx.put_off(type_, shop, id_, until)
 
 
 async def _last_day(tx: Transaction, paper: Paper, book: Book, now: datetime) -> date:
@@ -110,13 +137,29 @@ async def strays_of(store: Store, shop: str, orders: Sequence[str]) -> list[str]
 
 async def _date(store: Store, now: datetime, at_once: int) -> int:
     """Whoever changes a statement leaves it without a day: it gets the one that its new state has."""
-    of = AGGREGATES.c
+    of, count, place, more = AGGREGATES.c, 0, ("", ""), True
     undated = select(of.shop, of.id, of.version, of.body).where(of.kind == kind_of(Stray), of.due_at_ms.is_(None))
-    async with store.database.reading() as connection:
-        rows = (await connection.execute(undated.limit(at_once))).all()
-    for row in rows:
-        same = and_(of.kind == kind_of(Stray), of.shop == row.shop, of.id == row.id, of.version == row.version)
+    at = tuple_(of.shop, of.id)
+    while more and count < at_once:
+        async with store.database.reading() as connection:
+            page = undated.where(at > place).order_by(of.shop, of.id).limit(at_once - count)
+            rows = (await connection.execute(page)).all()
+        for row in rows:
+            count += await _date_one(store, row, now)
+            place = row.shop, row.id
+        more = bool(rows)
+    return count
+
+
+async def _date_one(store: Store, row: Any, now: datetime) -> int:
+    """1 when it has its day; 0 for one that cannot be read: it gets none until it can be."""
+    of = AGGREGATES.c
+    try:
         day = to_ms(forgotten_at(read_body(Stray, row.body), now))
-        async with store.database.writing() as connection:
-            await connection.execute(update(AGGREGATES).where(same).values(due_at_ms=day))
-    return len(rows)
+    except msgspec.DecodeError:
+        _log.error("not_forgotten", what="stray", shop=row.shop, id=row.id, error="unreadable")
+        return 0
+    same = and_(of.kind == kind_of(Stray), of.shop == row.shop, of.id == row.id, of.version == row.version)
+    async with store.database.writing() as connection:
+        await connection.execute(update(AGGREGATES).where(same).values(due_at_ms=day))
+    return 1

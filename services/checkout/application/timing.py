@@ -25,7 +25,7 @@ from services.checkout.domain.orders import ClockMoved, Order
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import ANY, Conflict, Transaction
-from services.checkout.store.sweeping import sweep
+from services.checkout.store.sweeping import date_begun, sweep
 
 __all__ = ["Timekeeper"]
 
@@ -49,6 +49,7 @@ class Timekeeper:
         self._metrics = metrics
         self._log = logs.logger("timing")
         self._swept = desk.clock()
+        self._dated = False
         self.daily = Daily(desk)
         self._wrong: dict[str, str] = {}
 
@@ -114,13 +115,18 @@ class Timekeeper:
         return report.looked
 
     async def _sweep(self) -> int:
-        """A few rows of each table a turn, once an hour until none is left."""
+        """A few rows of each table a turn, once an hour until none is left. What processes of an older release left
+        undone is done once, an hour after this one began: by then they are gone.
+        """
         now = self._desk.clock()
         if timedelta() <= now - self._swept < _SWEEP_EVERY:
             return 0
         store = self._desk.store
         done = await sweep(store, now) + await forget_strays(store, now)
         done += await forget_papers(store, self._desk.book, now)
+        if not self._dated:
+            dated = await date_begun(store)
+            done, self._dated = done + dated, not dated
         if not done:
             self._swept = now
         return done
