@@ -7,7 +7,7 @@ import pytest
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.api.pages.afterwards import due_faces, last_days, statement_faces
-from services.checkout.api.pages.ordered import Seen, lead_of
+from services.checkout.api.pages.ordered import Seen, lead_of, ways_of
 from services.checkout.api.pages.tongues import load_tongues
 from services.checkout.api.pages.tracking import day_of
 from services.checkout.application.aftercaring import AfterView
@@ -53,6 +53,20 @@ def withdrawn(now: str = "2026-03-12T10:00", **more: Any) -> tuple[Order, Afterc
     order = ordered(line(quantity=2, net_minor=9980), parcels=(parcel("P1", {"1": 2}, "2026-03-05T10:00"),))
     moved, after, _ = follow(order, cared(sold()), stated("2026-03-10T09:00", {"1": 1}, **more), now)
     return moved, after
+
+
+def test_the_way_to_claim_is_there_once_something_can_be_claimed() -> None:
+    for kind, parcels, there in (
+        ("digital", (), True),
+        ("service", (), False),
+        ("goods", (), False),
+        ("goods", (parcel("P1", {"1": 1}, "2026-03-05T10:00"),), True),
+    ):
+        order, after = ordered(line(), parcels=parcels), cared(sold(kind=kind))
+        view = seen(order, after, "2026-03-12T10:00").order_view
+        for masked, url in ((False, "/o/1/claim" if there else ""), (True, "")):
+            ways = ways_of(Seen(view, FR, "/o/1", "secret", masked), after)
+            assert ways["claim"] == url, (kind, masked)
 
 
 @pytest.mark.parametrize("slow", [True, False])

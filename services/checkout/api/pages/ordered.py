@@ -10,6 +10,8 @@ from services.checkout.api.pages.recap import where
 from services.checkout.api.pages.tongues import Tongue
 from services.checkout.api.pages.wording import N_, Failure, failure
 from services.checkout.domain.addresses import is_email
+from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.guarantees import claimable
 from services.checkout.domain.orders import ENDED, Order, OrderLine
 from services.checkout.domain.presenting import OrderView
 from services.checkout.domain.shops import speak
@@ -313,22 +315,25 @@ def order_rights(seen: Seen, ends: tuple[str, str]) -> list[Fact]:
     return found
 
 
-def ways_of(seen: Seen) -> dict[str, Any]:
+def ways_of(seen: Seen, after: Aftercare | None) -> dict[str, Any]:
     """Where more is said or done of it. The way to withdraw is there whatever is left of the right, until the order has
-    ended; a link to pay leads to the shop's own function.
+    ended; a link to pay leads to the shop's own function. The way to claim is there once something of it, goods or
+    digital content, can be found faulty or was.
     """
     order, language, by_pay_link = seen.view.order, seen.tongue.language, seen.here.startswith("/p/")
     label = label_of("withdraw", language)
     withdraw = f"/withdraw/{seen.view.shop.id}?lang={language}" if by_pay_link else f"{seen.here}/withdraw"
     delivers = seen.view.recap.delivery is not None
     serves = any(line.kind == "service" and line.subscription is None for line in seen.view.record.law_lines)
-    received = any(parcel.received_at is not None for parcel in order.parcels)
+    claims = any(parcel.received_at is not None for parcel in order.parcels)
+    if after is not None:
+        claims = claims or bool(after.claims or claimable(order, after))
     return {
         "withdraw": "" if order.state in ENDED else withdraw,
         "label": label,
         "delivery": f"{seen.here}/delivery" if (delivers or serves) and not by_pay_link else "",
         "dates": seen.tongue.say(_DATES[delivers]),
-        "claim": f"{seen.here}/claim" if received and not seen.masked else "",
+        "claim": f"{seen.here}/claim" if claims and not seen.masked else "",
     }
 
 

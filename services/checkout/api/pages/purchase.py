@@ -224,7 +224,7 @@ class Purchase:
             contracts=() if isinstance(after, Refusal) else contract_faces(after, here, tongue),
             evidence="" if seen.masked else view.evidence_head,
             rights=order_rights(seen, ("", "") if isinstance(after, Refusal) else last_days(after, tongue)),
-            ways=ways_of(seen),
+            ways=ways_of(seen, None if isinstance(after, Refusal) else after.after),
             return_url=return_link(view.shop, view.record.return_url),
         )  # fmt: skip
         return self.parts.painter.respond(body, frame, status or (422 if errors else 200))
