@@ -112,7 +112,9 @@ def readings(dues: Iterable[Any]) -> set[str]:
 def acknowledged(statement: Any) -> str:
     """Whether a statement is acknowledged, and when."""
     at = statement.acknowledged_at
-    return f"acknowledged {instant(at)}" if at else "NOT ACKNOWLEDGED YET"
+    if at:
+        return f"acknowledged {instant(at)}"
+    return "NOT ACKNOWLEDGED: no mail reaches it, send a letter" if statement.by_post else "NOT ACKNOWLEDGED YET"
 
 
 def instant(text: str) -> str:

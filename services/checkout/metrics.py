@@ -134,6 +134,10 @@ class AfterMetrics:
             "unacknowledged": gauge(
                 "acknowledgements_unsent_count", "Withdrawals that wait more than a minute for their acknowledgement"
             ),
+            "by_post": gauge(
+                "acknowledgements_by_post_count",
+                "Withdrawals that no mail acknowledges: it came back, or there is none",
+            ),
             "strays": gauge("strays_open_count", "Withdrawals that name no order"),
             "failing": gauge(
                 "orders_failing_count", "Orders, contracts and statements that cannot be read or looked at"

@@ -84,6 +84,7 @@ def to_statement(statement: Statement) -> pb.Statement:
         returned_on=day(statement.returned_on),
         dispatched_on=day(statement.dispatched_on),
         accepted_anyway_at=instant(statement.anyway_at),
+        by_post=statement.by_post,
     )  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def to_stray(stray: Stray, words: Words | None) -> pb.Stray:
     return pb.Stray(
         stray_id=stray.id, stated_at=instant(stray.stated_at), acknowledged_at=instant(stray.acknowledged_at),
         candidate=stray.candidate, name=said.name, reference=said.reference, words=said.text, address=said.address,
-        about=stray.about,
+        about=stray.about, by_post=stray.by_post,
     )  # fmt: skip
 
 

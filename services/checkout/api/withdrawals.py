@@ -29,6 +29,7 @@ from services.checkout.domain.aftercare import Aftercare, Channel, Statement
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.statements import (
     AcceptAnyway,
+    AcknowledgeByPost,
     CutAccess,
     Inform,
     PerformService,
@@ -208,8 +209,12 @@ def _answer(request: pb.AnswerWithdrawalRequest) -> WithdrawalAct:
         case "dispatched_on":
             on = needed_day(request.dispatched_on, "dispatched_on")
             return ProveDispatch(statement_id=request.statement_id, on=on)
+        case "acknowledged_by_post_on":
+            on = needed_day(request.acknowledged_by_post_on, "acknowledged_by_post_on")
+            return AcknowledgeByPost(statement_id=request.statement_id, on=on)
         case _:
-            raise invalid("answer", "accept_anyway, unsealed, returned_on or dispatched_on")
+            answers = "accept_anyway, unsealed, returned_on, dispatched_on or acknowledged_by_post_on"
+            raise invalid("answer", answers)
 
 
 def _report(request: pb.ReportServiceRequest) -> WithdrawalAct:

@@ -37,11 +37,11 @@ class Figures(NamedTuple):
 
     Money: dues that are `soon` due, and `late`, with today's surcharge in cents, and those of which a legal rate is
     `missing`. Delivery: orders of which something should come soon, or should have come; late ones whose consumer's
-    extra time ends soon or is over (`notices`). Claims likewise. Statements that are `unacknowledged`, orders that are
-    `unconfirmed` (their confirmation did not leave, or came back), `strays`: statements that name no order. Renewals:
-    contracts whose window of notice is open and that have none (`unannounced`), and those that run on without a valid
-    one (`leavable`). `failing`: what cannot be read or looked at (orders, contracts, statements, the shop itself),
-    which is in none of these but `strays`.
+    extra time ends soon or is over (`notices`). Claims likewise. Statements that are `unacknowledged`, those that no
+    mail acknowledges (`by_post`), orders that are `unconfirmed` (their confirmation did not leave, or came back),
+    `strays`: statements that name no order. Renewals: contracts whose window of notice is open and that have none
+    (`unannounced`), and those that run on without a valid one (`leavable`). `failing`: what cannot be read or looked at
+    (orders, contracts, statements, the shop itself), which is in none of these but `strays`.
     """
 
     soon: int = 0
@@ -54,6 +54,7 @@ class Figures(NamedTuple):
     claims_soon: int = 0
     claims: int = 0
     unacknowledged: int = 0
+    by_post: int = 0
     unconfirmed: int = 0
     strays: int = 0
     unannounced: int = 0
@@ -132,8 +133,10 @@ async def stuck(desk: Desk) -> dict[tuple[str, str], int]:
 async def _of_shop(desk: Desk, shop: Shop, at: datetime) -> Figures:
     setting = Setting(at, desk.book, shop.aftercare)
     strays, illegible = await desk.look(lambda tx: tx.legible(Stray, shop.id, state="open"))
-    unacknowledged = sum(_waits(one, at) for one in strays.values())
-    total = Figures(strays=len(strays) + len(illegible), unacknowledged=unacknowledged)
+    total = Figures(
+        strays=len(strays) + len(illegible), by_post=sum(_by_post(one) for one in strays.values()),
+        unacknowledged=sum(_waits(one, at) for one in strays.values()),
+    )  # fmt: skip
     lost, turns = _said(illegible, shop.id), _Turns()
     async for order, after in desk.owing_orders(shop.id, lost=lost):
         await turns.took_one()
@@ -166,6 +169,7 @@ def _of_order(order: Order, after: Aftercare, setting: Setting) -> Figures:
         claims_soon=sum(on <= day <= ahead for day in rights),
         claims=sum(day < on for day in rights),
         unacknowledged=sum(_waits(one, setting.at) for one in after.statements),
+        by_post=sum(_by_post(one) for one in after.statements),
         unconfirmed=order.confirmed_at is not None
         and after.confirmed_at is None
         and setting.at - order.confirmed_at > _SLOW,
@@ -251,4 +255,9 @@ def _said(illegible: Iterable[str], shop: str = "") -> list[str]:
 
 def _waits(said: Any, at: datetime) -> bool:
     """Whether a statement should have been acknowledged by now."""
-    return said.acknowledged_at is None and at - said.recorded_at > _SLOW
+    return said.acknowledged_at is None and not said.by_post and at - said.recorded_at > _SLOW
+
+
+def _by_post(said: Any) -> bool:
+    """Whether no mail acknowledges it: the shop does, by letter."""
+    return said.acknowledged_at is None and said.by_post

@@ -121,6 +121,6 @@ async def _taken_back(tx: Transaction, after: Aftercare, outcome: MessageOutcome
 
 async def _stray_heard(tx: Transaction, stray: Stray, outcome: MessageOutcome) -> None:
     if _is_undone(outcome) and stray.state == "open":
-        again = replace(stray, acknowledged_at=None, version=stray.version + 1)
+        again = replace(stray, acknowledged_at=None, by_post=True, version=stray.version + 1)
         await tx.put(stray.shop, stray.id, again, before=stray.version, state=again.state)
     await forget_words(tx, stray)

@@ -62,8 +62,11 @@ class Leaving(Contracting):
         words = await self.look(lambda tx: opened_words(tx, shop, stray.content))
         if words is None:
             return
-        if await self._ended_by(stray, words) or not is_email(words.address.strip()):
-            return  # by post, the shop answers: it is shown as not acknowledged
+        if await self._ended_by(stray, words):
+            return
+        if not is_email(words.address.strip()):
+            await self.again(lambda tx: _by_post(tx, shop, stray_id))
+            return
         await self._admitted(shop, words.address)
         await self.again(lambda tx: self._received(tx, shop, stray_id, words.address.strip()))
         self.nudge()
@@ -125,6 +128,14 @@ class Leaving(Contracting):
         facts = {"step": "acknowledged", "statement": stray.id}
         await tx.record(shop, stray.id, [Act(at_ms=to_ms(at), act="happened", what="order", facts=facts)])
         known = replace(stray, acknowledged_at=at, version=stray.version + 1)
+        await tx.put(shop, stray.id, known, before=stray.version, state=known.state)
+
+
+async def _by_post(tx: Transaction, shop: str, stray_id: str) -> None:
+    """No mail confirms the receipt of it: the shop answers by post, and it is shown so."""
+    stray = await tx.get(Stray, shop, stray_id, lock=True)
+    if stray is not None and stray.state == "open" and not stray.by_post:
+        known = replace(stray, by_post=True, version=stray.version + 1)
         await tx.put(shop, stray.id, known, before=stray.version, state=known.state)
 
 

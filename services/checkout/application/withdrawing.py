@@ -21,6 +21,7 @@ from services.checkout.application.aftercaring import Aftercaring, AfterView, Wo
 from services.checkout.application.singly import unread
 from services.checkout.application.straying import LETTERS_MAX, carry_letter, forget_words, letters_to
 from services.checkout.domain import statements
+from services.checkout.domain.addresses import is_email
 from services.checkout.domain.aftercare import Aftercare, Stray
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.follow_up import Outcome, Setting
@@ -218,7 +219,9 @@ class Withdrawing(Aftercaring):
         return None
 
     async def _matched(self, tx: Transaction, shop: str, stray_id: str) -> Words | None:
-        """The words of a statement that is to be acknowledged by itself; None once its order answers for it."""
+        """The words of a statement that is to be acknowledged by itself; None once its order answers for it, or
+        where no mail can: then the shop does, by post.
+        """
         stray = await tx.get(Stray, shop, stray_id, lock=True)
         words = None if stray is None else await opened_words(tx, shop, stray.content)
         if stray is None or words is None or stray.state != "open" or stray.acknowledged_at is not None:
@@ -229,13 +232,15 @@ class Withdrawing(Aftercaring):
         if sure is not None and not words.text.strip():
             await self._match(tx, stray, UUID(sure), words, {})
             return None
-        candidate = sure or next(iter(own), "")
-        if candidate and candidate != stray.candidate:
-            again = replace(stray, candidate=candidate, version=stray.version + 1)
+        candidate, by_post = sure or next(iter(own), ""), not is_email(words.address.strip())
+        again = replace(stray, candidate=candidate or stray.candidate, by_post=by_post)
+        if again != stray:
+            again = replace(again, version=stray.version + 1)
             await tx.put(shop, stray.id, again, before=stray.version, state=again.state)
-            if await tx.tried(f"noticed/{shop}/{candidate}", self.clock(), 1) <= LETTERS_MAX:
-                await self.send_template(tx, shop, candidate, "withdrawal.noticed", {"link": ""})
-        return words
+        told = not candidate or candidate == stray.candidate
+        if not told and await tx.tried(f"noticed/{shop}/{candidate}", self.clock(), 1) <= LETTERS_MAX:
+            await self.send_template(tx, shop, candidate, "withdrawal.noticed", {"link": ""})
+        return None if by_post else words
 
     async def _match(
         self, tx: Transaction, stray: Stray, order_id: UUID, words: Words, units: dict[str, int]

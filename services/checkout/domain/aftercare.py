@@ -76,7 +76,7 @@ class LineDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A statement of withdrawal. `stated_at`: sent, which decides; `received_at`: known to the trader, from which his
     time to pay runs. `units` by line. `content`: hash of the words, kept encrypted. `anyway_at`: the shop took what it
-    need not take.
+    need not take. `by_post`: no mail acknowledges it, for it came back.
     """
 
     id: str
@@ -91,12 +91,13 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dispatched_on: date | None = None
     content: str = ""
     anyway_at: datetime | None = None
+    by_post: bool = False
 
 
 class Stray(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A statement that matched no order. `subject`: under whose key its words are kept; `candidate`: the order whose
     number it named. `about`: what it states; a termination, for the day `wished_on`, is ended by the contract's own
-    act.
+    act. `by_post`: no mail acknowledges it, for it came back, or no address was given for it.
     """
 
     id: str
@@ -111,6 +112,7 @@ class Stray(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_id: str = ""
     about: Literal["withdrawal", "termination"] = "withdrawal"
     wished_on: date | None = None
+    by_post: bool = False
     version: int = 0
 
 

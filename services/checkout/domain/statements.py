@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from relance.rules.law.calendar import paris_date
+from relance.rules.law.calendar import first_instant_after, paris_date
 from services.checkout.domain.aftercare import Aftercare, Channel, LineDecision, Statement, put_in
 from services.checkout.domain.follow_up import Letter, Noted, Outcome, Setting, folded, joined
 from services.checkout.domain.orders import ENDED, Order, Withdraw
@@ -41,10 +41,11 @@ from services.checkout.domain.rights import (
 )  # fmt: skip
 
 __all__ = [
-    "AcceptAnyway", "Amounts", "CutAccess", "Inform", "PerformService", "ProveDispatch", "ProveUnsealed",
-    "RecordReturn", "StartService", "StateWithdrawal", "WithdrawalAct", "accept_anyway", "acknowledged", "amounts",
-    "check", "cut", "deadlines", "decide", "dispatched", "inform", "law_lines", "left_units", "returned", "service",
-    "state", "stated_units", "step", "unacknowledged", "unknown_line", "unsealed",
+    "AcceptAnyway", "AcknowledgeByPost", "Amounts", "CutAccess", "Inform", "PerformService", "ProveDispatch",
+    "ProveUnsealed", "RecordReturn", "StartService", "StateWithdrawal", "WithdrawalAct", "accept_anyway",
+    "acknowledge_by_post", "acknowledged", "amounts", "check", "cut", "deadlines", "decide", "dispatched", "inform",
+    "law_lines", "left_units", "returned", "service", "state", "stated_units", "step", "unacknowledged", "unknown_line",
+    "unsealed",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -82,9 +83,16 @@ class AcceptAnyway(msgspec.Struct, frozen=True, kw_only=True, tag="accept_anyway
     statement_id: str
 
 
+class AcknowledgeByPost(msgspec.Struct, frozen=True, kw_only=True, tag="acknowledge_by_post"):
+    """The shop acknowledged a statement by letter, where no mail reaches the consumer."""
+
+    statement_id: str
+    on: date
+
+
 WithdrawalAct = (
     StateWithdrawal | Inform | ProveUnsealed | RecordReturn | ProveDispatch | StartService | PerformService | CutAccess
-    | AcceptAnyway
+    | AcceptAnyway | AcknowledgeByPost
 )  # fmt: skip
 
 
@@ -125,6 +133,8 @@ def step(order: Order, after: Aftercare, act: WithdrawalAct, setting: Setting) -
             return cut(order, after, act, setting)
         case AcceptAnyway():
             return accept_anyway(order, after, act, setting)
+        case AcknowledgeByPost():
+            return acknowledge_by_post(after, act, setting)
 
 
 # -- statements -------------------------------------------------------------------------------------------------------
@@ -224,15 +234,34 @@ def acknowledged(after: Aftercare, statement_id: str, at: datetime) -> Aftercare
     statement = after.statement(statement_id)
     if statement is None or statement.acknowledged_at is not None:
         return after
-    return replace(after, statements=put_in(after.statements, replace(statement, acknowledged_at=at)))
+    told = replace(statement, acknowledged_at=at, by_post=False)
+    return replace(after, statements=put_in(after.statements, told))
 
 
 def unacknowledged(after: Aftercare, statement_id: str) -> Aftercare:
-    """The aftercare once it is known that a statement's acknowledgement did not arrive."""
+    """The aftercare once it is known that a statement's acknowledgement did not arrive: no other mail is sent."""
     statement = after.statement(statement_id)
     if statement is None or statement.acknowledged_at is None:
         return after
-    return replace(after, statements=put_in(after.statements, replace(statement, acknowledged_at=None)))
+    untold = replace(statement, acknowledged_at=None, by_post=True)
+    return replace(after, statements=put_in(after.statements, untold))
+
+
+def acknowledge_by_post(after: Aftercare, act: AcknowledgeByPost, setting: Setting) -> Outcome | Refusal:
+    """The shop has sent the acknowledgement as a letter, which is a durable medium too. It counts from the end of that
+    day; where it was acknowledged before, nothing changes.
+    """
+    statement = after.statement(act.statement_id)
+    if statement is None:
+        return no_statement(act.statement_id)
+    if not paris_date(statement.received_at) <= act.on <= setting.on:
+        return Refusal("on", "since the statement came, and not in the future", "B08", "L221-21")
+    if statement.acknowledged_at is not None:
+        return Outcome(after)
+    told = replace(statement, acknowledged_at=min(setting.at, first_instant_after(act.on)))
+    facts = {"step": "acknowledged_by_post", "statement": statement.id, "on": day_of(act.on)}
+    noted = Noted("happened", "withdrawal", ("B08",), facts, "shop")
+    return Outcome(replace(after, statements=put_in(after.statements, told)), noted=(noted,))
 
 
 def _kinder(one: LineDecision, left: int) -> LineDecision:

@@ -376,6 +376,7 @@ def test_access_is_cut_only_after_a_withdrawal_was_accepted() -> None:
 def test_an_acknowledgement_is_noted_once() -> None:
     _, after, _ = follow(two(), cared(), stated("2026-03-10T10:00"), "2026-03-10T10:00")
     first = acknowledged(after, "s1", at("2026-03-10T10:01"))
+    assert not first.statements[0].by_post
     assert first.statements[0].acknowledged_at == at("2026-03-10T10:01")
     assert acknowledged(first, "s1", at("2026-03-10T10:02")) == first
     assert acknowledged(first, "s9", at("2026-03-10T10:02")) == first

@@ -206,6 +206,7 @@ class Statement(_message.Message):
     RETURNED_ON_FIELD_NUMBER: _builtins.int
     DISPATCHED_ON_FIELD_NUMBER: _builtins.int
     ACCEPTED_ANYWAY_AT_FIELD_NUMBER: _builtins.int
+    BY_POST_FIELD_NUMBER: _builtins.int
     statement_id: _builtins.str
     channel: _builtins.str
     """web, letter, phone, chat, email or shop."""
@@ -220,6 +221,8 @@ class Statement(_message.Message):
     dispatched_on: _builtins.str
     accepted_anyway_at: _builtins.str
     """The shop took what it need not take."""
+    by_post: _builtins.bool
+    """No mail reaches its consumer: acknowledge it by letter, and say so (AnswerWithdrawal)."""
     @_builtins.property
     def units(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     @_builtins.property
@@ -238,10 +241,11 @@ class Statement(_message.Message):
         returned_on: _builtins.str = ...,
         dispatched_on: _builtins.str = ...,
         accepted_anyway_at: _builtins.str = ...,
+        by_post: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_anyway_at", b"accepted_anyway_at", "acknowledged_at", b"acknowledged_at", "channel", b"channel", "decisions", b"decisions", "dispatched_on", b"dispatched_on", "received_at", b"received_at", "recorded_at", b"recorded_at", "returned_on", b"returned_on", "stated_at", b"stated_at", "statement_id", b"statement_id", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_anyway_at", b"accepted_anyway_at", "acknowledged_at", b"acknowledged_at", "by_post", b"by_post", "channel", b"channel", "decisions", b"decisions", "dispatched_on", b"dispatched_on", "received_at", b"received_at", "recorded_at", b"recorded_at", "returned_on", b"returned_on", "stated_at", b"stated_at", "statement_id", b"statement_id", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -886,7 +890,7 @@ class RecordWithdrawalRequest(_message.Message):
     received_at: _builtins.str
     """When it came to the shop; empty: when it was made. A letter says both."""
     words: _builtins.str
-    """What the consumer said or wrote, at most 4,000 letters; kept encrypted."""
+    """What the consumer said or wrote, at most 10,000 letters; kept encrypted."""
     name: _builtins.str
     """Who stated it; empty: as the order says."""
     acknowledge_to: _builtins.str
@@ -950,6 +954,7 @@ class AnswerWithdrawalRequest(_message.Message):
     UNSEALED_FIELD_NUMBER: _builtins.int
     RETURNED_ON_FIELD_NUMBER: _builtins.int
     DISPATCHED_ON_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_BY_POST_ON_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     order_id: _builtins.str
     statement_id: _builtins.str
@@ -959,6 +964,8 @@ class AnswerWithdrawalRequest(_message.Message):
     """The goods are back."""
     dispatched_on: _builtins.str
     """The consumer has proven that he sent them."""
+    acknowledged_by_post_on: _builtins.str
+    """It was acknowledged by letter on that day, where no mail reaches the consumer."""
     @_builtins.property
     def unsealed(self) -> Global___Unsealed:
         """The seal of a line's goods is proven broken (L221-28 5°, 9°)."""
@@ -973,12 +980,13 @@ class AnswerWithdrawalRequest(_message.Message):
         unsealed: Global___Unsealed | None = ...,
         returned_on: _builtins.str = ...,
         dispatched_on: _builtins.str = ...,
+        acknowledged_by_post_on: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_anyway", b"accept_anyway", "answer", b"answer", "dispatched_on", b"dispatched_on", "returned_on", b"returned_on", "unsealed", b"unsealed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_anyway", b"accept_anyway", "acknowledged_by_post_on", b"acknowledged_by_post_on", "answer", b"answer", "dispatched_on", b"dispatched_on", "returned_on", b"returned_on", "unsealed", b"unsealed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_anyway", b"accept_anyway", "answer", b"answer", "dispatched_on", b"dispatched_on", "idempotency_key", b"idempotency_key", "order_id", b"order_id", "returned_on", b"returned_on", "statement_id", b"statement_id", "unsealed", b"unsealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_anyway", b"accept_anyway", "acknowledged_by_post_on", b"acknowledged_by_post_on", "answer", b"answer", "dispatched_on", b"dispatched_on", "idempotency_key", b"idempotency_key", "order_id", b"order_id", "returned_on", b"returned_on", "statement_id", b"statement_id", "unsealed", b"unsealed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["accept_anyway", "unsealed", "returned_on", "dispatched_on"]  # noqa: Y015
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["accept_anyway", "unsealed", "returned_on", "dispatched_on", "acknowledged_by_post_on"]  # noqa: Y015
     _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
 
@@ -1201,6 +1209,7 @@ class Stray(_message.Message):
     WORDS_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     ABOUT_FIELD_NUMBER: _builtins.int
+    BY_POST_FIELD_NUMBER: _builtins.int
     stray_id: _builtins.str
     stated_at: _builtins.str
     acknowledged_at: _builtins.str
@@ -1214,6 +1223,8 @@ class Stray(_message.Message):
     """withdrawal, or termination: then MatchTermination says which contract it ends, and `close` of MatchWithdrawal takes it
     off this list.
     """
+    by_post: _builtins.bool
+    """It has no address that mail reaches: answer it by letter, then match or close it."""
     def __init__(
         self,
         *,
@@ -1226,10 +1237,11 @@ class Stray(_message.Message):
         words: _builtins.str = ...,
         address: _builtins.str = ...,
         about: _builtins.str = ...,
+        by_post: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "acknowledged_at", b"acknowledged_at", "address", b"address", "candidate", b"candidate", "name", b"name", "reference", b"reference", "stated_at", b"stated_at", "stray_id", b"stray_id", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "acknowledged_at", b"acknowledged_at", "address", b"address", "by_post", b"by_post", "candidate", b"candidate", "name", b"name", "reference", b"reference", "stated_at", b"stated_at", "stray_id", b"stray_id", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1554,7 +1566,7 @@ class NotifyLateRequest(_message.Message):
     medium: _builtins.str
     """email, chat, letter, page, phone or shop."""
     words: _builtins.str
-    """At most 4,000 letters; kept encrypted."""
+    """At most 10,000 letters; kept encrypted."""
     @_builtins.property
     def units(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Empty: all."""
@@ -1988,7 +2000,7 @@ class OpenClaimRequest(_message.Message):
     asked: _builtins.str
     """repair (also when empty), replacement, reduction or resolution."""
     words: _builtins.str
-    """At most 4,000 letters; kept encrypted."""
+    """At most 10,000 letters; kept encrypted."""
     appeared_on: _builtins.str
     """When the fault appeared, which decides (L217-3); empty: when it was claimed."""
     def __init__(
