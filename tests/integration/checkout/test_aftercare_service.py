@@ -241,7 +241,7 @@ def test_the_command_line_lists_what_is_owed_and_who_withdrew(after: After, demo
     after.ReportUnavailable(gone)
     late = service.relance("orders", "late", "--on", later, token=demo.token)
     assert gone.order_id[:8] in late
-    assert "26 d late" in late
+    assert "26 days ago" in late
     said = service.relance("orders", "late", "--on", later, "--json", token=demo.token)
     assert f'"order_id": "{gone.order_id}"' in said
     assert "on: " in service.relance("orders", "due", "--on", "soon", token=demo.token, code=2)
