@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from relance.rules.law.shop import Fact, Instant
 
-__all__ = ["PARIS", "Attempt", "Confirmation", "Contract", "Order", "Parcel", "Refund", "Statement"]
+__all__ = ["PARIS", "Attempt", "Confirmation", "Contract", "LegalGuarantee", "Order", "Parcel", "Refund", "Statement"]
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -41,10 +41,13 @@ class Confirmation(Fact, frozen=True, kw_only=True):
 
 
 class Parcel(Fact, frozen=True, kw_only=True):
-    """A parcel on its way. `received_by`: a relay's or a locker's deposit is no receipt."""
+    """A parcel on its way, or units that are still to leave. `received_by`: a relay's or a locker's deposit is no
+    receipt. `offered_on`: the consumer could have had it, and refused it: it was not late after that day.
+    """
 
     lines: tuple[str, ...]
     promised_on: date | None = None
+    offered_on: date | None = None
     received_at: Instant | None = None
     received_by: Literal["", "consumer", "designated", "relay", "locker"] = ""
     carrier_chosen_by: Literal["trader", "consumer"] = "trader"
@@ -52,9 +55,22 @@ class Parcel(Fact, frozen=True, kw_only=True):
     refused_because_of_carrier: bool = False
 
 
+class LegalGuarantee(Fact, frozen=True, kw_only=True):
+    """The legal guarantee of goods of one line: received last on `received_on`, `until` which day it is said to last;
+    `repaired_on`, `replaced_on`: when they were back.
+    """
+
+    line: str
+    received_on: date
+    until: date
+    repaired_on: tuple[date, ...] = ()
+    replaced_on: tuple[date, ...] = ()
+
+
 class Statement(Fact, frozen=True, kw_only=True):
-    """A statement of withdrawal, and what came of it. `last_day`: of the lines that it is about. `medium`: of its
-    acknowledgement, which `holds_content` and `holds_time` of the statement. `refused_for`: why nothing was given.
+    """A statement of withdrawal, and what came of it. `last_day`: of the lines that it is about; of those that were
+    refused as late, when some were. `medium`: of its acknowledgement, which `holds_content` and `holds_time` of the
+    statement. `refused_for`: why a line of it was refused.
     """
 
     channel: Literal["web", "letter", "phone", "chat", "email", "shop"] = "web"
@@ -90,6 +106,9 @@ class Contract(Fact, frozen=True, kw_only=True):
 class Order(Fact, frozen=True, kw_only=True):
     """A placed order. `charged_minor`: all sums taken. `ancillary_kept`: names of contracts that were held on to after
     the withdrawal from what they stand beside; `content_withheld`: the consumer's own, which he asked back.
+    `extra_time_lines`: those that the notice of late delivery is about, empty for all. `repaired_on`, `replaced_on`,
+    `guarantee_until`: of one thing that was sold; `guarantees`: of each line. `unavailable_refunded`: paid back, or
+    still in time to be.
     """
 
     concluded_at: Instant
@@ -103,6 +122,7 @@ class Order(Fact, frozen=True, kw_only=True):
     stated_last_day: date | None = None  # end of the withdrawal period, as told to the consumer
     late_notice_at: Instant | None = None
     extra_time_until: date | None = None
+    extra_time_lines: tuple[str, ...] = ()
     resolution_received_at: Instant | None = None
     resolution_refused_for: Literal["", "not_registered_letter", "carrier", "other"] = ""
     payments_suspended: bool = False
@@ -114,6 +134,7 @@ class Order(Fact, frozen=True, kw_only=True):
     repaired_on: date | None = None
     replaced_on: date | None = None
     guarantee_until: date | None = None
+    guarantees: tuple[LegalGuarantee, ...] = ()
     archived_until: date | None = None
     archive_access: bool = False
     archive_integrity: bool = False
@@ -132,7 +153,9 @@ class Order(Fact, frozen=True, kw_only=True):
 
 
 class Refund(Fact, frozen=True, kw_only=True):
-    """A refund made or about to be made. `refunded_on`: when the money was sent; sums in cents."""
+    """A refund made or about to be made. `refunded_on`: when the money was sent; sums in cents. `part_of`: a name that
+    the parts of one sum share, which went on several days: each is late by its own, the product's price caps all.
+    """
 
     cause: Literal["withdrawal", "delivery", "guarantee", "extra", "other"]
     notice_on: date
@@ -146,6 +169,7 @@ class Refund(Fact, frozen=True, kw_only=True):
     dispatched_on: date | None = None
     collection_offered: bool = False
     refunded_on: date
+    part_of: str = ""
     means: str = ""
     original_means: str = ""
     other_means_agreed: bool = False

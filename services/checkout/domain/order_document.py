@@ -1,44 +1,53 @@
 """An order with all that followed it, as a document of the law: what was done can be held against the book."""
 
-from collections.abc import Iterable
-from datetime import date
-from typing import Final, Literal
+from datetime import date, datetime
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from relance.rules.law import acts, pages
-from relance.rules.law.acts import Confirmation, Parcel, Refund, Statement
+from relance.rules.law.acts import Confirmation, LegalGuarantee, Statement
 from relance.rules.law.archive import ArchiveTerms, archive_until
 from relance.rules.law.calendar import paris_date
 from relance.rules.law.checks.items import applicable
 from relance.rules.law.document import Document
 from relance.rules.law.terms import parameters
-from services.checkout.domain.aftercare import Aftercare, Due
+from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.contracts import Contract, due_later_minor, refusal_until, renews_on, window
+from services.checkout.domain.deliveries import notice_before, parcels, resolution_of
 from services.checkout.domain.disclosures import contact_facts, near_button, payment_facts, shown_legal
-from services.checkout.domain.dues import bringing, standing
+from services.checkout.domain.dues import standings
 from services.checkout.domain.follow_up import Setting
-from services.checkout.domain.guarantees import guarantee_until
+from services.checkout.domain.guarantees import guarantee_until, guaranteed_from
 from services.checkout.domain.orders import Order
+from services.checkout.domain.paid_back import law_refunds
 from services.checkout.domain.records import Record
 from services.checkout.domain.rights import deadlines, left_units
 from services.checkout.domain.shops import Shop
 
-__all__ = ["order_document"]
+__all__ = ["Beside", "order_document"]
 
 replace = msgspec.structs.replace
 
 _SHOWN: Final = ("characteristics", "price", "delivery", "trader", "return_cost", "early_service", "no_withdrawal")
-_CAUSES: Final[dict[str, Literal["withdrawal", "delivery", "guarantee"]]] = {
-    "withdrawal": "withdrawal", "delivery": "delivery", "guarantee": "guarantee",
-}  # fmt: skip
+
+
+class Beside(NamedTuple):
+    """What stands beside an order and its aftercare. `acknowledged_at`: its acknowledgement left, None: it never did;
+    `intact`: the chain of its evidence is whole; `contracts` that it began.
+    """
+
+    acknowledged_at: datetime | None
+    intact: bool
+    contracts: tuple[Contract, ...] = ()
 
 
 def order_document(
-    order: Order, after: Aftercare, record: Record, shop: Shop, setting: Setting, contracts: Iterable[Contract] = ()
+    order: Order, after: Aftercare, record: Record, shop: Shop, setting: Setting, beside: Beside
 ) -> Document:  # fmt: skip
-    """The order at an instant: what was shown before the click, and all that was done since. A refund that is still to
-    come counts as made today.
+    """The order at an instant: what was shown before the click, and what was done since. A refund that is still to come
+    counts as made today. What the service does by its construction is said as it is done, and not found out here:
+    docs/law.md names it.
     """
     concluded = order.concluded_at or order.placed_at
     day = paris_date(concluded)
@@ -54,9 +63,9 @@ def order_document(
         payment=payment_facts(shop, None),
         contact=contact_facts(shop, None, record, setting.book, day, order.placed_at),
         recap=_recap(order, record),
-        refunds=tuple(one for due in after.dues if (one := _refund(order, after, due, setting)) is not None),
+        refunds=law_refunds(order, after, setting),
     )
-    return replace(document, order=_acts(document, order, after, setting, tuple(contracts)))
+    return replace(document, order=_acts(document, order, after, setting, beside))
 
 
 def _delivery(after: Aftercare, shop: Shop) -> pages.Delivery | None:
@@ -99,37 +108,36 @@ def _recap(order: Order, record: Record) -> pages.Recap | None:
 
 
 def _acts(
-    document: Document, order: Order, after: Aftercare, setting: Setting, contracts: tuple[Contract, ...]
+    document: Document, order: Order, after: Aftercare, setting: Setting, beside: Beside
 ) -> acts.Order:  # fmt: skip
     concluded = order.concluded_at or order.placed_at
     goods = [line.id for line in after.sold if line.kind == "goods"]
-    ends = [until for one in goods if (until := guarantee_until(one, order, after, setting.book)) is not None]
-    notice = after.late_notices[-1] if after.late_notices else None
-    resolved = after.resolutions[-1] if after.resolutions else None
+    notice, resolved = notice_before(order, after, setting), resolution_of(after)
+    stand = standings(order, after, setting)
+    unavailable = [stand[due.id] for due in after.dues if due.source.startswith("unavailable")]
     return acts.Order(
         concluded_at=concluded,
-        acknowledged_at=after.confirmed_at,
+        acknowledged_at=beside.acknowledged_at,
         confirmation=_confirmation(document, after),
         charged_minor=order.total_minor if order.paid_at is not None else 0,
-        parcels=tuple(_parcel(order, after, place) for place in range(len(order.parcels))),
+        parcels=parcels(order, after, setting),
         stated_last_day=_last_day(order, after, setting, goods),
         late_notice_at=notice.at if notice is not None else None,
         extra_time_until=notice.until if notice is not None else None,
+        extra_time_lines=tuple(notice.units) if notice is not None else (),
         resolution_received_at=resolved.received_at if resolved is not None else None,
         resolution_refused_for="other" if resolved is not None and not resolved.resolved else "",
         payments_suspended=order.held_at is not None,
-        unavailable=any(due.source.startswith("unavailable") for due in after.dues),
-        unavailable_refunded=any(due.source.startswith("unavailable") for due in after.dues),
-        repaired_on=_back_on(after, "repaired"),
-        replaced_on=_back_on(after, "replaced"),
-        guarantee_until=max(ends, default=None),
+        unavailable=bool(unavailable),
+        unavailable_refunded=all(one.state != "late" for one in unavailable),
+        guarantees=_guarantees(order, after, setting),
         archived_until=_archived_until(order, setting),
         archive_access=True,
-        archive_integrity=True,
+        archive_integrity=beside.intact,
         invoice="complete" if any(one.kind == "invoice" for one in after.papers) else "none",
         statements=_statements(after),
         ancillary_kept=_kept_beside(order, after),
-        contracts=tuple(_contract(one, setting) for one in contracts),
+        contracts=tuple(_contract(one, setting) for one in beside.contracts),
     )
 
 
@@ -142,18 +150,6 @@ def _confirmation(document: Document, after: Aftercare) -> Confirmation:
     )  # fmt: skip
 
 
-def _parcel(order: Order, after: Aftercare, place: int) -> Parcel:
-    one = order.parcels[place]
-    promised = [line.promised_on for line in after.sold if line.id in one.units and line.promised_on is not None]
-    by: Literal["", "consumer", "designated"] = ""
-    if one.received_at is not None:
-        by = "designated" if one.received_by == "designated" else "consumer"
-    return Parcel(
-        lines=tuple(one.units), promised_on=min(promised, default=None), received_at=one.received_at, received_by=by,
-        lost=one.incident == "lost",
-    )  # fmt: skip
-
-
 def _last_day(order: Order, after: Aftercare, setting: Setting, goods: list[str]) -> date | None:
     if len(goods) != len(after.sold):
         return None
@@ -163,9 +159,24 @@ def _last_day(order: Order, after: Aftercare, setting: Setting, goods: list[str]
     return max(known) if known and len(known) == len(days) else None
 
 
-def _back_on(after: Aftercare, state: str) -> date | None:
-    days = (claim.back_on for claim in after.claims if claim.state == state)
-    return max((day for day in days if day is not None), default=None)
+def _guarantees(order: Order, after: Aftercare, setting: Setting) -> tuple[LegalGuarantee, ...]:
+    """Those of goods: digital content has no six months for a repair, and is not looked at here."""
+    found = []
+    for sold in after.sold:
+        since, until = guaranteed_from(sold.id, order, after), guarantee_until(sold.id, order, after, setting.book)
+        if sold.kind != "goods" or since is None or until is None:
+            continue
+        back = [(one.state, one.back_on) for one in after.claims if one.line_id == sold.id and one.back_on is not None]
+        found.append(
+            LegalGuarantee(
+                line=sold.id,
+                received_on=since,
+                until=until,
+                repaired_on=tuple(on for state, on in back if state == "repaired"),
+                replaced_on=tuple(on for state, on in back if state == "replaced"),
+            )
+        )
+    return tuple(found)
 
 
 def _archived_until(order: Order, setting: Setting) -> date | None:
@@ -178,10 +189,12 @@ def _archived_until(order: Order, setting: Setting) -> date | None:
 def _statements(after: Aftercare) -> tuple[Statement, ...]:
     found = []
     for one in after.statements:
-        days = [decision.last_day for decision in one.decisions if decision.last_day is not None]
         outcomes = {decision.outcome for decision in one.decisions}
-        refused = outcomes & {"late", "excepted"} if not outcomes & {"accepted", "ancillary"} else set()
-        why: Literal["", "late", "exception"] = "late" if "late" in refused else "exception" if refused else ""
+        why: Literal["", "late", "exception"] = "exception" if "excepted" in outcomes else ""
+        if "late" in outcomes:
+            why = "late"
+        about = [decision for decision in one.decisions if decision.outcome == "late" or why != "late"]
+        days = [decision.last_day for decision in about if decision.last_day is not None]
         found.append(
             Statement(
                 channel=one.channel,
@@ -223,32 +236,4 @@ def _contract(contract: Contract, setting: Setting) -> acts.Contract:
         confirmed_at=ended.acknowledged_at if ended is not None else None,
         medium="email" if ended is not None and ended.acknowledged_at is not None else "",
         holds_end=ended is not None,
-    )
-
-
-def _refund(order: Order, after: Aftercare, due: Due, setting: Setting) -> Refund | None:
-    """A due as a refund: made on the day on which the last of it went, else today; None while it has no date."""
-    stands = standing(order, after, due, setting.on, setting.book)
-    if due.regime not in _CAUSES or stands.due_on is None or not due.amount_minor:
-        return None
-    went = [paris_date(one.succeeded_at) for one in bringing(order, due) if one.succeeded_at is not None]
-    went += [one.paid_on for one in due.payouts if one.for_ == "principal"]
-    surcharge = sum(one.minor for one in due.payouts if one.for_ == "surcharge")
-    agreed = due.voucher is not None or any(one.agreed_at is not None for one in bringing(order, due))
-    return Refund(
-        cause=_CAUSES[due.regime],
-        notice_on=due.notice_on,
-        lines_minor=due.goods_minor,
-        delivery_paid_minor=due.delivery_minor,
-        amount_minor=due.amount_minor + surcharge,
-        surcharge_minor=surcharge,
-        product_minor=due.product_minor,
-        shipped=due.shipped,
-        recovered_on=due.recovered_on,
-        dispatched_on=due.dispatched_on,
-        collection_offered=due.collection_offered,
-        refunded_on=setting.on if stands.open_minor or not went else max(went),
-        means="other" if agreed else "original",
-        original_means="original",
-        other_means_agreed=agreed,
     )

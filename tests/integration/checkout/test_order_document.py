@@ -13,7 +13,7 @@ from relance.rules.law.verdict import check
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
 from services.checkout.domain.follow_up import Setting
-from services.checkout.domain.order_document import order_document
+from services.checkout.domain.order_document import Beside, order_document
 from services.checkout.domain.records import Record
 from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok
 from tests.integration.checkout.owing_kit import bought, returned, seen, withdrawn, works
@@ -27,7 +27,8 @@ async def broken(desk: Desk, order_id: UUID) -> tuple[set[str], set[str]]:
     shop = ok(await desk.look(lambda tx: desk.shop(tx, SHOP.id)))
     assert record is not None
     after = msgspec.structs.replace(view.after, confirmed_at=order.placed_at)  # no letter is printed here
-    document = order_document(order, after, record, shop, Setting(desk.clock(), desk.book, shop.aftercare))
+    setting = Setting(desk.clock(), desk.book, shop.aftercare)
+    document = order_document(order, after, record, shop, setting, Beside(order.placed_at, intact=True))
     found = check(document, desk.book)
     return {one.rule for one in found.blockers}, {one.rule for one in found.warnings}
 

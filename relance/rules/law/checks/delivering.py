@@ -1,6 +1,6 @@
 """Part C, delivery and guarantees."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, timedelta
 
 from relance.rules.law.acts import PARIS, Order, Parcel
@@ -27,13 +27,22 @@ def _latest(order: Order, parcel: Parcel, days: int) -> date:
     return parcel.promised_on or order.concluded_on + timedelta(days=days)
 
 
-def _overdue(order: Order, at: datetime, *, arrived_too: bool = False, days: int = 30) -> bool:
-    """Whether at an instant a parcel is late and not there; `arrived_too`: or came late."""
+def _overdue(
+    order: Order, at: datetime, of: Collection[str] = (), *, arrived_too: bool = False, days: int = 30
+) -> bool:  # fmt: skip
+    """Whether at an instant a parcel is late and not there; `arrived_too`: or came late. `of`: lines that it has to
+    hold one of, empty for any.
+    """
     return any(
         paris_date(at) > latest and (not _there(parcel, at) or (arrived_too and _day_of(parcel) > latest))
         for parcel in order.parcels
         for latest in (_latest(order, parcel, days),)
+        if (not of or not parcel.lines or not set(of).isdisjoint(parcel.lines)) and not _offered_by(parcel, latest)
     )
+
+
+def _offered_by(parcel: Parcel, latest: date) -> bool:
+    return parcel.offered_on is not None and parcel.offered_on <= latest
 
 
 def _there(parcel: Parcel, at: datetime) -> bool:
@@ -52,7 +61,7 @@ def on_the_date(rule: Rule, document: Document, now: datetime) -> Iterator[Fault
         assert order is not None
         latest = _latest(order, parcel, rule.parameters["days"])
         arrived = paris_date(parcel.received_at) if _received(parcel) and parcel.received_at is not None else today
-        if arrived > latest:
+        if arrived > latest and not _offered_by(parcel, latest):
             yield Fault(f"{path}.received_at", f"delivery was due on {latest}")
 
 
@@ -66,15 +75,18 @@ def suspension(_rule: Rule, document: Document, now: datetime) -> Iterator[Fault
 
 @meaning("C03", "order")
 def resolution(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
-    """Any writing ends the contract once the extra time has passed, whatever arrives after it."""
+    """Any writing ends the contract once the extra time has passed, whatever arrives after it; that a notice before
+    delivery was late carries it too is a reading of ours.
+    """
     order = document.order
     if order is None or order.resolution_received_at is None or not order.resolution_refused_for:
         return
     passed = order.extra_time_until is not None and paris_date(order.resolution_received_at) > order.extra_time_until
     if order.resolution_refused_for == "not_registered_letter":
         yield Fault("order.resolution_refused_for", "a registered letter is not required: any writing suffices")
-    elif passed and _overdue(order, order.resolution_received_at):
-        yield Fault("order.resolution_refused_for", "the extra time has passed: the contract has ended")
+    elif passed and _overdue(order, order.resolution_received_at, order.extra_time_lines):
+        early = order.late_notice_at is not None and not _overdue(order, order.late_notice_at, order.extra_time_lines)
+        yield Fault("order.resolution_refused_for", "the extra time has passed: the contract has ended", warn=early)
 
 
 @meaning("C04")
@@ -90,9 +102,10 @@ def essential_date(_rule: Rule, document: Document, _now: datetime) -> Iterator[
     if not essential or order is None or order.resolution_received_at is None:
         return
     asked_at = order.resolution_received_at
-    if order.resolution_refused_for and _overdue(order, asked_at, arrived_too=True):
+    lines = [line.id for _, line in essential]
+    if order.resolution_refused_for and _overdue(order, asked_at, lines, arrived_too=True):
         reason = "the date was essential: the contract ended at once"
-        yield Fault("order.resolution_refused_for", reason, warn=not _overdue(order, asked_at))
+        yield Fault("order.resolution_refused_for", reason, warn=not _overdue(order, asked_at, lines))
 
 
 @meaning("C05", "order")
@@ -101,7 +114,7 @@ def refund_after_resolution(rule: Rule, document: Document, _now: datetime) -> I
     for path, refund in refunds(document, "delivery"):
         if refund.amount_minor - refund.surcharge_minor < refund.lines_minor + refund.delivery_paid_minor:
             yield Fault(f"{path}.amount_minor", "all sums paid are to be refunded, delivery included", "L216-7")
-        yield from tariff_faults(rule, path, refund, Rates())
+    yield from tariff_faults(rule, document, "delivery", Rates())
 
 
 @meaning("C06", "order")
@@ -140,29 +153,40 @@ def supply(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
 @meaning("C09", "order")
 def guarantee_postage(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The cost of sending back, and the surcharge when late."""
-    for path, refund in refunds(document, "guarantee"):
-        yield from tariff_faults(rule, path, refund, Rates())
+    yield from tariff_faults(rule, document, "guarantee", Rates())
 
 
 @meaning("C10", "order")
 def legal_guarantee(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
-    """Two years from delivery, six months after a repair, anew after a replacement, in the order in which they came."""
+    """Two years from delivery, six months after a repair, anew after a replacement, in the order in which they came; of
+    each line by itself. Where only the order's are said, what was repaired is what came first.
+    """
     order = document.order
+    for place, one in enumerate(order.guarantees if order is not None else ()):
+        until = _guaranteed(rule, one.received_on, one.repaired_on, one.replaced_on)
+        if one.until < until:
+            yield Fault(f"order.guarantees.{place}.until", f"the legal guarantee of {one.line} lasts until {until}")
     if order is None or order.guarantee_until is None:
         return
     received = [_day_of(parcel) for parcel in order.parcels if _received(parcel)]
     if not received:
         return
-    until = after_months(max(received), 12 * rule.parameters["years"])
-    repaired, replaced = order.repaired_on, order.replaced_on
-    if repaired is not None and (replaced is None or repaired <= replaced):
-        until = after_months(until, rule.parameters["repair_months"])
-    if replaced is not None:
-        until = max(until, after_months(replaced, 12 * rule.parameters["replacement_years"]))
-    if repaired is not None and replaced is not None and repaired > replaced:
-        until = after_months(until, rule.parameters["repair_months"])
+    repaired = () if order.repaired_on is None else (order.repaired_on,)
+    replaced = () if order.replaced_on is None else (order.replaced_on,)
+    until = max(_guaranteed(rule, min(received), repaired, replaced), _guaranteed(rule, max(received), (), ()))
     if order.guarantee_until < until:
         yield Fault("order.guarantee_until", f"the legal guarantee lasts until {until}")
+
+
+def _guaranteed(rule: Rule, received_on: date, repaired: Collection[date], replaced: Collection[date]) -> date:
+    """The last day, at the earliest: the days for which goods were away come on top."""
+    until = after_months(received_on, 12 * rule.parameters["years"])
+    for on, anew in sorted([*((on, False) for on in repaired), *((on, True) for on in replaced)]):
+        if anew:
+            until = max(until, after_months(on, 12 * rule.parameters["replacement_years"]))
+        else:
+            until = after_months(until, rule.parameters["repair_months"])
+    return until
 
 
 @meaning("C11")

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from relance.rules.law.acts import PARIS, Refund
+from relance.rules.law.acts import PARIS, Order, Refund
 from relance.rules.law.book import Rule
 from relance.rules.law.calendar import Holidays, paris_date, period_end
 from relance.rules.law.checks.items import withdrawable
@@ -26,17 +26,33 @@ def period(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     order = document.order
     if order is None or order.stated_last_day is None or any(line.kind != "goods" for line in document.lines):
         return
-    received = [
-        paris_date(parcel.received_at)
-        for parcel in order.parcels
-        if parcel.received_at is not None and parcel.received_by in {"consumer", "designated"}
-    ]
-    if not received or len(received) < len(order.parcels):
+    begins = _begins(order, {line.regular for line in document.lines})
+    if begins is None:
         return
     holidays = Holidays(tuple(rule.parameters["fixed"]), tuple(rule.parameters["easter"]))
-    last = period_end(max(received), rule.parameters["days"], holidays)
+    last = period_end(begins, rule.parameters["days"], holidays)
     if order.stated_last_day < last:
         yield Fault("order.stated_last_day", f"the period ends on {last}, not on {order.stated_last_day}")
+
+
+def _begins(order: Order, regular: set[bool]) -> date | None:
+    """The receipt from which the period runs: the last; of goods in regular deliveries each line's first. None before
+    it, and where both are in one order: no article says whether they run together.
+    """
+    received: dict[str, list[date]] = {}
+    missing = set()
+    for parcel in order.parcels:
+        there = parcel.received_at is not None and parcel.received_by in {"consumer", "designated"}
+        for line in parcel.lines or ("",):
+            if there and parcel.received_at is not None:
+                received.setdefault(line, []).append(paris_date(parcel.received_at))
+            else:
+                missing.add(line)
+    if len(regular) > 1 or not received:
+        return None
+    if True not in regular:
+        return None if missing else max(max(days) for days in received.values())
+    return None if missing - received.keys() else max(min(days) for days in received.values())
 
 
 @meaning("B02")
@@ -128,8 +144,32 @@ def due_on(refund: Refund, days: int) -> date | None:
     return max(from_notice, min(events)) if events else None
 
 
-def tariff_faults(rule: Rule, path: str, refund: Refund, rates: Rates | None) -> Iterator[Fault]:
-    """A late refund without its surcharge. `rates` None: only brackets of a fixed percentage are looked at."""
+def tariff_faults(rule: Rule, document: Document, cause: str, rates: Rates | None) -> Iterator[Fault]:
+    """Late refunds without their surcharge. `rates` None: only brackets of a fixed percentage are looked at."""
+    for path, refund in refunds(document, cause):
+        cap = _cap_minor(document, refund)
+        paid = sum(one.surcharge_minor for one in _parts(document, refund))
+        if cap is None or paid < cap:
+            yield from _without_surcharge(rule, path, refund, rates, cap)
+
+
+def _parts(document: Document, refund: Refund) -> list[Refund]:
+    """All that went of the sum of which a refund is a part."""
+    named = (one for one in document.refunds if one.part_of == refund.part_of and one.cause == refund.cause)
+    return list(named) if refund.part_of else [refund]
+
+
+def _cap_minor(document: Document, refund: Refund) -> int | None:
+    """What the surcharge on a withdrawal's sum never exceeds: the product's price (L242-4); other tariffs have none."""
+    if refund.cause != "withdrawal":
+        return None
+    whole = sum(one.amount_minor - one.surcharge_minor for one in _parts(document, refund))
+    return refund.product_minor or whole
+
+
+def _without_surcharge(
+    rule: Rule, path: str, refund: Refund, rates: Rates | None, cap: int | None
+) -> Iterator[Fault]:  # fmt: skip
     due = due_on(refund, rule.parameters.get("days", 14))
     if due is None or refund.refunded_on <= due:
         return
@@ -138,9 +178,7 @@ def tariff_faults(rule: Rule, path: str, refund: Refund, rates: Rates | None) ->
     if rates is None and first.percent is None and (refund.refunded_on - due).days <= (first.until_days or 0):
         return  # the bracket of the legal rate: B27
     sum_minor = refund.amount_minor - refund.surcharge_minor
-    owed = surcharge(
-        sum_minor, refund.product_minor or sum_minor, due, refund.refunded_on, tariff=tariff, rates=rates or Rates()
-    )
+    owed = surcharge(sum_minor, cap, due, refund.refunded_on, tariff=tariff, rates=rates or Rates())
     if refund.surcharge_minor < owed.minor:
         reason = f"{owed.days_late} days late: {owed.minor} cents are owed on top, not {refund.surcharge_minor}"
         yield Fault(f"{path}.surcharge_minor", reason)
@@ -182,8 +220,7 @@ def refund_means(_rule: Rule, document: Document, _now: datetime) -> Iterator[Fa
 @meaning("B15", "order")
 def refund_surcharge(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault]:
     """The surcharge of the brackets."""
-    for path, refund in refunds(document, "withdrawal"):
-        yield from tariff_faults(rule, path, refund, None)
+    yield from tariff_faults(rule, document, "withdrawal", None)
 
 
 @meaning("B16", "order")
@@ -253,5 +290,6 @@ def legal_rate(rule: Rule, document: Document, _now: datetime) -> Iterator[Fault
         except Unanswerable as missing:
             yield Fault(f"{path}.surcharge_minor", missing.reason)
             continue
-        if refund.surcharge_minor < owed.minor:
+        cap, paid = _cap_minor(document, refund), sum(one.surcharge_minor for one in _parts(document, refund))
+        if refund.surcharge_minor < owed.minor and (cap is None or paid < cap):
             yield Fault(f"{path}.surcharge_minor", f"{owed.minor} cents of legal interest are owed")
