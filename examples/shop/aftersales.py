@@ -1,10 +1,12 @@
 """The shop's backend after the order: its worklists in the morning, and what its warehouse tells.
 
-    RELANCE_CHECKOUT_TOKEN=… python -m examples.shop.aftersales                     # what waits today
-    RELANCE_CHECKOUT_TOKEN=… python -m examples.shop.aftersales returned ORDER      # goods of a withdrawal are back
-    RELANCE_CHECKOUT_TOKEN=… python -m examples.shop.aftersales gone ORDER LINE     # it cannot be supplied any more
+    RELANCE_CHECKOUT_TOKEN=… python -m examples.shop.aftersales                              # what waits today
+    RELANCE_CHECKOUT_TOKEN=… python -m examples.shop.aftersales returned ORDER STATEMENT     # its goods are back
+    RELANCE_CHECKOUT_TOKEN=… python -m examples.shop.aftersales gone ORDER LINE RECORD       # it cannot be supplied
 
 Relance works out dates and sums, and asks for the refunds; the shop says what happened, and does what needs hands.
+STATEMENT is the withdrawal whose goods came, as the list of today names it. RECORD is the number under which the
+warehouse wrote down the loss: told twice it is done once, and the next loss of the same line has another.
 """
 
 import sys
@@ -43,26 +45,33 @@ class Aftersales:
             yield f"send what is {days} days late: order {order.order_id}"
         for entry in self._all("ListClaims", "claims", pb.ListClaimsRequest(state="open")):
             yield f"answer the {entry.claim.asked} of order {entry.order_id} by {entry.right_until}"
+        for one in self._all("ListWithdrawals", "withdrawals", pb.ListWithdrawalsRequest(state="open")):
+            if one.awaits_goods:
+                yield f"look out for goods: order {one.order_id}, statement {one.statement.statement_id}"
         for stray in self._all("ListWithdrawals", "strays", pb.ListWithdrawalsRequest(state="stray")):
             yield f"find the order of {stray.name}: {stray.reference} (statement {stray.stray_id})"
 
-    def returned(self, order_id: str, on: date) -> pb.Aftercare:
-        """Goods are back: from now on their money has its date, and is asked for in time."""
+    def returned(self, order_id: str, statement_id: str, on: date) -> pb.Aftercare:
+        """Goods of one withdrawal are back: from now on their money has its date, and is asked for in time. Another
+        withdrawal of the same order waits for its own.
+        """
         asked = pb.GetAftercareRequest(order_id=order_id)
         found: pb.Aftercare = self._call("GetAftercare", asked).aftercare
-        for statement in found.statements:
-            if not statement.returned_on:
-                answer = pb.AnswerWithdrawalRequest(
-                    idempotency_key=_key("returned", order_id, statement.statement_id), order_id=order_id,
-                    statement_id=statement.statement_id, returned_on=on.isoformat(),
-                )  # fmt: skip
-                found = self._call("AnswerWithdrawal", answer).aftercare
-        return found
+        if any(one.statement_id == statement_id and one.returned_on for one in found.statements):
+            return found
+        answer = pb.AnswerWithdrawalRequest(
+            idempotency_key=_key("returned", order_id, statement_id), order_id=order_id,
+            statement_id=statement_id, returned_on=on.isoformat(),
+        )  # fmt: skip
+        done: pb.Aftercare = self._call("AnswerWithdrawal", answer).aftercare
+        return done
 
-    def gone(self, order_id: str, line_id: str, units: int = 1) -> pb.Aftercare:
-        """What cannot be supplied any more ends, and is owed: nothing else is sent in its place."""
+    def gone(self, order_id: str, line_id: str, record: str, units: int = 1) -> pb.Aftercare:
+        """What cannot be supplied any more ends, and is owed: nothing else is sent in its place. `record`: the
+        warehouse's number of this loss.
+        """
         asked = pb.ReportUnavailableRequest(
-            idempotency_key=_key("gone", order_id, line_id, str(units)), order_id=order_id, units={line_id: units}
+            idempotency_key=_key("gone", order_id, line_id, record), order_id=order_id, units={line_id: units}
         )
         found: pb.Aftercare = self._call("ReportUnavailable", asked).aftercare
         return found
@@ -97,17 +106,21 @@ def _told(found: pb.Aftercare) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str], settings: Settings) -> int:
-    """Run; the exit code is 0, or 1 when the checkout refuses, and says why."""
+    """Run; the exit code is 0; 1 when the checkout refuses, and says why; 2: no such command."""
     with grpc.insecure_channel(settings.checkout) as channel:
         shop = Aftersales(channel, settings.checkout_token)
         try:
             match arguments:
-                case ["returned", order_id]:
-                    lines = list(_told(shop.returned(order_id, date.today())))  # noqa: DTZ011 - the warehouse's day
-                case ["gone", order_id, line_id]:
-                    lines = list(_told(shop.gone(order_id, line_id)))
-                case _:
+                case ["returned", order_id, statement_id]:
+                    today = date.today()  # noqa: DTZ011 - the warehouse's day
+                    lines = list(_told(shop.returned(order_id, statement_id, today)))
+                case ["gone", order_id, line_id, record]:
+                    lines = list(_told(shop.gone(order_id, line_id, record)))
+                case []:
                     lines = list(shop.morning()) or ["nothing waits"]
+                case _:
+                    sys.stderr.write(f"{__doc__}\n")
+                    return 2
         except grpc.RpcError as error:
             sys.stderr.write(f"{error.details()}\n")
             return 1

@@ -12,6 +12,7 @@ import yaml
 from examples.shop import aftersales, headless
 from examples.shop.settings import Settings
 from relance.cli.demo_checkout.browser import Browser
+from relance.rpc.checkout.v1 import aftercare_pb2
 from relance.rpc.checkout.v1 import checkout_pb2 as pb
 from tests.integration.checkout.aftercare_kit import After, delivered, paid, today, withdrawal
 from tests.integration.checkout.service_kit import EXAMPLE, Backend, Service, free_ports, put_example, running_service
@@ -115,16 +116,28 @@ def test_a_shop_with_pages_of_its_own_orders_too(shop: Shop, capsys: pytest.Capt
 
 def test_the_shops_morning_tells_what_needs_hands_and_what_the_warehouse_says_is_done_once(shop: Shop) -> None:
     after = After(shop.backend, shop.service)
-    order = delivered(shop.backend, {"LL-AURORE": 1})
-    after.RecordWithdrawal(withdrawal(order.order_id))
-    gone = paid(shop.backend, {"LL-AURORE": 1})
+    order = delivered(shop.backend, {"LL-AURORE": 2})
+    first, second = (after.RecordWithdrawal(one_of(order)).statement_id for _ in range(2))
+    gone = paid(shop.backend, {"LL-AURORE": 2})
     own = aftersales.Aftersales(shop.service.channel, shop.backend.token)
+    assert {f"look out for goods: order {order.order_id}, statement {one}" for one in (first, second)} <= {
+        *own.morning()
+    }
     for _ in range(2):
-        found = own.returned(order.order_id, today())
-        assert [(due.state, due.amount_minor) for due in found.dues] == [("open", order.total_minor)]
-    for _ in range(2):
-        assert len(own.gone(gone.order_id, gone.lines[0].id).dues) == 1
+        found = own.returned(order.order_id, first, today())
+        assert {one.statement_id: bool(one.returned_on) for one in found.statements} == {first: True, second: False}
+        assert sorted(due.state for due in found.dues) == ["open", "waiting"]
+    for record, sums in (("W-1", 1), ("W-1", 1), ("W-2", 2)):
+        dues = own.gone(gone.order_id, gone.lines[0].id, record).dues
+        assert len(dues) == sums, "told twice it is done once; the next loss of the line is another"
     assert all(line for line in own.morning())
     settings = Settings("demo", 0, shop.service.grpc, shop.backend.token, "", "")
     assert aftersales.main([], settings) == 0
-    assert aftersales.main(["gone", str(order.order_id), "9"], settings) == 1
+    assert aftersales.main(["gone", str(order.order_id), "9", "W-3"], settings) == 1
+    assert aftersales.main(["returned", str(order.order_id), "none"], settings) == 1
+    assert aftersales.main(["returned", str(order.order_id)], settings) == 2, "which withdrawal is not guessed"
+
+
+def one_of(order: pb.Order) -> aftercare_pb2.RecordWithdrawalRequest:
+    """A withdrawal of one unit of its first line."""
+    return withdrawal(order.order_id, units={order.lines[0].id: 1})
