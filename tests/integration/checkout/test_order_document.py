@@ -6,15 +6,21 @@ from uuid import UUID, uuid4
 
 import msgspec
 import typer
+from sqlalchemy import delete
 from typer.testing import CliRunner, Result
 
 from relance.cli import law
 from relance.rules.law.verdict import check
 from services.checkout.application.daily import Daily
 from services.checkout.application.desk import Desk
+from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.order_document import Beside, order_document
+from services.checkout.domain.presenting import Kept
 from services.checkout.domain.records import Record
+from services.checkout.store.part import kind_of
+from services.checkout.store.schema import AGGREGATES, ENTRIES
+from services.checkout.store.transaction import Transaction
 from tests.integration.checkout.desk_kit import AT, SHOP, Clock, ok
 from tests.integration.checkout.owing_kit import bought, returned, seen, withdrawn, works
 
@@ -79,3 +85,36 @@ async def test_whoever_keeps_the_shop_holds_a_stored_order_against_the_law_of_to
     assert (late.exit_code, "B15" in late.output, "L242-4" in late.output) == (1, True, True)
     nobody = await told(last, str(uuid4()))
     assert "there is no order" in str(nobody.exception) + nobody.output
+
+
+async def test_an_order_of_an_earlier_release_was_acknowledged_when_its_confirmation_left(
+    desk: Desk, database_url: str
+) -> None:  # fmt: skip
+    """Nobody looks after it, so that no aftercare is stored; entries of its evidence that are gone are missed."""
+    order_id = str(await bought(desk, "k1", 3))
+    program = typer.Typer()
+    law.register(program)
+
+    async def told() -> str:
+        words = ["law", "check", "--order", order_id, "--on", AT.date().isoformat(), "--database", database_url]
+        return (await asyncio.to_thread(CliRunner().invoke, program, words)).output
+
+    async def acknowledged(tx: Transaction) -> None:
+        kept = await tx.get(Kept, SHOP.id, order_id)
+        assert kept is not None
+        after = msgspec.structs.replace(kept, acknowledged_at=desk.clock(), version=kept.version + 1)
+        await tx.put(SHOP.id, order_id, after, before=kept.version)
+
+    before = await told()
+    assert {"A08", "A10"} <= set(before.split()), "nobody printed a letter here"
+    await desk.store.run(acknowledged)
+    where = (AGGREGATES.c.kind == kind_of(Aftercare)) & (AGGREGATES.c.id == order_id)
+    async with desk.store.database.writing() as connection:
+        gone = await connection.execute(delete(AGGREGATES).where(where))
+    assert gone.rowcount == 1
+    said = await told()
+    assert not {"A08", "A10"} & set(said.split())
+    assert "integrity" not in said
+    async with desk.store.database.writing() as connection:
+        await connection.execute(delete(ENTRIES).where(ENTRIES.c.seq == 1))
+    assert "integrity" in await told()
