@@ -20,7 +20,7 @@ from services.checkout.application.linking import Linking
 from services.checkout.application.ordering import Ordering
 from services.checkout.application.tunnel import subject_of
 from services.checkout.domain import dues, follow_up, lateness, looking, rights
-from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.aftercare import Aftercare, bounded
 from services.checkout.domain.articles import Article
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.disclosures import rule_ref
@@ -113,9 +113,12 @@ class Aftercaring(Ordering, Linking):
         found = await self.look(lambda tx: tx.all(Aftercare, shop, state=state, after=after, limit=limit))
         return list(found.values())
 
-    async def look_after(self, shop: str, order_id: UUID) -> None:
-        """Do what the day or a transition asks for; nothing when it asks for nothing."""
-        await self.undone_when_refused(lambda tx: self.follow_in(tx, shop, order_id, looking.look, looks=False))
+    async def look_after(self, shop: str, order_id: UUID, *, of_before: bool = False) -> None:
+        """Do what the day or a transition asks for; nothing when it asks for nothing. `of_before`: an upgrade asks, for
+        an order of a release that kept no aftercare.
+        """
+        look = _first_look if of_before else looking.look
+        await self.undone_when_refused(lambda tx: self.follow_in(tx, shop, order_id, look, looks=False))
         self.nudge()
 
     # -- within a transaction ---------------------------------------------------------------------------------------
@@ -184,10 +187,12 @@ class Aftercaring(Ordering, Linking):
         after = await tx.get(Aftercare, shop, order_id, lock=True)
         if after is None:
             after = await self.open_aftercare(tx, order)
-        return _NO_ORDER if after is None else (order, after, setting)
+        return _NO_ORDER if after is None else (order, bounded(after, setting.terms.since), setting)
 
     async def open_aftercare(self, tx: Transaction, order: Order) -> Aftercare | None:
-        """The aftercare of an order that has none yet, with its lines as they were sold; it is not stored by this."""
+        """The aftercare of an order that has none yet, with its lines as they were sold; it is not stored by this. It
+        begins with the order's confirmation: where that left before, a release did it that kept no aftercare.
+        """
         shop = order.context.shop
         record = await tx.get(Record, shop, order.checkout_id)
         if record is None:
@@ -195,7 +200,8 @@ class Aftercaring(Ordering, Linking):
         skus = [line.sku for line in order.lines if line.sku] + [line.sku for line in record.lines]
         kept = await tx.get(Kept, shop, str(order.id))
         opened = follow_up.opened(order, record, await tx.many(Article, shop, skus), self.clock())
-        return replace(opened, confirmed_at=kept.acknowledged_at if kept is not None else None)
+        confirmed_at = kept.acknowledged_at if kept is not None else None
+        return replace(opened, confirmed_at=confirmed_at, since=None if confirmed_at is None else opened.opened_at)
 
     async def _apply_outcome(self, tx: Transaction, order: Order, outcome: Outcome, kept: Document | None) -> None:
         """Evidence and letters first: an acknowledgement leaves before anything that is decided."""
@@ -275,13 +281,23 @@ class Aftercaring(Ordering, Linking):
         if order is None or isinstance(found, Refusal):
             return _NO_ORDER
         after = await tx.get(Aftercare, shop, order_id) or await self.open_aftercare(tx, order)
-        return _NO_ORDER if after is None else (order, after, Setting(self.clock(), self.book, found.aftercare))
+        if after is None:
+            return _NO_ORDER
+        setting = Setting(self.clock(), self.book, found.aftercare)
+        return order, bounded(after, setting.terms.since), setting
 
 
 async def opened_words(tx: Transaction, shop: str, content: str) -> Words | None:
     """What a consumer said, by the hash that its act holds; None once he was erased."""
     data = await tx.blob(shop, content) if content else None
     return None if data is None else msgspec.json.decode(data, type=Words)
+
+
+def _first_look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
+    """At an order of before: what was until now is its shop's own, unless somebody has looked since."""
+    if not after.version and after.since is None:
+        after = bounded(replace(after, since=setting.at), setting.terms.since)
+    return looking.look(order, after, setting)
 
 
 def _stored(kept: Document) -> str:

@@ -12,12 +12,13 @@ from typing_extensions import override
 
 from relance.events.messages import MessageOutcome
 from relance.evidence.entries import Document
-from relance.rules.law.calendar import first_instant
+from relance.rules.law.calendar import first_instant, paris_date
 from services.checkout.application.aftercaring import Aftercaring, AfterView, Followed, Words
+from services.checkout.application.singly import unread
 from services.checkout.application.stocking import alert
 from services.checkout.domain import contracts, renewals
-from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.addresses import is_email
+from services.checkout.domain.aftercare import Aftercare
 from services.checkout.domain.checkouts import Checkout
 from services.checkout.domain.contracts import Advance, Contract, Effects, Terminate
 from services.checkout.domain.follow_up import Letter, Outcome, Setting, once
@@ -82,7 +83,11 @@ class Contracting(Aftercaring):
         self, shop: str, *, state: str | None = None, after: str = "", limit: int = 20
     ) -> list[Contract]:  # fmt: skip
         """A shop's, by id, from the one after `after`. `state`: `running` or `ended`."""
-        found = await self.look(lambda tx: tx.all(Contract, shop, state=state, after=after, limit=limit))
+        found, lost = await self.look(
+            lambda tx: tx.legible_page(Contract, shop, state=state, after=after, limit=limit)
+        )  # fmt: skip
+        for id_ in lost:
+            unread(shop, id_)
         return list(found.values())
 
     async def contract(self, shop: str, contract_id: str) -> Contract | None:
@@ -179,7 +184,7 @@ class Contracting(Aftercaring):
         order = await tx.get(Order, shop, str(order.id)) or order
         told = once(after, _OPENED) if order.concluded_at is not None else None
         if told is not None:
-            begun = await _begun(tx, order)
+            begun = await _begun(tx, order, after)
             after = (once(told, _ANY) or told) if begun else told
         else:
             begun = await _contracts_of(tx, shop, after.id) if _ANY in after.told else ()
@@ -261,10 +266,11 @@ class Contracting(Aftercaring):
         return now
 
 
-async def _begun(tx: Transaction, order: Order) -> tuple[Contract, ...]:
+async def _begun(tx: Transaction, order: Order, after: Aftercare) -> tuple[Contract, ...]:
     record = await tx.get(Record, order.context.shop, order.checkout_id)
     law = {} if record is None else {line.id: line.subscription for line in record.law_lines}
-    found = (contracts.begun(order, line, law.get(line.id)) for line in order.lines)
+    known_from = None if after.since is None else paris_date(after.since)
+    found = (contracts.begun(order, line, law.get(line.id), known_from) for line in order.lines)
     return tuple(one for one in found if one is not None)
 
 

@@ -156,7 +156,7 @@ class EffectRunner:
         """What follows an order: a look at what is to be done, letters, papers."""
         shop, order, ref = effect.shop, effect.order, effect.ref
         if effect.kind == "look_after":
-            await self._desk.look_after(shop, order)
+            await self._desk.look_after(shop, order, of_before=ref == "before")
         elif effect.kind == "acknowledge_stray":
             if await self._desk.seek_order(shop, ref):
                 await self._desk.write_letter(shop, order, "withdrawal.acknowledged", ref)

@@ -9,12 +9,12 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from relance.rules.law.calendar import first_instant
 from services.checkout.domain.delivery import OfferedFee
 
 __all__ = [
     "Aftercare", "Channel", "Claim", "Due", "Incident", "LateNotice", "LineDecision", "PaperRef", "Payout", "Regime",
-    "Resolved", "SoldLine", "Statement", "Stray", "Voucher", "new_due",
-    "put_in",
+    "Resolved", "SoldLine", "Statement", "Stray", "Voucher", "bounded", "new_due", "put_in",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -248,7 +248,8 @@ class Aftercare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of one order, by its id. `sold`: frozen when it is opened. `return_cost_borne_by`: who pays returns, as the
     contract says; empty where it was made before that was kept, and the shop's word holds. `confirmed_at`: the
     confirmation was sent, on a durable medium. `informed`: of the right of withdrawal, in time; else on `informed_on`,
-    or never. `told`: what was said once.
+    or never. `told`: what was said once. `since`: of an order that a release before aftercare confirmed; letters and
+    invoices before that are none of ours.
     """
 
     id: str
@@ -268,6 +269,7 @@ class Aftercare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     claims: tuple[Claim, ...] = ()
     papers: tuple[PaperRef, ...] = ()
     told: tuple[str, ...] = ()
+    since: datetime | None = None
     version: int = 0
 
     def line(self, line_id: str) -> SoldLine | None:
@@ -281,6 +283,15 @@ class Aftercare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def due(self, due_id: str) -> Due | None:
         """One of its dues."""
         return next((one for one in self.dues if one.id == due_id), None)
+
+
+def bounded(after: Aftercare, since: date | None) -> Aftercare:
+    """The aftercare with its shop's own word on since when it is kept here, where one was given: it is heard of orders
+    of before only. What was sold since has its invoice and its letters whatever the shop says.
+    """
+    if since is None or after.since is None or after.since == first_instant(since):
+        return after
+    return replace(after, since=first_instant(since))
 
 
 class _Named(Protocol):

@@ -22,9 +22,9 @@ from services.checkout.domain.orders import Order, OrderLine
 from services.checkout.domain.outcomes import Refusal
 
 __all__ = [
-    "Advance", "Announced", "Contract", "Effects", "Renewal", "Terminate", "Termination", "begun", "due_later_minor",
-    "ended_on", "free_to_leave", "record_advance", "refusal_until", "renewals_after", "renews_on", "term_ends",
-    "terminate", "unused_minor", "valid_notice", "window",
+    "Advance", "Announced", "Contract", "Effects", "Renewal", "Terminate", "Termination", "announced", "begun",
+    "due_later_minor", "ended_on", "free_to_leave", "record_advance", "refusal_until", "renewals_after", "renews_on",
+    "term_ends", "terminate", "unused_minor", "valid_notice", "window",
 ]  # fmt: skip
 
 replace = msgspec.structs.replace
@@ -57,7 +57,9 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Renewal(msgspec.Struct, frozen=True, kw_only=True):
-    """A term that began by itself. `valid`: the consumer was told in time; else he may leave whenever he wants."""
+    """A term that began by itself. `valid`: the consumer was told in time, or nobody here knows; else he may leave
+    whenever he wants.
+    """
 
     on: date
     notice_on: date | None
@@ -85,7 +87,8 @@ class Termination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of an order that goes on. `term_from`: when its first term begins, after a trial; `term_months`: 0 without
     end; `refusal_days`, `notice_days`: of its subscription. `tacit`: unless somebody says no, a term is followed by
-    another; without terms, its minimum by time without end. `announced`: each notice of a renewal.
+    another; without terms, its minimum by time without end. `announced`: each notice of a renewal. `known_from`: of an
+    order of before aftercare was kept here; renewals before that day, and what was told of them, are not known.
     """
 
     id: str
@@ -108,6 +111,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     termination: Termination | None = None
     withdrawn_on: date | None = None
     ended_on: date | None = None
+    known_from: date | None = None
     version: int = 0
 
     @property
@@ -137,7 +141,9 @@ class _Leaving(NamedTuple):
     free: bool = False
 
 
-def begun(order: Order, line: OrderLine, subscription: goods.Subscription | None) -> Contract | None:
+def begun(
+    order: Order, line: OrderLine, subscription: goods.Subscription | None, known_from: date | None = None
+) -> Contract | None:  # fmt: skip
     """The contract that a line of an order begins; None for a line that is over once it is delivered."""
     concluded = order.concluded_at
     if subscription is None or concluded is None:
@@ -162,6 +168,7 @@ def begun(order: Order, line: OrderLine, subscription: goods.Subscription | None
         minimum_until=after_months(term_from, minimum) if minimum else None,
         trial_until=trial,
         period_minor=per_period,
+        known_from=known_from,
     )
 
 
@@ -187,8 +194,11 @@ def term_ends(contract: Contract, on: date) -> date | None:
 
 
 def renewals_after(contract: Contract, on: date) -> Iterator[date]:
-    """The days after `on` on which it renews itself, the next one first; none when it does not."""
-    return (day for day in _ends(contract) if contract.tacit and day > on)
+    """The days after `on` on which it renews itself, the next one first; none when it does not. Those that are not
+    known are left out.
+    """
+    first = contract.known_from or contract.started_on
+    return (day for day in _ends(contract) if contract.tacit and day > on and day >= first)
 
 
 def renews_on(contract: Contract, on: date) -> date | None:
@@ -211,6 +221,15 @@ def valid_notice(contract: Contract, renews: date, law: tuple[Book, date]) -> da
     within = window(contract, renews, law)
     days = (one.on for one in contract.announced if one.renews_on == renews and not one.failed)
     return next((day for day in days if within.first <= day <= within.last), None)
+
+
+def announced(contract: Contract, renews: date, law: tuple[Book, date]) -> bool:
+    """Whether nobody may leave because that renewal was not announced: it was, or its window had closed before it was
+    known here who tells of it.
+    """
+    if contract.known_from is not None and window(contract, renews, law).last < contract.known_from:
+        return True
+    return valid_notice(contract, renews, law) is not None
 
 
 def free_to_leave(contract: Contract, on: date) -> bool:
@@ -305,7 +324,7 @@ def _by_term(contract: Contract, asked_on: date, wished_on: date, law: tuple[Boo
     ahead = [day for day in _ends(contract) if day > asked_on]
     first = ahead[0]
     if asked_on > refusal_until(contract, first):
-        if valid_notice(contract, first, law) is None:
+        if not announced(contract, first, law):
             return _Leaving(max(first, wished_on), "no_notice", free=True)
         ahead = ahead[1:]
     if not ahead:  # it goes on without end

@@ -301,7 +301,7 @@ def _letter(order: Order, after: Aftercare, refund: Refund, setting: Setting) ->
     none.
     """
     at = {"succeeded": refund.succeeded_at, "failed": refund.failed_at}.get(refund.state)
-    if at is None or at < setting.at - _NEWS:
+    if at is None or at < max(setting.at - _NEWS, after.since or at):
         return Outcome(after)
     told = once(after, f"refund/{refund.id}/{refund.state}/{refund.tries}/{refund.returns}")
     if told is None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from relance.rules.law.calendar import paris_date
 from services.checkout.domain import contracts, looking, papers
-from services.checkout.domain.aftercare import Aftercare
+from services.checkout.domain.aftercare import Aftercare, bounded
 from services.checkout.domain.contracts import Contract
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import Order, owed_minor
@@ -16,7 +16,6 @@ from services.checkout.domain.outcomes import Refusal
 
 __all__ = ["kept_by_law"]
 
-_UNDER_WAY: Final = frozenset({"placed", "confirmed", "preparing", "shipped"})
 _PERFORMED: Final = "RGPD 6(1)(b)"
 _RULE: Final = "G09"
 _INVOICES: Final = "G10"
@@ -31,19 +30,19 @@ def kept_by_law(
     writing that states it, whatever became of it.
     """
     field = f"order.{order.id}"
-    if order.state in _UNDER_WAY:
+    if order.state in looking.UNDER_WAY:
         return Refusal(field, "the contract is being performed: its address is needed", "", _PERFORMED)
     for one in running:
         if one.ended_on is None and contracts.ended_on(one, setting.on) is None:
             reason = f"contract {one.number} runs, and its consumer has to be told of each renewal"
             return Refusal(field, reason, "", _PERFORMED)
-    if owed_minor(order) or (after is not None and looking.state_of(order, after, setting) == "owing"):
+    if owed_minor(order) or (after is not None and looking.owes(order, after, setting)):
         return Refusal(field, "money, goods or an answer are still owed to him", "", "RGPD 6(1)(b), (c)")
     until = papers.kept_until(order, after or _bare(order), setting.book)
     if order.concluded_at is not None and until is not None and until >= setting.on:
         article = f"{setting.book.rule(_RULE, paris_date(order.concluded_at)).article}; RGPD 17(3)(b)"
         return Refusal(field, f"the contract must be archived until {until}", _RULE, article)
-    if after is not None and papers.unprinted(order, after):
+    if after is not None and papers.unprinted(order, bounded(after, setting.terms.since)):
         article = f"{setting.book.rule(_INVOICES, setting.on).article}; RGPD 17(3)(b)"
         return Refusal(field, "an invoice or a credit note is still to be printed", _INVOICES, article)
     return None

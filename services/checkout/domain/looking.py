@@ -14,7 +14,7 @@ from services.checkout.domain.dues import standings
 from services.checkout.domain.follow_up import Outcome, Setting, folded, joined
 from services.checkout.domain.orders import Order
 
-__all__ = ["LOOKS", "NEXTS", "State", "look", "next_look", "state_of"]
+__all__ = ["LOOKS", "NEXTS", "UNDER_WAY", "State", "look", "next_look", "owes", "state_of"]
 
 State = Literal["owing", "watching", "quiet"]
 
@@ -23,6 +23,7 @@ Next = Callable[[Order, Aftercare, Setting], date | None]
 
 LOOKS: Final[tuple[Look, ...]] = (promises.look, recovery.look, discharge.look, claims.look, papers.look)
 NEXTS: Final[tuple[Next, ...]] = (promises.next_on, discharge.next_on, claims.next_on)
+UNDER_WAY: Final = frozenset({"placed", "confirmed", "preparing", "shipped"})
 _OPEN_CLAIMS: Final = frozenset({"opened", "taken"})
 
 
@@ -41,15 +42,21 @@ def next_look(order: Order, after: Aftercare, setting: Setting) -> datetime | No
 
 
 def state_of(order: Order, after: Aftercare, setting: Setting) -> State:
-    """What a worklist asks: whether the shop owes something, be it money, goods, an answer or a confirmation that came
-    back; whether time will bring something; or neither.
+    """What a worklist asks: whether the shop owes something, be it money, goods, an answer or, while the order is under
+    way, a confirmation that came back; whether time will bring something; or neither.
     """
-    if order.confirmed_at is not None and after.confirmed_at is None:
-        return "owing"
-    if any(one.acknowledged_at is None for one in after.statements):
-        return "owing"
-    if any(one.state in _OPEN_CLAIMS for one in after.claims) or lateness.late(order, after, setting.on, setting.book):
-        return "owing"
-    if any(one.state != "settled" for one in standings(order, after, setting).values()):
+    unconfirmed = order.confirmed_at is not None and after.confirmed_at is None
+    if (unconfirmed and order.state in UNDER_WAY) or owes(order, after, setting):
         return "owing"
     return "quiet" if next_look(order, after, setting) is None else "watching"
+
+
+def owes(order: Order, after: Aftercare, setting: Setting) -> bool:
+    """Whether money, goods or an answer are owed to the consumer. A confirmation that cannot reach him is not among
+    them: who mistyped his address would be kept for ever by it.
+    """
+    if any(one.acknowledged_at is None for one in after.statements):
+        return True
+    if any(one.state in _OPEN_CLAIMS for one in after.claims) or lateness.late(order, after, setting.on, setting.book):
+        return True
+    return any(one.state != "settled" for one in standings(order, after, setting).values())

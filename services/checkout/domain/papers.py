@@ -179,11 +179,12 @@ def look(order: Order, after: Aftercare, _setting: Setting) -> Outcome:
 
 def wanted(order: Order, after: Aftercare, *, franchise: bool = False) -> tuple[Wanted, ...]:
     """The papers that are due and not issued yet, in their order. A credit note is due once its invoice is issued.
+    None are due of an order that its shop invoiced elsewhere, before aftercare was kept here.
 
     `franchise`: the seller charges no tax.
     """
     issued = {ref.cause: ref for ref in after.papers}
-    if order.paid_at is None or not order.total_minor:
+    if order.paid_at is None or not order.total_minor or _elsewhere(order, after):
         return ()
     invoice = issued.get("order")
     if invoice is None:
@@ -260,8 +261,17 @@ class _Credited(NamedTuple):
         return _Credited(_sum(self.taxed, note.taxed_minor), _sum(self.vat, note.vat_minor))
 
 
+def _elsewhere(order: Order, after: Aftercare) -> bool:
+    """Whether its shop invoiced it before papers were issued here: a second invoice would make it owe the tax twice,
+    and a credit note corrects the first, whose number is not known here.
+    """
+    if after.since is None or order.paid_at is None or order.paid_at >= after.since:
+        return False
+    return not any(ref.cause == "order" for ref in after.papers)
+
+
 def _causes(order: Order, after: Aftercare) -> Iterator[str]:
-    if order.paid_at is None or not order.total_minor:
+    if order.paid_at is None or not order.total_minor or _elsewhere(order, after):
         return
     yield "order"
     yield from (cause for cause, _, _ in _groups(order, after))

@@ -281,7 +281,9 @@ def refuse_liability(act: RefuseLiability) -> Refusal:
 
 
 def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
-    """The consumer is told once of each parcel that left or came, and of each line that is late."""
+    """The consumer is told once of each parcel that left or came, and of each line that is late; of nothing that was so
+    before aftercare was kept here.
+    """
     letters: list[Letter] = []
     noted: list[Noted] = []
     for parcel in order.parcels:
@@ -290,11 +292,13 @@ def look(order: Order, after: Aftercare, setting: Setting) -> Outcome:
             if told is None or at is None:
                 continue
             after = told
-            if setting.at - at < _NEWS:
+            if setting.at - at < _NEWS and (after.since is None or at >= after.since):
                 letters.append(_news(order, after, kind, parcel, setting))
     fresh = [one for one in late(order, after, setting.on, setting.book) if f"late/{one.line_id}" not in after.told]
     for one in fresh:
         after = once(after, f"late/{one.line_id}") or after
+    since = None if after.since is None else paris_date(after.since)
+    fresh = [one for one in fresh if since is None or one.latest_on >= since]  # else its shop knew, and told him or not
     if fresh:
         promised = min(one.latest_on for one in fresh).isoformat()
         missing = delivery_letters.names_of(order, (one.line_id for one in fresh))

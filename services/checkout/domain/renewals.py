@@ -18,6 +18,7 @@ from services.checkout.domain.contracts import (
     Renewal,
     Terminate,
     Termination,
+    announced,
     ended_on,
     record_advance,
     refusal_until,
@@ -206,7 +207,7 @@ def _renewed(contract: Contract, setting: Setting) -> Looked:
 
 def _renewal(contract: Contract, day: date, setting: Setting) -> Renewal:
     told = valid_notice(contract, day, setting.law_of(day))
-    return Renewal(on=day, notice_on=told, valid=told is not None)
+    return Renewal(on=day, notice_on=told, valid=announced(contract, day, setting.law_of(day)))
 
 
 def _told(contract: Contract, setting: Setting) -> Looked:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import date
 from hashlib import sha256
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from relance.rules.law.shop import Legal, Trader
+from relance.rules.law.shop import FIRST_YEAR, LAST_YEAR, Legal, Trader
 from services.checkout.domain.delivery import Destination, Mode
 from services.checkout.domain.methods import check_methods
 from services.checkout.domain.orders import OrderTerms
@@ -107,7 +108,8 @@ class AftercareTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How the shop answers for its orders. `automatic_refunds`: asked for as soon as the law's wait is over, at the
     latest `ahead_days` before the due date. `collects_returns`: it fetches goods, and so waits for none.
     `reasonable_days`: the extra time of a late notice that names none. `terminate_url`: its own termination page.
-    `accounts_close_in`: the month with whose last day its accounting year closes.
+    `accounts_close_in`: the month with whose last day its accounting year closes. `since`: the day from which aftercare
+    of orders of an earlier release is left to Relance; none: when each was first looked after.
     """
 
     automatic_refunds: bool = True
@@ -117,6 +119,7 @@ class AftercareTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     return_address: Annotated[str, msgspec.Meta(max_length=500)] = ""
     terminate_url: Annotated[str, msgspec.Meta(max_length=2048)] = ""
     accounts_close_in: Annotated[int, msgspec.Meta(ge=1, le=12)] = 12
+    since: date | None = None
 
 
 class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,6 +225,8 @@ def check_shop(shop: Shop, providers: Collection[str] = ()) -> Refusal | None:
             return Refusal(field, "at least one, and each once")
     if refused := check_methods(shop.all_means):
         return refused
+    if shop.aftercare.since is not None and not FIRST_YEAR <= shop.aftercare.since.year <= LAST_YEAR:
+        return Refusal("aftercare.since", f"a day of the years {FIRST_YEAR} to {LAST_YEAR}")
     known = {one.id for one in shop.all_modes}
     for place in shop.places:
         if not set(place.modes) <= known:

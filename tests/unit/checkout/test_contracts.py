@@ -16,6 +16,7 @@ from services.checkout.domain.contracts import (
     Terminate,
     Termination,
     begun,
+    free_to_leave,
     record_advance,
     refusal_until,
     renews_on,
@@ -305,3 +306,39 @@ def test_whoever_looks_twice_finds_nothing_more() -> None:
         of = look(of, order, on(day)).contract
         again = look(of, order, on(day))
         assert again == Looked(of)
+
+
+# -- orders of a release before aftercare ------------------------------------------------------------------------------
+
+
+def of_before(known_from: str) -> tuple[Order, Contract]:
+    """A contract of 2 March 2026 that is known from a later day on."""
+    order = ordered(line(), delivery_minor=0)
+    found = begun(order, order.lines[0], YEARLY, date.fromisoformat(known_from))
+    assert found is not None
+    return order, found
+
+
+def test_renewals_of_before_are_not_known_and_those_since_are_announced_and_counted() -> None:
+    order, of = of_before("2029-06-01")
+    looked = look(of, order, on("2029-06-01"))
+    assert (looked.contract.renewals, looked.letters) == ((), ())
+    assert renews_on(of, date(2026, 3, 2)) == date(2030, 3, 2)
+    assert not free_to_leave(of, date(2029, 6, 1))
+    found = left(of, "2029-06-01T10:00")
+    assert (found.ends_on, found.effects, found.free) == (date(2030, 3, 2), "term_end", False)
+    days = lived(order, of, "2029-06-01", "2030-03-03")
+    assert [one.contract.notices[-1] for one in days if one.letters] == [date(2029, 10, 30)]
+    assert [(one.on, one.valid) for one in days[-1].contract.renewals] == [(date(2030, 3, 2), True)]
+
+
+@pytest.mark.parametrize(("known_from", "valid"), [("2027-12-31", False), ("2028-01-01", True)])
+def test_of_a_renewal_whose_window_had_closed_before_nobody_says_that_it_was_not_announced(
+    known_from: str, valid: bool  # noqa: FBT001
+) -> None:  # fmt: skip
+    """Its window ends on 31 December: on that day Relance could still have told of it."""
+    order, of = of_before(known_from)
+    of = look(of, order, on("2028-03-02")).contract
+    assert [(one.on, one.valid, one.notice_on) for one in of.renewals] == [(date(2028, 3, 2), valid, None)]
+    assert free_to_leave(of, date(2028, 3, 10)) is not valid
+    assert left(msgspec.structs.replace(of, renewals=()), "2028-02-10T10:00").free is not valid

@@ -353,3 +353,11 @@ def test_a_payout_on_an_unknown_rate_says_which_is_missing() -> None:
     found = refused(pay_out(order, after, only(after).id, payout(1, "2026-07-06"), setting("2026-07-06 10:00")))
     assert (found.rule, found.article) == ("B27", "Code monétaire et financier, L313-2")
     assert "H2 2026" in found.reason
+
+
+def test_a_refund_that_went_before_aftercare_was_kept_is_no_news() -> None:
+    order = paid(brought(only(owing({})), 4990, date(2026, 3, 12)))
+    told = [one.kind for one in look(order, owing({}), setting("2026-03-13 10:00")).letters]
+    assert told == ["refund.made"]
+    assert look(order, owing({}, since=at("2026-03-12 13:00")), setting("2026-03-13 10:00")).letters == ()
+    assert look(order, owing({}, since=at("2026-03-12 12:00")), setting("2026-03-13 10:00")).letters != ()

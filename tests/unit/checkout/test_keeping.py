@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.checkout.domain import papers
+from services.checkout.domain import looking, papers
 from services.checkout.domain.aftercare import Aftercare, Claim, PaperRef, SoldLine
 from services.checkout.domain.contracts import Contract, Termination
 from services.checkout.domain.keeping import kept_by_law
@@ -98,6 +98,26 @@ def test_what_is_owed_is_not_forgotten() -> None:
     refund = brought(only(after), 4990, date(2026, 3, 12))
     assert "printed" in why(ended(refunds=(refund,)), after), "nothing is owed, its credit note is to come"
     assert "owed" in why(ended(refunds=(brought(only(after), 4990, None),)), after)
+
+
+def test_who_mistyped_his_address_is_not_kept_for_ever_by_the_confirmation_that_came_back() -> None:
+    untold = cared(confirmed_at=None)
+    for state in ("closed", "delivered", "cancelled", "lapsed", "resolved"):
+        assert why(ended(state=state), untold) == "", state
+        assert looking.state_of(ended(state=state), untold, setting(NOW)) != "owing", state
+    sent = ordered(line("1", 1, 4990), parcels=(parcel("a", {"1": 1}),), delivery_minor=0)
+    assert "performed" in why(sent, untold)
+    assert looking.state_of(sent, untold, setting("2026-03-04 12:00")) == "owing", "it can still be handed over"
+    claim = Claim(id="c1", line_id="1", units=1, asked="repair", opened_at=at("2027-01-10 10:00"))
+    assert "owed" in why(ended(), replace(untold, claims=(claim,))), "what else is owed to him keeps him"
+
+
+def test_an_order_that_its_shop_invoiced_elsewhere_waits_for_no_invoice() -> None:
+    old = bare(since=at("2026-06-01 10:00"))
+    assert why(ended(), old) == ""
+    found = kept_by_law(ended(), old, (), setting(NOW, since=date(2026, 3, 1)))
+    assert found is not None
+    assert "printed" in found.reason, "its shop says that it did not"
 
 
 def test_an_open_claim_is_answered_first() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relance.rules.law.totals import CartLine, Delivery, Percent, totals
 from services.checkout.domain import papers
-from services.checkout.domain.aftercare import Aftercare, PaperRef, Payout, new_due
+from services.checkout.domain.aftercare import Aftercare, PaperRef, Payout, bounded, new_due
 from services.checkout.domain.orders import Order
 from services.checkout.domain.paper_table import PLAIN, SPREADSHEET, Form, guarded, row_of, table
 from services.checkout.domain.papers import Paper, PaperLine, Wanted, kept_until, look, numbered, wanted
@@ -176,6 +176,26 @@ def test_a_look_asks_for_each_paper_once() -> None:
     assert [(one.kind, one.ref) for one in first.effects] == [("print_paper", "order"), ("print_paper", "shop-1")]
     assert look(order, first.after, setting("2026-03-10 10:00")).effects == ()
     assert look(replace(order, paid_at=None), cared(), setting("2026-03-10 10:00")).effects == ()
+
+
+def test_an_order_that_was_paid_before_aftercare_was_kept_has_its_papers_where_its_shop_issued_them() -> None:
+    since = PLACED + timedelta(days=400)
+    order, old = replace(ordered(line()), refunds=(refund(100, "shop-1", n=401),)), cared(since=since)
+    today = setting(since + timedelta(days=2))
+    assert wanted(order, old) == ()
+    assert look(order, old, today).effects == ()
+    assert look(order, old, today).after == old, "nothing is told, so that its shop may still say otherwise"
+    assert [one.kind for one in wanted(replace(order, paid_at=since), old)] == ["invoice"]
+    said = bounded(old, PLACED.date())
+    assert [one.ref for one in look(order, said, today).effects] == ["order", "shop-1"]
+    here = issued(old, *wanted(order, cared()))
+    assert [one.kind for one in wanted(order, here)] == ["credit_note"], "its invoice was issued here"
+
+
+def test_a_shop_gives_no_bound_to_an_order_that_was_sold_since() -> None:
+    after = cared()
+    assert bounded(after, date(2030, 1, 1)) is after
+    assert bounded(after, None) is after
 
 
 def test_numbers_have_their_kind_their_year_and_six_figures() -> None:

@@ -1,6 +1,6 @@
 """A cart priced and seen: what may be announced, what is missing, what the pages must say."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
 from services.checkout.domain.pricing import Basis
 from services.checkout.domain.records import Address, CartLine, Record, check_address
-from services.checkout.domain.shops import Shop, allowed_return, check_shop
+from services.checkout.domain.shops import AftercareTerms, Shop, allowed_return, check_shop
 from services.checkout.domain.stock import Level
 from services.checkout.domain.viewing import see
 from tests.integration.checkout.desk_kit import AT, FILM, HOME, LAMP, SHOP
@@ -179,6 +179,8 @@ def test_a_shop_with_a_missing_fact_is_not_published() -> None:
     assert getattr(check_shop(replace(SHOP, button={})), "rule", "") == "A04"
     assert check_shop(replace(SHOP, places=())) is not None
     assert check_shop(SHOP, ["bank", "stripe"]) is None
+    for since, field in ((date(2026, 10, 1), ""), (date.min, "aftercare.since"), (date.max, "aftercare.since")):
+        assert getattr(check_shop(replace(SHOP, aftercare=AftercareTerms(since=since))), "field", "") == field
     assert getattr(check_shop(SHOP, ["stripe"]), "field", "") == "psp"
     by_transfer = tuple(one for one in SHOP.means if one.means.kind == "offline")
     assert check_shop(replace(SHOP, means=by_transfer), ["stripe"]) is None

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.checkout.domain.aftercare import Aftercare
@@ -34,6 +35,8 @@ from services.checkout.domain.promises import (
 from services.checkout.domain.tenders import Tender
 from tests.unit.checkout.sold import BOOK, at, cared, done, line, ordered, parcel, refused, setting, sold
 from tests.unit.checkout.story import after as step_all
+
+replace = msgspec.structs.replace
 
 PROMISED = date(2026, 3, 10)
 
@@ -295,3 +298,33 @@ def test_each_parcel_is_told_once_when_it_leaves_and_once_when_it_comes() -> Non
     assert [one.kind for one in came.letters] == ["order.delivered"]
     assert look(there, came.after, setting("2026-03-05T11:00")).letters == ()
     assert look(there, lamp(), setting("2026-05-05T10:00")).letters == (), "no news any more"
+
+
+# -- orders of a release before aftercare ------------------------------------------------------------------------------
+
+
+def test_nobody_hears_of_a_delivery_that_was_late_before_aftercare_was_kept_but_it_is_late() -> None:
+    order, upgraded = ordered(line()), "2031-04-01T10:00"
+    old = replace(lamp(), since=at(upgraded))
+    found = look(order, old, setting(upgraded))
+    assert (found.letters, found.noted) == ((), ())
+    assert late(order, found.after, date(2031, 4, 1), BOOK), "its shop sees it in the worklist"
+    assert look(order, found.after, setting("2031-04-02T10:00")).letters == ()
+    assert next_on(order, found.after, setting(upgraded)) is None, "and no day brings it again"
+
+
+def test_what_becomes_late_since_is_told_as_of_any_other_order() -> None:
+    order, old = ordered(line()), replace(lamp(), since=at("2026-03-10T18:00"))
+    assert look(order, old, setting("2026-03-10T18:00")).after == old
+    assert next_on(order, old, setting("2026-03-10T18:00")) == date(2026, 3, 11)
+    assert [one.kind for one in look(order, old, setting("2026-03-11T00:00")).letters] == ["delivery.late"]
+
+
+def test_a_parcel_that_left_or_came_before_is_no_news_also_of_yesterday() -> None:
+    order = ordered(line(), parcels=(parcel("p", {"1": 1}, "2026-03-05T10:00"),))
+    for since, told in (
+        (None, ["order.shipped", "order.delivered"]), ("2026-03-04T10:00", ["order.delivered"]),
+        ("2026-03-05T10:30", []),
+    ):  # fmt: skip
+        after = replace(lamp(), since=None if since is None else at(since))
+        assert [one.kind for one in look(order, after, setting("2026-03-05T11:00")).letters] == told, since
