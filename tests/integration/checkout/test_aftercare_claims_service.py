@@ -75,7 +75,7 @@ def bare(found: pb.Aftercare) -> pb.Aftercare:
         ({"line_id": ""}, "INVALID_ARGUMENT", "line_id", ""),
         ({"line_id": "99"}, "FAILED_PRECONDITION", "line_id", "L217-3"),
         ({"asked": "excuses"}, "INVALID_ARGUMENT", "asked", ""),
-        ({"words": "a" * 4_001}, "INVALID_ARGUMENT", "words", ""),
+        ({"words": "a" * 10_001}, "INVALID_ARGUMENT", "words", ""),
         ({"appeared_on": "2026-02-30"}, "INVALID_ARGUMENT", "appeared_on", ""),
         ({"appeared_on": iso(1)}, "INVALID_ARGUMENT", "appeared_on", "L217-3"),
         ({"appeared_on": iso(-1)}, "INVALID_ARGUMENT", "appeared_on", "L217-3"),

@@ -295,4 +295,4 @@ def test_the_acknowledgement_goes_where_the_consumer_asked(after: After, demo: B
     until(after, order.order_id, lambda one: one.statements[0].acknowledged_at)
     wrong = withdrawal(order.order_id, acknowledge_to="not an address")
     assert after.refused("RecordWithdrawal", wrong).field == "acknowledge_to"
-    assert after.refused("RecordWithdrawal", withdrawal(order.order_id, words="a" * 4_001)).field == "words"
+    assert after.refused("RecordWithdrawal", withdrawal(order.order_id, words="a" * 10_001)).field == "words"

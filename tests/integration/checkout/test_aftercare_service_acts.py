@@ -78,7 +78,7 @@ def test_a_notice_has_its_extra_time_and_reasonable_days_when_none_is_named(
     assert [one.until for one in after.NotifyLate(silent).aftercare.late_notices] == [day(7), day(14)]
     for wrong, field in (
         ({"until": "9999-12-31"}, "until"), ({"at": ago(hours=-1)}, "at"), ({"medium": "fax"}, "medium"),
-        ({"units": {"9": 1}}, "units.9"), ({"words": "a" * 4_001}, "words"), ({"at": "yesterday"}, "at"),
+        ({"units": {"9": 1}}, "units.9"), ({"words": "a" * 10_001}, "words"), ({"at": "yesterday"}, "at"),
     ):  # fmt: skip
         request = pb.NotifyLateRequest(**of(order, **({"at": ago(), "medium": "email"} | wrong)))
         assert refused(after, "NotifyLate", request)[:2] == (CODE.INVALID_ARGUMENT, field)
@@ -160,6 +160,9 @@ def test_goods_come_back_or_are_proven_to_be_on_their_way(after: After, stranger
     }  # fmt: skip
     sent = after.AnswerWithdrawal(answer(dispatched_on=day())).aftercare
     assert (sent.statements[0].dispatched_on, sent.dues[0].due_on) == (day(), day(14))
+    posted = after.AnswerWithdrawal(answer(acknowledged_by_post_on=day())).aftercare.statements[0]
+    assert (posted.acknowledged_at != "", posted.by_post) == (True, False)
+    assert refused(after, "AnswerWithdrawal", answer(acknowledged_by_post_on=day(1)))[1] == "on"
     unknown = pb.AnswerWithdrawalRequest(**of(order, statement_id="s", returned_on=day()))
     assert refused(after, "AnswerWithdrawal", unknown)[0] == CODE.NOT_FOUND
 
