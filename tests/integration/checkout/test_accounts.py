@@ -19,7 +19,7 @@ from services.checkout.domain.accounts import person_of_email
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import OrderView, View
 from services.checkout.domain.shops import AssertionKey
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.pages_kit import (
     CONTACT,
     HOME,
@@ -47,12 +47,6 @@ KEYS = (
     AssertionKey(id="ec", issuer=ISSUER, public_key=pem(EC)),
     AssertionKey(id="hs", issuer=ISSUER, secret=SECRET),
 )
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """What follows an order while something outside fails: the bank for days, the disk, the clock; requests come again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from services.checkout.domain.statements import StateWithdrawal
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import MasterKey, Sealing, Store, open_store, verify_store
 from services.checkout.store.schema import METADATA
-from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
+from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of
 from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, open_shop, ordered
 from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 from tests.integration.checkout.owing_kit import (
@@ -45,12 +45,6 @@ from tests.integration.checkout.payments_kit import Till, open_till
 from tests.integration.checkout.sums_kit import agrees
 
 LAMPS = 2
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
 
 
 @pytest.fixture

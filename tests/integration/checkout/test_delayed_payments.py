@@ -9,15 +9,14 @@ import msgspec
 import pytest
 
 from relance.events.messages import MessageRequest, decode_request
-from relance.kernel.instants import to_ms
 from relance.rules.law.calendar import paris_date
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.shops import OfferedMeans, Shop, check_shop
 from services.checkout.domain.tenders import Means
-from services.checkout.store import MasterKey, Store, open_store
+from services.checkout.store import Store
 from services.checkout.store.outbox import Outbox
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
+from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, ordered
 from tests.integration.checkout.payments_kit import Till, open_till
 
 replace = msgspec.structs.replace
@@ -40,19 +39,12 @@ def bank() -> Iterator[RunningBank]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(now_utc())
-
-
-@pytest.fixture
-async def till(database_url: str, clock: Clock, bank: RunningBank) -> AsyncIterator[Till]:
-    store: Store = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
+async def till(store: Store, clock: Clock, bank: RunningBank) -> AsyncIterator[Till]:
     async with Receiver() as door, provider_of(bank.url, now=clock) as provider:
         opened = await open_till(store, clock, bank, door, provider)
         assert await opened.desk.put_shop(shop_with(DEBIT)) is None
         yield opened
         bank.control("webhooks", url="")
-    await store.close()
 
 
 async def debited(till: Till, iban: str) -> UUID:

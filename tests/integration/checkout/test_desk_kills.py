@@ -20,19 +20,13 @@ from services.checkout.domain.orders import Order, kept_minor, owed_minor
 from services.checkout.domain.stock import Level
 from services.checkout.metrics import DeskMetrics
 from services.checkout.store import MasterKey, open_store
-from tests.integration.checkout.bank_kit import RunningBank, provider_of, running_bank
+from tests.integration.checkout.bank_kit import RunningBank, provider_of
 from tests.integration.checkout.desk_kit import SHOP, Clock, now_utc, open_shop
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[3]
 COMMITS = 26  # of a whole story; beyond them nothing is left to be killed
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -42,12 +42,6 @@ class Till:
 
 
 @pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def printing() -> Iterator[Printing]:
     made = Printing(RULES)
     yield made

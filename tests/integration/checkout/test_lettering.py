@@ -1,41 +1,21 @@
 """Letters on withdrawals: each once, to whom it may concern, and what they say is kept."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from uuid import UUID, uuid4
 
 import pytest
 
 from relance.events.messages import MessageRequest, decode_request
 from relance.evidence.entries import decode
-from relance.kernel.instants import to_ms
 from services.checkout.application.aftercaring import Words
 from services.checkout.domain.aftercare import Stray
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.statements import StateWithdrawal
-from services.checkout.store import MasterKey, Store, open_store
 from services.checkout.store.outbox import Outbox
-from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, now_utc
-from tests.integration.checkout.payments_kit import Till, open_till
+from tests.integration.checkout.desk_kit import SHOP
+from tests.integration.checkout.payments_kit import Till
 
 ACKNOWLEDGED, DECIDED = "withdrawal.acknowledged", "withdrawal.decided"
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
-
-
-@pytest.fixture
-async def till(database_url: str, bank: RunningBank) -> AsyncIterator[Till]:
-    clock = Clock(now_utc())
-    store: Store = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    async with Receiver() as door, provider_of(bank.url, now=clock) as provider:
-        yield await open_till(store, clock, bank, door, provider)
-        bank.control("webhooks", url="")
-    await store.close()
 
 
 async def letters(till: Till, kind: str) -> list[MessageRequest]:

@@ -1,41 +1,17 @@
 """What is owed while the bank will not give it back: it stays owed, and goes another way once the consumer agreed."""
 
-from collections.abc import AsyncIterator, Iterator
 from uuid import UUID, uuid4
 
 import pytest
 
-from relance.kernel.instants import to_ms
 from services.checkout.application.refunding import Agreement
 from services.checkout.domain.orders import Deliver, Order, Ship
 from services.checkout.domain.refunds import Redirect, Retry, Settle
-from services.checkout.store import MasterKey, Store, open_store
-from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
+from tests.integration.checkout.desk_kit import SHOP, at_recap, ok, ordered
 from tests.integration.checkout.owing_kit import letters, noted, only, returned, withdrawn
-from tests.integration.checkout.payments_kit import Till, open_till
+from tests.integration.checkout.payments_kit import Till
 
 FAILS, FAILS_LATE = "4000009900000079", "4000000000005126"
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(now_utc())
-
-
-@pytest.fixture
-async def till(database_url: str, clock: Clock, bank: RunningBank) -> AsyncIterator[Till]:
-    store: Store = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    async with Receiver() as door, provider_of(bank.url, now=clock) as provider:
-        yield await open_till(store, clock, bank, door, provider)
-        bank.control("webhooks", url="")
-    await store.close()
 
 
 async def given_back(till: Till, key: str, number: str) -> UUID:

@@ -12,17 +12,11 @@ import pytest
 from services.checkout.domain.offers import Price
 from services.checkout.domain.presenting import OrderView, View
 from services.checkout.domain.shops import Shop
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.pages_kit import CONTACT, HOME, Browser, Hosted, hosted, one_shop, order_as_far_as
 
 STEPS = ("cart", "contact", "delivery", "payment", "recap")
 PAID = "4242424242424242"
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

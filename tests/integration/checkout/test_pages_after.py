@@ -20,18 +20,12 @@ from tests.integration.checkout.after_pages_kit import (
     shop_with_subscriptions,
     subscriptions,
 )  # fmt: skip
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.owing_kit import works
 from tests.integration.checkout.pages_kit import Browser, Hosted, hosted
 
 PERSONAL = ("camille@example.org", "Camille", "Martin", "12 rue des Lilas", "6 12 34")
 GIVEN = {"name": "Camille Martin", "email": "camille@example.org"}
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

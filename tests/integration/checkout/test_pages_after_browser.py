@@ -15,7 +15,7 @@ from tests.integration.checkout.after_pages_kit import (
     shop_with_subscriptions,
     subscriptions,
 )
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.chromium_kit import DESK, PHONE, axe, check, launched, looking
 from tests.integration.checkout.owing_kit import works
 from tests.integration.checkout.pages_kit import Browser, Hosted, hosted
@@ -24,12 +24,6 @@ from tests.integration.checkout.test_pages_browser import focused, tab_to
 __all__ = ["axe"]
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

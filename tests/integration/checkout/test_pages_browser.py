@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, sync_playwright
 
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.pages_kit import CONTACT, Hosted, hosted
 
 pytestmark = pytest.mark.browser
@@ -21,12 +21,6 @@ AXE_VERSION: Final = "4.14.1"
 AXE_SHA256: Final = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 FETCHED: Final = Path(__file__).parents[3] / "build" / "browser"
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

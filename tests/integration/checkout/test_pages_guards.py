@@ -15,16 +15,10 @@ from services.checkout.application.room import Terms
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.presenting import View
 from services.checkout.domain.records import CartLine, NewCart
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.pages_kit import CONTACT, HOME, Browser, Hosted, hosted, order_as_far_as, order_of
 
 PERSONAL = ("camille@example.org", "Camille", "Martin", "12 rue des Lilas", "6 12 34")
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,10 @@ import pytest
 
 from services.checkout.domain.articles import Article
 from services.checkout.domain.presenting import View
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.pages_kit import EXAMPLE, Browser, Hosted, hosted, order_as_far_as
 
 ARTICLES = {one.sku: one for one in msgspec.yaml.decode((EXAMPLE / "articles.yaml").read_bytes(), type=list[Article])}
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture

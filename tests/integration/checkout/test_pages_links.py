@@ -6,17 +6,11 @@ from uuid import UUID
 import pytest
 
 from services.checkout.domain.presenting import View
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.pages_kit import Browser, Hosted, hosted, order_as_far_as, order_of
 
 PAID = "4242424242424242"
 PERSONAL = ("camille@example.org", "Camille", "Martin", "12 rue des Lilas", "6 12 34")
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

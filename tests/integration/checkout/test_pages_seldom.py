@@ -21,7 +21,7 @@ from services.checkout.domain.articles import Article
 from services.checkout.domain.presenting import OrderView
 from services.checkout.domain.shops import OfferedMeans, Shop
 from services.checkout.domain.tenders import Means
-from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.bank_kit import RunningBank
 from tests.integration.checkout.chromium_kit import DESK, PHONE, axe, check, launched, looking
 from tests.integration.checkout.pages_kit import (
     CONTACT,
@@ -46,12 +46,6 @@ def cellar(shop: Shop) -> Shop:
     """A shop that sells alcohol and takes a wallet."""
     wallet = OfferedMeans(means=Means(id="apple_pay", kind="wallet"), label={"fr": "Apple Pay", "en": "Apple Pay"})
     return replace(shop, means=(*shop.means, wallet), texts=shop.texts | {"alcohol_banner": {"fr": BANNER}})
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as bank:
-        yield bank
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Papers of orders: no number is missing or given twice, whoever counts at once and whatever is rolled back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
@@ -16,9 +15,8 @@ from services.checkout.domain.orders import GiveBack
 from services.checkout.domain.papers import Paper, PaperFacts
 from services.checkout.store import Store, Transaction
 from services.checkout.store.outbox import Outbox
-from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
-from tests.integration.checkout.payments_kit import Till, open_till
+from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, ordered
+from tests.integration.checkout.payments_kit import Till
 
 
 class Away(Exception):  # noqa: N818 - what undoes a transaction on purpose
@@ -38,24 +36,6 @@ class Press:
             raise NotNow("the press is away")
         self.printed.append(facts)
         return f"%PDF {facts.paper.id}".encode()
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(now_utc())
-
-
-@pytest.fixture
-async def till(store: Store, clock: Clock, bank: RunningBank) -> AsyncIterator[Till]:
-    async with Receiver() as door, provider_of(bank.url, now=clock) as provider:
-        yield await open_till(store, clock, bank, door, provider)
-        bank.control("webhooks", url="")
 
 
 async def paid(till: Till, key: str) -> UUID:

@@ -1,7 +1,7 @@
 """Orders and the money for them, through the desk, against a bank that errs: cards, challenges, refunds, two tabs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
@@ -10,10 +10,9 @@ import pytest
 from services.checkout.domain.orders import Cancel, GiveBack
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.domain.refunds import Redirect, Retry
-from services.checkout.store import Store
-from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, now_utc, ok
-from tests.integration.checkout.payments_kit import Till, open_till, soon_after
+from tests.integration.checkout.bank_kit import RunningBank, running_bank
+from tests.integration.checkout.desk_kit import SHOP, ok
+from tests.integration.checkout.payments_kit import Till, soon_after
 
 TOTAL = 5_480
 
@@ -22,18 +21,6 @@ TOTAL = 5_480
 def bank() -> Iterator[RunningBank]:
     with running_bank("--settle-s", "3600", "--late-s", "1", "--silent-s", "0.2") as running:
         yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(now_utc())
-
-
-@pytest.fixture
-async def till(store: Store, clock: Clock, bank: RunningBank) -> AsyncIterator[Till]:
-    async with Receiver() as door, provider_of(bank.url, now=clock) as provider:
-        yield await open_till(store, clock, bank, door, provider)
-        bank.control("webhooks", url="")
 
 
 async def test_a_webhook_confirms_the_order_at_the_banks_time(till: Till) -> None:

@@ -10,7 +10,7 @@ from services.checkout.domain.orders import Cancel
 from services.checkout.domain.outcomes import Refusal
 from services.checkout.store import Store
 from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, now_utc, ok
+from tests.integration.checkout.desk_kit import SHOP, Clock, ok
 from tests.integration.checkout.payments_kit import Till, open_till
 
 TOTAL = 5_480
@@ -20,11 +20,6 @@ TOTAL = 5_480
 def bank() -> Iterator[RunningBank]:
     with running_bank("--settle-s", "3600", "--late-s", "1", "--silent-s", "0.2") as running:
         yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(now_utc())
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,24 +15,13 @@ from services.checkout.application.desk import Desk
 from services.checkout.domain.orders import Deliver, GiveBack, Ship
 from services.checkout.domain.refunds import Retry
 from services.checkout.store import MasterKey, Sealing, Store, open_store, verify_store
-from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
+from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of
+from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, ok, ordered
 from tests.integration.checkout.evidence_kit import KEY, PUBLIC
 from tests.integration.checkout.owing_kit import letters, only, returned, seen, withdrawn
 from tests.integration.checkout.payments_kit import Till, open_till
 
 TOTAL = 2 * 4_990 + 490
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(now_utc())
 
 
 @pytest.fixture

@@ -1,44 +1,18 @@
 """The whole way of a withdrawal: from the statement to the money at the bank, with what is told and proven between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
-import pytest
-
 from relance.events.messages import MessageRequest, decode_request
 from relance.evidence.entries import Entry, decode
-from relance.kernel.instants import to_ms
 from relance.rules.law.calendar import paris_date
 from services.checkout.application.aftercaring import AfterView, Words
 from services.checkout.domain.orders import Deliver, Ship
 from services.checkout.domain.statements import RecordReturn, StateWithdrawal
-from services.checkout.store import MasterKey, Store, open_store
 from services.checkout.store.outbox import Outbox
-from tests.integration.checkout.bank_kit import Receiver, RunningBank, provider_of, running_bank
-from tests.integration.checkout.desk_kit import SHOP, Clock, at_recap, now_utc, ok, ordered
-from tests.integration.checkout.payments_kit import Till, open_till
-
-
-@pytest.fixture(scope="module")
-def bank() -> Iterator[RunningBank]:
-    with running_bank() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(now_utc())
-
-
-@pytest.fixture
-async def till(database_url: str, clock: Clock, bank: RunningBank) -> AsyncIterator[Till]:
-    store: Store = await open_store(database_url, MasterKey(b"k" * 32), now_ms=lambda: to_ms(clock.at))
-    async with Receiver() as door, provider_of(bank.url, now=clock) as provider:
-        yield await open_till(store, clock, bank, door, provider)
-        bank.control("webhooks", url="")
-    await store.close()
+from tests.integration.checkout.desk_kit import SHOP, at_recap, ok, ordered
+from tests.integration.checkout.payments_kit import Till
 
 
 async def received(till: Till, key: str) -> UUID:
