@@ -2,8 +2,7 @@
 nobody, and terminations that are told late or again.
 """
 
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 import msgspec
 import pytest
@@ -11,28 +10,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relance.rules.law.goods import Subscription
-from services.checkout.domain.aftercare import Due
 from services.checkout.domain.contracts import (
     Advance,
     Announced,
     Contract,
     Renewal,
     Terminate,
-    Termination,
     begun,
     free_to_leave,
     record_advance,
     renewals_after,
     terminate,
-    unused_minor,
     valid_notice,
     window,
 )
 from services.checkout.domain.follow_up import Setting
 from services.checkout.domain.orders import Order
 from services.checkout.domain.outcomes import Refusal
-from services.checkout.domain.renewals import Looked, advanced, ended, look, next_on, untold
-from tests.unit.checkout.sold import BOOK, PARIS, at, cared, line, ordered, setting
+from services.checkout.domain.renewals import Looked, ended, look, next_on, untold
+from tests.unit.checkout.sold import BOOK, at, cared, line, ordered, setting
 
 MONTHLY = Subscription(term_months=1, renews_tacitly=True, monthly_total_minor=900)
 YEARLY = Subscription(term_months=12, renews_tacitly=True, refusal_days=31, monthly_total_minor=900)
@@ -255,19 +251,6 @@ def test_who_was_held_to_the_next_term_by_it_has_left_when_he_said() -> None:
     assert look(found.contract, ordered(line()), on("2027-03-10")).contract.ended_on == date(2027, 3, 4)
 
 
-def test_what_was_confirmed_of_it_stays_confirmed() -> None:
-    _, of = renewed()
-    held = left(of, "2027-03-04T10:00").contract
-    assert held.termination is not None
-    for at_first, known in ((at("2027-03-04T10:01"), at("2027-03-04T10:01")), (None, on("2027-03-10").at)):
-        told = msgspec.structs.replace(held.termination, acknowledged_at=at_first)
-        found = untold(msgspec.structs.replace(held, termination=told), cared(), "m1", on("2027-03-10"))
-        assert found.contract.termination is not None
-        assert found.contract.termination.free
-        assert found.contract.termination.acknowledged_at == known
-        assert found.confirmed == found.contract.termination
-
-
 # -- terminations that come late, early, or again ---------------------------------------------------------------------
 
 
@@ -343,68 +326,3 @@ def test_a_termination_from_before_the_contract_is_none() -> None:
     found = terminate(of, act, (BOOK, date(2026, 3, 1)))
     assert isinstance(found, Refusal)
     assert (found.field, found.article) == ("asked_at", "D215-2")
-
-
-# -- advances ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("field", "told"),
-    [
-        ("minor", {"minor": 0}),
-        ("paid_on", {"paid_on": date(2026, 2, 28)}),
-        ("paid_on", {"paid_on": date(2026, 4, 2)}),
-        ("from_on", {"from_on": date(2026, 2, 28)}),
-        ("until_on", {"until_on": date(2026, 3, 31)}),
-        ("", {}),
-    ],
-)
-def test_an_advance_was_paid_for_days_of_the_contract(field: str, told: dict[str, Any]) -> None:
-    _, of = contract(MONTHLY)
-    paid: dict[str, Any] = {"id": "a", "paid_on": date(2026, 4, 1), "minor": 1, "from_on": date(2026, 4, 1),
-                            "until_on": date(2026, 4, 1)}  # fmt: skip
-    found = record_advance(of, Advance(**(paid | told)), date(2026, 4, 1))
-    if not field:
-        assert isinstance(found, Contract)
-        return
-    assert isinstance(found, Refusal)
-    assert (found.field, found.rule, found.article) == (field, "B23", "L215-1 al. 3")
-
-
-ADVANCES = st.lists(
-    st.tuples(st.integers(0, 300), st.integers(0, 120), st.integers(1, 99_999)), min_size=1, max_size=5
-)  # fmt: skip
-
-
-@settings(deadline=None, max_examples=150)
-@given(paid=ADVANCES, asked=st.integers(0, 400), later=st.integers(0, 200), before=st.integers(0, 5))
-def test_what_goes_back_is_the_unused_part_however_it_is_told(
-    paid: list[tuple[int, int, int]], asked: int, later: int, before: int
-) -> None:
-    """Advances told before the termination or after it, and a second termination, owe the same in all."""
-    _, of = contract(Subscription())
-    began = of.started_on
-    advances = [
-        Advance(id=f"a{place}", paid_on=began, minor=minor, from_on=began + timedelta(days=first),
-                until_on=began + timedelta(days=first + days))
-        for place, (first, days, minor) in enumerate(paid)
-    ]  # fmt: skip
-    dues: list[Due | None] = []
-    day = began + timedelta(days=asked)
-    for one in advances[:before]:
-        of = record_advance(of, one, day)  # type: ignore[assignment]
-    now = datetime(day.year, day.month, day.day, 12, tzinfo=PARIS)
-    for id_, wished in (("t1", day + timedelta(days=later)), ("t2", None)):
-        found = ended(of, cared(), Terminate(id=id_, asked_at=now, wished_on=wished), setting(now))
-        assert isinstance(found, Looked)
-        of, dues = found.contract, [*dues, found.due]
-    for one in advances[before:]:
-        told = advanced(of, cared(), one, setting(now))
-        assert isinstance(told, Looked)
-        of, dues = told.contract, [*dues, told.due]
-    left_by = of.termination
-    assert isinstance(left_by, Termination)
-    assert left_by.ends_on == day
-    owed = sum(one.amount_minor for one in dues if one is not None)
-    assert owed == unused_minor(of, day) == left_by.due_minor
-    assert 0 <= owed <= sum(one.minor for one in advances)
