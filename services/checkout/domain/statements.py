@@ -255,7 +255,7 @@ def acknowledge_by_post(after: Aftercare, act: AcknowledgeByPost, setting: Setti
     if statement is None:
         return no_statement(act.statement_id)
     if not paris_date(statement.received_at) <= act.on <= setting.on:
-        return Refusal("on", "since the statement came, and not in the future", "B08", "L221-21")
+        return Refusal("on", "since the statement came, and not in the future", "B08", "D221-5")
     if statement.acknowledged_at is not None:
         return Outcome(after)
     told = replace(statement, acknowledged_at=min(setting.at, first_instant_after(act.on)))
