@@ -33,8 +33,10 @@ def test_who_guesses_keys_is_slowed_down_and_nobody_else(service: Service, shop:
     assert int(last.headers["retry-after"]) >= 1
     assert "refused keys" in last.json()["detail"]
     for path in (f"/v1/collect?key={shop.publishable}x", "/v1/segment/track", "/v1/ga4"):
-        answer = service.client.post(path, content=b"{}", headers={"content-type": "application/json", **guesser})
-        assert answer.status_code == 429, path
+        headers = {"content-type": "application/json", **guesser}
+        told = {service.client.post(path, content=b"{}", headers=headers).status_code for _ in range(40)}
+        assert 429 in told, path  # one guess more is looked at each twentieth of a second
+        assert told <= {401, 429}, path
     assert service.publish(shop.secret, shop.event(), **other).status_code == 202
     time.sleep(int(last.headers["retry-after"]))
     assert service.publish(shop.secret, shop.event(), **guesser).status_code == 202
